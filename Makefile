@@ -1,0 +1,60 @@
+# Everything a newcomer needs takes no argument: make up, make down, make test, make check, make proof.
+VENV    := .venv
+BIN     := $(VENV)/bin
+EXAMPLE := examples/two-clouds/arriero.yaml
+UV      := $(BIN)/uv pip
+
+.PHONY: setup setup-dev up down test check proof format lock clean
+
+setup: $(VENV)/.run      ## the environment that `arriero` runs in
+setup-dev: $(VENV)/.dev  ## the same, with what tests and checks need
+
+$(BIN)/uv:
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "arriero needs Python 3.11 or newer")'
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+
+$(VENV)/.run: $(BIN)/uv requirements/run.lock pyproject.toml
+	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/run.lock
+	$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(BIN)/arriero setup
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	touch $@
+
+up: setup
+	$(BIN)/arriero up -f $(EXAMPLE) --yes
+	$(BIN)/arriero ask -f $(EXAMPLE) "Why deploy to two clouds?"
+
+down: setup
+	$(BIN)/arriero down -f $(EXAMPLE) --purge --yes
+	$(BIN)/arriero rehearse stop -f $(EXAMPLE)
+
+test: check
+	$(BIN)/pytest -n 2 -m "not wide"
+
+check: setup-dev
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_size.py
+
+proof: setup-dev
+	$(BIN)/python -m tests.proof
+
+format: setup-dev
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+lock: $(BIN)/uv          ## resolves the dependencies anew
+	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --extra deploy --extra aws --extra azure --extra stage requirements/build.in pyproject.toml -o requirements/run.lock
+	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --extra deploy --extra aws --extra azure --extra stage --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
+	echo 'uv==0.13.9' | $(UV) compile --quiet --generate-hashes --no-header --no-annotate - -o requirements/uv.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""AWS: ECS on Fargate, and the network, roles and logs around it."""

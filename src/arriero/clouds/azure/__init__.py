@@ -1,0 +1,1 @@
+"""Azure: container groups, and the network around them."""

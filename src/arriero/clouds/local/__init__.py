@@ -1,0 +1,1 @@
+"""This machine: Ollama servers as plain processes."""

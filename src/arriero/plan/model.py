@@ -1,0 +1,159 @@
+"""The words of the plan: Resource and Facts (what is there), Change, Step and Plan (what to do about it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from arriero.errors import Problem
+
+# A normalised, comparable value: text, number, truth, nothing, or tuples and mappings of them. Lists whose order means
+# nothing are sorted by whoever makes the Resource, so that equal worlds compare equal.
+Value = str | int | float | bool | None | tuple["Value", ...] | Mapping[str, "Value"]
+
+Cloud = Literal["aws", "azure", "local"]
+Action = Literal["create", "update", "replace", "remove"]
+TargetState = Literal["starting", "loading", "ready", "draining", "stopped"]
+
+SERVICE_TAG, SITE_TAG, RELEASE_TAG = "arriero-service", "arriero-site", "arriero-release"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRef:
+    """Enough to find a site's things in its cloud."""
+
+    service: str
+    site: str
+    cloud: Cloud
+    region: str
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing a site holds. `(kind, name)` is unique within a site; `properties` are exactly what is compared.
+
+    Wanted resources come from `plan/wanted/`, real ones from `clouds/*/facts.py`; both use the same property names and
+    the same normal form. `id` is the cloud's own (empty when wanted); `details` is what roles need and nobody compares.
+    """
+
+    kind: str
+    name: str
+    properties: Mapping[str, Value] = field(default_factory=dict)
+    id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """One running Ollama server as its cloud reports it; `address` is `host:port`, empty until it has one."""
+
+    id: str
+    site: str
+    state: TargetState
+    address: str = ""
+    release: int | None = None
+    resource: str = ""
+    pid: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What one site holds now. With a `problem` the cloud could not be read, and the rest means nothing.
+
+    `count` is the number of targets asked for at this moment (ECS desired count, live ACI groups, local processes).
+    """
+
+    site: str
+    cloud: Cloud
+    region: str
+    account: str = ""
+    resources: tuple[Resource, ...] = ()
+    targets: tuple[TargetFacts, ...] = ()
+    count: int = 0
+    problem: Problem | None = None
+
+    def find(self, kind: str, name: str | None = None) -> Resource | None:
+        """The resource of that kind (and name, if given), or None."""
+        return next((r for r in self.resources if r.kind == kind and name in (None, r.name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The world as it was read at one moment, by site name; tagged sites that left the spec are here too."""
+
+    service: str
+    sites: Mapping[str, SiteFacts]
+    read_at: datetime | None = None
+    edge_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One property that is not as wanted."""
+
+    property: str
+    found: Value
+    wanted: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between wish and world, with its reason in words: what `plan` prints a line for."""
+
+    site: str
+    action: Action
+    kind: str
+    name: str
+    reason: str
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that Ansible does at one site: the task file `tasks/<name>.yml` of the site's role."""
+
+    site: str
+    name: str
+    changes: tuple[Change, ...]
+    undo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """What one site needs. `release` is what its targets will run; `count` how many; `wanted` is the whole wish."""
+
+    site: str
+    cloud: Cloud
+    release: int
+    count: int
+    wanted: tuple[Resource, ...]
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(change for step in self.steps for change in step.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All sites' plans in the order in which they are carried out; empty when the world is as wished."""
+
+    service: str
+    release: int
+    sites: tuple[SitePlan, ...]
+    edge_change: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.edge_change and not any(site.steps for site in self.sites)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(site.problem for site in self.sites if site.problem)
