@@ -1,0 +1,132 @@
+"""How a container becomes a process: the real Ollama under a keeper, the built-in engine, or an image that exits.
+
+The child's environment is made from an allow-list plus the container's own; where it listens and where it stores models
+are forced, whatever the container says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from arriero.clouds.endpoints import sealed
+from arriero.errors import Problem, Refused
+
+_SOURCE = str(Path(__file__).parents[2])
+_EXITS = re.compile(r":exit-(\d{1,3})\b")
+# Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
+_PYTHON = (sys.executable, "-I", "-S", "-c")
+_ENTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from arriero.rehearse.{} import main; main()"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """`pid` is the server's own; `process` is what ends with it (the server itself, or its keeper)."""
+
+    pid: int
+    process: subprocess.Popen[bytes]
+    engine: Literal["ollama", "simulated"]
+
+
+def find_ollama(environment: Mapping[str, str]) -> str | None:
+    """The real program: what ARRIERO_OLLAMA names, else the `ollama` on PATH, else None (the built-in engine)."""
+    named = environment.get("ARRIERO_OLLAMA")
+    if named is None:
+        return shutil.which("ollama", path=environment.get("PATH", os.defpath))
+    found = shutil.which(named, path=environment.get("PATH", os.defpath))
+    if found is None:
+        raise Refused(
+            Problem("no such program", "correct or unset it", key=f"ARRIERO_OLLAMA={named}", file="environment")
+        )
+    return found
+
+
+def engine_command() -> list[str]:
+    """The built-in engine as a command to which `serve` is to be added; it stands for the program `ollama`."""
+    return [*_PYTHON, _ENTER.format("engine.main"), _SOURCE]
+
+
+def launch(
+    image: str,
+    command: Sequence[str],
+    ollama: str | None,
+    listen: str,
+    folder: Path,
+    outer: Mapping[str, str],
+    inner: Mapping[str, str],
+    output: IO[bytes],
+) -> Launch:
+    """Starts the process of a container, `folder` being its working directory, `listen` its `address:port`."""
+    environment = _environment(folder, listen, outer, inner)
+    if exits := _EXITS.search(image):
+        script = 'echo "$1 exits with $2"; exit "$2"'
+        process = _spawn(["/bin/sh", "-c", script, "sh", image, exits[1]], folder, environment, output)
+        return Launch(process.pid, process, "simulated")
+    arguments = list(command) or ["serve"]
+    if ollama is None:
+        process = _spawn([*engine_command(), *arguments], folder, environment, output)
+        return Launch(process.pid, process, "simulated")
+    _fill_store(outer.get("ARRIERO_STAGE_MODELS"), Path(environment["OLLAMA_MODELS"]))
+    return _launch_kept([ollama, *arguments], folder, environment, output)
+
+
+def _launch_kept(command: Sequence[str], folder: Path, environment: Mapping[str, str], output: IO[bytes]) -> Launch:
+    reader, writer = os.pipe()
+    try:
+        keeper = [*_PYTHON, _ENTER.format("keeper"), _SOURCE, str(writer), *command]
+        process = _spawn(keeper, folder, environment, output, pass_on=(writer,))
+    finally:
+        os.close(writer)
+    with os.fdopen(reader) as told:
+        pid = told.readline()
+    return Launch(int(pid) if pid.strip() else process.pid, process, "ollama")
+
+
+def _spawn(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], output: IO[bytes], pass_on: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=pass_on,
+    )
+
+
+def _environment(folder: Path, listen: str, outer: Mapping[str, str], inner: Mapping[str, str]) -> dict[str, str]:
+    store = folder / "models"
+    store.mkdir(exist_ok=True)
+    forced = {
+        "OLLAMA_HOST": listen,
+        "OLLAMA_MODELS": str(store),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "ARRIERO_PARENT": str(os.getpid()),
+    }
+    profile = {k: outer[k] for k in ("ARRIERO_ENGINE_PROFILE",) if k in outer}
+    return {**sealed(outer, {"OLLAMA_NO_CLOUD": "1", **profile}), **inner, **forced}
+
+
+def _fill_store(source: str | None, store: Path) -> None:
+    """Gives a real server the models of an existing store, as hard links where the file system can."""
+    if not source:
+        return
+    for file in Path(source).rglob("*"):
+        link = store / file.relative_to(source)
+        if file.is_file() and not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(file, link)
+            except OSError:  # another file system
+                shutil.copy2(file, link)
