@@ -1,129 +1,212 @@
-"""The Spec: every key a user may write, with its default.
+"""The Spec: every key a user may write, with its default and what it means.
 
-Sites may override `size`, `scale`, `environment` and `network`; `Spec.site(name)` gives one with everything filled in.
+Sites may override `size`, `scale`, `ollama`, `environment` and `network`; `Spec.site(name)` gives one with everything
+filled in. What a value alone can get wrong is refused here (`values.py` says how); what depends on other values or on
+the clouds is in `check.py`. Errors of validators read `what; remedy`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
+from arriero.secret import Secret
+from arriero.spec import values
 from arriero.spec.units import Bytes, Duration, VCpu
 
 Cloud = Literal["aws", "azure", "local"]
 Role = Literal["active", "standby"]
 
+ServiceName = Annotated[str, BeforeValidator(values.service_name), values.schema(values.NAME_PATTERN, max_length=24)]
+SiteName = Annotated[str, BeforeValidator(values.site_name), values.schema(values.NAME_PATTERN, max_length=24)]
+ImageName = Annotated[str, BeforeValidator(values.image), values.schema(values.IMAGE_PATTERN, max_length=255)]
+ModelName = Annotated[str, BeforeValidator(values.model_name), values.schema(values.MODEL_PATTERN, max_length=200)]
+Cidr = Annotated[str, BeforeValidator(values.network_range), values.schema(values.CIDR_PATTERN)]
+Source = Annotated[str, BeforeValidator(values.source_range), values.schema(values.CIDR_PATTERN)]
+Host = Annotated[str, BeforeValidator(values.host), values.schema(values.ADDRESS_PATTERN)]
+Loopback = Annotated[str, BeforeValidator(values.loopback), values.schema(values.ADDRESS_PATTERN)]
+VariableName = Annotated[str, BeforeValidator(values.variable_name), values.schema(values.VARIABLE_PATTERN)]
+VariableText = Annotated[str, BeforeValidator(values.variable_text), WithJsonSchema({"type": "string"})]
+AwsAccount = Annotated[str, BeforeValidator(values.aws_account), values.schema(r"^\d{12}$")]
+AzureSubscription = Annotated[str, BeforeValidator(values.azure_subscription), values.schema(values.UUID_PATTERN)]
+SecretName = Annotated[str, BeforeValidator(values.secret_name), values.schema(values.SECRET_NAME_PATTERN)]
+SecretValue = Annotated[Secret, values.SecretSchema]
+Cpu = Annotated[VCpu, values.above_zero]
+Amount = Annotated[Bytes, values.above_zero]
+KeepAlive = Annotated[
+    Duration | Literal["forever"],
+    PlainValidator(values.keep_alive),
+    PlainSerializer(str),
+    WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": Duration.pattern}]}),
+]
+Wait = Annotated[Duration, values.above_zero]
+
 
 class Section(BaseModel):
     """A part of the file: immutable, and no key besides the known ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+
+Part = TypeVar("Part", bound=Section)
 
 
 class Model(Section):
     """A model to serve; written `llama2` or `{name: llama2:70b, from: storage}`. `name` always carries its tag."""
 
-    name: str
-    source: Literal["baked", "storage"] = Field("baked", alias="from")
+    name: ModelName = Field(description="As Ollama names it; without a tag it means `:latest`.")
+    source: Literal["baked", "storage"] = Field(
+        default="baked", alias="from", description="Where targets have it from: the image, or the site's storage."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_a_bare_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
 
 
 class Size(Section):
     """What one target gets."""
 
-    cpu: VCpu = VCpu(4)
-    memory: Bytes = Bytes.gib(16)
-    storage: Bytes = Bytes.gib(21)
+    cpu: Cpu = Field(default=VCpu(4), description="Processors, like `4 vCPU`.")
+    memory: Amount = Field(default=Bytes.gib(16), description="Memory, like `16GiB`; models must fit into it.")
+    storage: Amount = Field(
+        default=Bytes.gib(21), description="Disk for image and models; the clouds' least and most differ."
+    )
 
 
 class Scale(Section):
-    """How many targets a site runs; a live count between them is left alone. Default min: 2 active, 1 standby."""
+    """How many targets a site runs; a live count between them is left alone."""
 
-    min: int | None = None
-    max: int = 4
+    min: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
+        default=None, description="The least number of targets; by default 2 at an active site, 1 at a standby."
+    )
+    max: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=4, description="The greatest number of targets."
+    )
 
 
 class Network(Section):
     """The site's own address range, and who may reach port 11434 besides it."""
 
-    cidr: str = "10.64.0.0/16"
-    allow_from: tuple[str, ...] = ()
+    cidr: Cidr = Field(
+        default="10.64.0.0/16", description="The private IPv4 range that the site's network is made with."
+    )
+    allow_from: tuple[Source, ...] = Field(default=(), description="IPv4 ranges outside it that may reach the targets.")
 
 
 class Ollama(Section):
     """Settings of each Ollama server; they become its OLLAMA_* environment."""
 
-    num_parallel: int = 4
-    max_loaded_models: int = 1
-    keep_alive: Duration | Literal["forever"] = "forever"
-    max_queue: int = 512
-    context_length: int | None = None
+    num_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = Field(
+        default=4, description="Requests that one model answers at a time."
+    )
+    max_loaded_models: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        default=1, description="Models in memory at a time."
+    )
+    keep_alive: KeepAlive = Field(
+        default="forever", description="How long an idle model stays in memory: `forever`, or like `10m`."
+    )
+    max_queue: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
+        default=512, description="Requests that may wait before Ollama answers 503."
+    )
+    context_length: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = Field(
+        default=None, description="Tokens of context; Ollama's own default if left out."
+    )
 
 
 class Gateway(Section):
     """Where this machine's edge listens."""
 
-    address: str = "127.0.0.1"
-    port: int = 11434
+    address: Loopback = Field(default="127.0.0.1", description="A loopback address; the edge asks for no keys yet.")
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = Field(default=11434, description="Its TCP port.")
 
 
 class Logs(Section):
-    retention_days: int = 30
+    """How long the clouds keep the targets' logs."""
+
+    retention_days: Annotated[int, Field(strict=True, ge=1, le=3653)] = Field(
+        default=30, description="Days; CloudWatch has certain numbers only, such as 7, 30, 90 or 365."
+    )
 
 
 class Deploy(Section):
     """How long to wait for a site's targets to answer, and the grace that a stopping server gets."""
 
-    ready_within: Duration = Duration(900)
-    stop_within: Duration = Duration(30)
+    ready_within: Wait = Field(
+        default=Duration(900), description="A site whose targets don't answer in time has failed."
+    )
+    stop_within: Wait = Field(default=Duration(30), description="From SIGTERM to SIGKILL; Fargate allows 2s to 120s.")
 
 
 class Accounts(Section):
     """The accounts this spec may touch; outside a rehearsal any other account is refused."""
 
-    aws: str | None = None
-    azure: str | None = None
+    aws: AwsAccount | None = Field(default=None, description="The AWS account id: 12 digits, in quotes.")
+    azure: AzureSubscription | None = Field(default=None, description="The Azure subscription id.")
 
 
 class Site(Section):
-    """One region of one cloud, or this machine."""
+    """One region of one cloud, or this machine. Its own sections replace the service's, key by key."""
 
-    cloud: Cloud
-    region: str = ""
-    role: Role = "active"
-    hosts: tuple[str, ...] = ()
-    size: Size | None = None
-    scale: Scale | None = None
-    ollama: Ollama | None = None
-    environment: Mapping[str, str] | None = None
-    network: Network | None = None
-    gpu: str | None = None
+    cloud: Cloud = Field(description="Where: `aws` (ECS Fargate), `azure` (Container Instances), `local`.")
+    region: str = Field(
+        default="", strict=True, description="The cloud's name for it: us-east-1, eastus. Not for local."
+    )
+    role: Role = Field(default="active", description="A standby keeps one warm target and takes over.")
+    hosts: tuple[Host, ...] = Field(
+        default=(), description="For local: addresses of this machine, one IPv4 address each."
+    )
+    size: Size | None = Field(default=None, description="Instead of the service's size.")
+    scale: Scale | None = Field(default=None, description="Instead of the service's scale.")
+    ollama: Ollama | None = Field(default=None, description="Instead of the service's Ollama settings.")
+    environment: Mapping[VariableName, VariableText] | None = Field(
+        default=None, description="Besides the service's environment; the site's value wins."
+    )
+    network: Network | None = Field(default=None, description="Instead of the service's network.")
+    gpu: str | None = Field(default=None, description="Neither Fargate nor ACI has GPUs: the check names what does.")
 
 
 class Spec(Section):
     """The whole file, resolved."""
 
-    name: str
-    image: str
-    models: tuple[Model, ...]
-    sites: Mapping[str, Site]
-    size: Size = Size()
-    scale: Scale = Scale()
-    ollama: Ollama = Ollama()
-    environment: Mapping[str, str] = {}
-    network: Network = Network()
-    gateway: Gateway = Gateway()
-    logs: Logs = Logs()
-    deploy: Deploy = Deploy()
-    accounts: Accounts = Accounts()
-    rehearse: Literal["on-request", "always"] = "on-request"
-    secrets: Mapping[str, str] = {}
+    name: ServiceName = Field(description="The service's name; everything in the clouds is named from it.")
+    image: ImageName = Field(description="The container image that every target runs: registry/path[:tag][@digest].")
+    models: tuple[Model, ...] = Field(min_length=1, description="The models to serve.")
+    sites: Mapping[SiteName, Site] = Field(min_length=1, description="Where the service runs, by a name of your own.")
+    size: Size = Field(default=Size(), description="What one target gets, at every site that doesn't say otherwise.")
+    scale: Scale = Field(default=Scale(), description="How many targets a site runs.")
+    ollama: Ollama = Field(default=Ollama(), description="Settings of each Ollama server.")
+    environment: Mapping[VariableName, VariableText] = Field(
+        default={}, description="Environment of each Ollama server."
+    )
+    network: Network = Field(default=Network(), description="Each site's address range and who may reach it.")
+    gateway: Gateway = Field(default=Gateway(), description="Where this machine's edge listens.")
+    logs: Logs = Field(default=Logs(), description="How long logs are kept.")
+    deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
+    accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")
+    rehearse: Literal["on-request", "always"] = Field(
+        default="on-request", description="`always`: this spec never leaves the local stage."
+    )
+    secrets: Mapping[SecretName, SecretValue] = Field(
+        default={}, description="Values that are never shown, each from one environment variable: `${VAR}`."
+    )
 
     def site(self, name: str) -> ResolvedSite:
         """The site with what it does not override filled in from the service's own sections."""
         site = self.sites[name]
-        scale = site.scale or self.scale
+        scale = _over(self.scale, site.scale)
         return ResolvedSite(
             service=self.name,
             name=name,
@@ -133,12 +216,12 @@ class Spec(Section):
             hosts=site.hosts,
             image=self.image,
             models=self.models,
-            size=site.size or self.size,
-            min=scale.min if scale.min is not None else (2 if site.role == "active" else 1),
+            size=_over(self.size, site.size),
+            min=scale.min if scale.min is not None else default_min(site.role),
             max=scale.max,
-            ollama=site.ollama or self.ollama,
+            ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
-            network=site.network or self.network,
+            network=_over(self.network, site.network),
             logs=self.logs,
             deploy=self.deploy,
         )
@@ -178,3 +261,12 @@ class ResolvedSite(Section):
         if self.ollama.context_length:
             settings["OLLAMA_CONTEXT_LENGTH"] = str(self.ollama.context_length)
         return {**settings, **self.environment}
+
+
+def default_min(role: Role) -> int:
+    """The least number of targets where the spec doesn't say: two where users are served, one kept warm."""
+    return 2 if role == "active" else 1
+
+
+def _over(service: Part, site: Part | None) -> Part:
+    return service.model_copy(update={key: getattr(site, key) for key in site.model_fields_set}) if site else service

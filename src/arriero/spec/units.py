@@ -1,11 +1,14 @@
-"""Numbers with units, as people write them: `16GiB`, `4 vCPU`, `90s`, `22:00 Europe/Berlin`."""
+"""Amounts with units, as people write them: `16GiB`, `4 vCPU`, `90s`, `22:00 Europe/Berlin`."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from dataclasses import dataclass
+from datetime import time
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 _BYTES = {
@@ -20,35 +23,35 @@ _BYTES = {
     "TB": 10**12,
 }
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_AMOUNT = r"(\d{1,9}(?:\.\d{1,9})?)"
 
 
 class _Quantity:
     """The pydantic side of a unit: parsed from text, written back as text."""
 
-    pattern: str
-    example: str
+    pattern: ClassVar[str]
+    example: ClassVar[str]
 
     @classmethod
     def parse(cls, text: object) -> Self:
+        """Reads what a user wrote; raises ValueError with the remedy."""
         raise NotImplementedError
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            cls.parse,
-            serialization=core_schema.to_string_ser_schema(),
-            metadata={
-                "pydantic_js_functions": [
-                    lambda _s, _h: {"type": "string", "pattern": cls.pattern, "examples": [cls.example]}
-                ]
-            },
+            cls.parse, serialization=core_schema.to_string_ser_schema(when_used="always")
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": cls.pattern, "examples": [cls.example]}
 
 
 class Bytes(_Quantity, int):
     """An amount of memory or storage, in bytes."""
 
-    pattern = r"^\d+(\.\d+)? ?(B|[KMGT]i?B)$"
+    pattern = r"^\d{1,9}(\.\d{1,9})? ?([KMGT]i?)?B$"
     example = "16GiB"
 
     @classmethod
@@ -59,9 +62,9 @@ class Bytes(_Quantity, int):
     def parse(cls, text: object) -> Self:
         if isinstance(text, cls):
             return text
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?i?B)", text) if isinstance(text, str) else None
-        if not match or match[2] not in _BYTES:
-            raise ValueError("write an amount with its unit, like 16GiB")
+        match = re.fullmatch(_AMOUNT + r" ?((?:[KMGT]i?)?B)", text) if isinstance(text, str) else None
+        if not match:
+            raise ValueError(f"is {_shown(text)}, not an amount with its unit; write it like 16GiB")
         return cls(round(float(match[1]) * _BYTES[match[2]]))
 
     @property
@@ -76,37 +79,80 @@ class Bytes(_Quantity, int):
 class VCpu(_Quantity, float):
     """Virtual processors."""
 
-    pattern = r"^\d+(\.\d+)? ?vCPU$"
+    pattern = r"^\d{1,9}(\.\d{1,9})? ?vCPU$"
     example = "4 vCPU"
 
     @classmethod
     def parse(cls, text: object) -> Self:
         if isinstance(text, cls):
             return text
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?vCPU", text) if isinstance(text, str) else None
+        match = re.fullmatch(_AMOUNT + " ?vCPU", text) if isinstance(text, str) else None
         if not match:
-            raise ValueError("write a number of processors with its unit, like 4 vCPU")
+            raise ValueError(f"is {_shown(text)}, not a number of processors with its unit; write it like 4 vCPU")
         return cls(match[1])
 
     def __str__(self) -> str:
-        return f"{float(self):g} vCPU"
+        return f"{float(self)!r} vCPU".replace(".0 ", " ")
 
 
 class Duration(_Quantity, float):
     """A length of time, in seconds."""
 
-    pattern = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
+    pattern = r"^\d{1,9}(\.\d{1,9})? ?(ms|s|m|h|d)$"
     example = "90s"
 
     @classmethod
     def parse(cls, text: object) -> Self:
         if isinstance(text, cls):
             return text
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)", text) if isinstance(text, str) else None
+        match = re.fullmatch(_AMOUNT + " ?(ms|s|m|h|d)", text) if isinstance(text, str) else None
         if not match:
-            raise ValueError("write a length of time with its unit, like 90s or 15m")
-        return cls(float(match[1]) * _SECONDS[match[2]])
+            raise ValueError(f"is {_shown(text)}, not a length of time with its unit; write it like 90s or 15m")
+        return cls(round(float(match[1]) * _SECONDS[match[2]], 3))
 
     def __str__(self) -> str:
         unit = next((u for u in ("d", "h", "m", "s") if self and self % _SECONDS[u] == 0), "ms")
-        return f"{float(self) / _SECONDS[unit]:g}{unit}"
+        return f"{round(float(self) / _SECONDS[unit])}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfDay(_Quantity):
+    """A moment of every day on the clock of a place: `22:00 Europe/Berlin`."""
+
+    pattern: ClassVar[str] = r"^([01]\d|2[0-3]):[0-5]\d \S+$"
+    example: ClassVar[str] = "22:00 Europe/Berlin"
+    hour: int
+    minute: int
+    zone: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        if isinstance(text, cls):
+            return text
+        match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d) (\S+)", text) if isinstance(text, str) else None
+        if not match:
+            raise ValueError(f"is {_shown(text)}, not a time of day with its zone; write it like 22:00 Europe/Berlin")
+        if not _is_zone(match[3]):
+            raise ValueError(f"names no time zone, {match[3]}; write one like Europe/Berlin or UTC")
+        return cls(int(match[1]), int(match[2]), match[3])
+
+    @property
+    def time(self) -> time:
+        return time(self.hour, self.minute, tzinfo=ZoneInfo(self.zone))
+
+    def __str__(self) -> str:
+        return f"{self.hour:02}:{self.minute:02} {self.zone}"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _shown(value: object) -> str:
+    """What was written, short enough for a message."""
+    text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return repr(text if len(text) <= 40 else text[:37] + "...") if isinstance(value, str) else text[:40]

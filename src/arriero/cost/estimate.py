@@ -1,0 +1,175 @@
+"""What a site is expected to cost while so many targets run: list prices, before tax, discounts and free amounts.
+
+A month has 730 hours (365 days / 12), as both clouds' calculators have it. A GiB is taken for the GB of the price
+lists, because that is how both clouds bill the memory that a task or group asks for. What has no known price is listed
+under `unknown` and is in no sum; what depends on use (log volume, traffic) is under `by_use` with its unit price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from arriero.catalog import catalog
+from arriero.catalog.catalog import Price, Source
+from arriero.cost.money import Money
+from arriero.spec.model import ResolvedSite
+
+HOURS_A_MONTH = Decimal(730)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item at its price: `quantity` units an hour at `unit_price` each."""
+
+    item: str
+    quantity: Decimal
+    unit: str
+    unit_price: Money
+    source: Source
+
+    @property
+    def hourly(self) -> Money:
+        return self.unit_price * self.quantity
+
+    @property
+    def monthly(self) -> Money:
+        return self.hourly * HOURS_A_MONTH
+
+
+@dataclass(frozen=True, slots=True)
+class ByUse:
+    """An item whose amount nobody knows beforehand; `unit_price` is None where that is unknown, too."""
+
+    item: str
+    unit: str
+    unit_price: Money | None
+    source: Source | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An item that is billed, at a price that no source says: `quantity` units an hour."""
+
+    item: str
+    quantity: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one site costs with `count` targets, as far as it is known."""
+
+    site: str
+    cloud: str
+    region: str
+    count: int
+    lines: tuple[Line, ...] = ()
+    by_use: tuple[ByUse, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+    @property
+    def hourly(self) -> Money:
+        return sum((line.hourly for line in self.lines), Money())
+
+    @property
+    def monthly(self) -> Money:
+        return self.hourly * HOURS_A_MONTH
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.unknown
+
+    @property
+    def sentence(self) -> str:
+        """The price in a few words: `$144.14 a month`, `at least $36.50 a month (price of … unknown)`."""
+        if self.cloud == "local":
+            return "no bill"
+        if self.is_complete:
+            return f"{self.monthly} a month"
+        missing = ", ".join(item.item for item in self.unknown)
+        return f"at least {self.monthly} a month (price of {missing} unknown)" if self.lines else "price unknown"
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "currency": "USD",
+            "hourly": str(self.hourly.amount.normalize()) if self.lines else None,
+            "monthly": str(self.monthly.rounded) if self.lines or self.is_complete else None,
+            "complete": self.is_complete,
+            "lines": [_line_json(line) for line in self.lines],
+            "by_use": [_by_use_json(item) for item in self.by_use],
+            "unknown": [{"item": u.item, "quantity": str(u.quantity), "unit": u.unit} for u in self.unknown],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a site uses each hour, before its price is looked up."""
+
+    item: str
+    key: str
+    quantity: Decimal
+    unit: str
+
+
+def estimate(site: ResolvedSite, count: int) -> Estimate:
+    """The expected cost of `count` targets at that site, all of them running all the time."""
+    lines: list[Line] = []
+    unknown: list[Unknown] = []
+    for need in _needs(site, count):
+        price = catalog.price(site.cloud, site.region, need.key)
+        if price:
+            lines.append(Line(need.item, need.quantity, price.unit, Money(price.amount), price.source))
+        else:
+            unknown.append(Unknown(need.item, need.quantity, need.unit))
+    uses = tuple(_by_use(site))
+    return Estimate(site.name, site.cloud, site.region, count, tuple(lines), uses, tuple(unknown))
+
+
+def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
+    cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
+    if site.cloud == "aws" and count:
+        yield _Need("vCPU", "fargate.vcpu", cpu * count, "vCPU-hour")
+        yield _Need("memory", "fargate.memory", memory * count, "GB-hour")
+        extra = Decimal(str(site.size.storage.in_gib)) - catalog.fargate_limits().storage_included_gib
+        if extra > 0:
+            yield _Need("storage", "fargate.storage", extra * count, "GB-hour")
+        yield _Need("public IPv4", "public_ipv4", Decimal(count), "address-hour")
+    elif site.cloud == "azure":
+        if count:
+            yield _Need("vCPU", "aci.vcpu", cpu * count, "vCPU-hour")
+            yield _Need("memory", "aci.memory", memory * count, "GB-hour")
+        yield _Need("NAT gateway", "nat_gateway", Decimal(1), "hour")
+        yield _Need("public IPv4", "public_ipv4", Decimal(1), "address-hour")
+
+
+def _by_use(site: ResolvedSite) -> Iterator[ByUse]:
+    wanted = {"aws": (("logs", "logs.ingested"),), "azure": (("NAT gateway data", "nat_gateway.data"),)}
+    for item, key in wanted.get(site.cloud, ()):
+        price: Price | None = catalog.price(site.cloud, site.region, key)
+        yield ByUse(item, "GB", Money(price.amount) if price else None, price.source if price else None)
+
+
+def _line_json(line: Line) -> dict[str, object]:
+    return {
+        "item": line.item,
+        "quantity": str(line.quantity),
+        "unit": line.unit,
+        "unit_price": str(line.unit_price.amount),
+        "monthly": str(line.monthly.rounded),
+        "source": _source_json(line.source),
+    }
+
+
+def _by_use_json(item: ByUse) -> dict[str, object]:
+    return {
+        "item": item.item,
+        "unit": item.unit,
+        "unit_price": str(item.unit_price.amount) if item.unit_price else None,
+        "source": _source_json(item.source) if item.source else None,
+    }
+
+
+def _source_json(source: Source) -> dict[str, str]:
+    return {"page": source.page, "read": source.read, "as_of": source.as_of}

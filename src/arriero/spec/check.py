@@ -1,0 +1,154 @@
+"""The rules between sections, and between the spec and what the clouds sell. Each rule returns its problems, by key.
+
+Lines are put in by the loader, which knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from arriero.catalog import catalog
+from arriero.errors import Problem
+from arriero.spec.check_gpu import gpu_problems
+from arriero.spec.check_size import size_problems
+from arriero.spec.model import Site, Spec, default_min
+from arriero.spec.suggest import suggest
+
+# Our own settings of a server, and the key of the spec that sets each.
+OWNED = {
+    "OLLAMA_HOST": "every target listens on 0.0.0.0:11434",
+    "OLLAMA_MODELS": "the image and the site say where models are",
+    "OLLAMA_NUM_PARALLEL": "write ollama.num_parallel",
+    "OLLAMA_MAX_LOADED_MODELS": "write ollama.max_loaded_models",
+    "OLLAMA_MAX_QUEUE": "write ollama.max_queue",
+    "OLLAMA_KEEP_ALIVE": "write ollama.keep_alive",
+    "OLLAMA_CONTEXT_LENGTH": "write ollama.context_length",
+}
+
+
+def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Problem, ...]:
+    """Every problem of a spec whose single values are all right. `own_addresses` is asked only if a site needs it."""
+    found: list[Problem] = []
+    for name, site in spec.sites.items():
+        found += _place_problems(name, site)
+        found += _host_problems(name, site, own_addresses)
+        found += gpu_problems(name, site)
+    found += size_problems(spec)
+    found += _scale_problems(spec)
+    found += _role_problems(spec)
+    found += _environment_problems(spec)
+    found += _model_problems(spec)
+    found += _network_problems(spec)
+    found += _patience_problems(spec)
+    return tuple(found)
+
+
+def _place_problems(name: str, site: Site) -> Iterator[Problem]:
+    key = f"sites.{name}.region"
+    if site.cloud == "local":
+        if site.region:
+            yield Problem("a local site has no region", "remove the line", key)
+        return
+    examples = {"aws": "us-east-1", "azure": "eastus"}
+    if not site.region:
+        yield Problem("is missing", f"add the region, like region: {examples[site.cloud]}", key)
+    elif catalog.region(site.cloud, site.region) is None:
+        yield _unknown_region(key, site, examples[site.cloud])
+
+
+def _unknown_region(key: str, site: Site, example: str) -> Problem:
+    other = "azure" if site.cloud == "aws" else "aws"
+    if site.region in catalog.regions(other):
+        what = f"{site.region} is a region of {other}, and the site is in {site.cloud}"
+        return Problem(what, f"write cloud: {other}, or a region of {site.cloud} like {example}", key)
+    remedy = suggest(site.region, catalog.regions(site.cloud)) or f"write one like {example}"
+    return Problem(f"{site.cloud} has no region '{site.region[:40]}'", remedy, key)
+
+
+def _host_problems(name: str, site: Site, own_addresses: Callable[[], Collection[str]]) -> Iterator[Problem]:
+    key = f"sites.{name}.hosts"
+    if site.cloud != "local":
+        if site.hosts:
+            yield Problem("only a local site has hosts", "remove the line", key)
+        return
+    if not site.hosts:
+        yield Problem("is missing", "add an address of this machine, like hosts: [127.0.0.1]", key)
+    others = [host for host in site.hosts if not IPv4Address(host).is_loopback]
+    own = own_addresses() if others else ()
+    for index, host in enumerate(site.hosts):
+        if host in site.hosts[:index]:
+            yield Problem(f"{host} is here twice", "keep one of them", f"{key}[{index}]")
+        elif host in others and host not in own:
+            what = f"{host} is not an address of this machine, and other machines are not supported yet"
+            yield Problem(what, "use 127.0.0.1", f"{key}[{index}]")
+
+
+def _scale_problems(spec: Spec) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for name, site in spec.sites.items():
+        resolved = spec.site(name)
+        own = site.scale is not None and bool(site.scale.model_fields_set)
+        key = f"sites.{name}.scale" if own else "scale"
+        if resolved.min > resolved.max and key not in seen:
+            seen.add(key)
+            yield _min_over_max(spec, key, name, resolved.min, resolved.max)
+        if site.role == "active" and resolved.min == 0:
+            yield Problem("is 0 at an active site", "keep at least 1, or make the site a standby", f"{key}.min")
+
+
+def _min_over_max(spec: Spec, key: str, name: str, least: int, most: int) -> Problem:
+    site = spec.sites[name]
+    said = spec.scale.min if site.scale is None or site.scale.min is None else site.scale.min
+    if said is None:
+        what = f"is {most}, and the least number of an {site.role} site is {default_min(site.role)}"
+        return Problem(what, f"write min: {most}, too, or a greater max", f"{key}.max")
+    return Problem(f"is {least}, more than max, which is {most}", f"write a min of at most {most}", f"{key}.min")
+
+
+def _role_problems(spec: Spec) -> Iterator[Problem]:
+    if all(site.role == "standby" for site in spec.sites.values()):
+        yield Problem("no site is active", "write role: active at one of them, or leave its role out", "sites")
+
+
+def _environment_problems(spec: Spec) -> Iterator[Problem]:
+    sections = {"environment": spec.environment}
+    sections |= {f"sites.{name}.environment": site.environment or {} for name, site in spec.sites.items()}
+    for key, variables in sections.items():
+        for variable in variables:
+            if variable in OWNED or variable.startswith("ARRIERO_"):
+                remedy = OWNED.get(variable, "names that begin with ARRIERO_ are ours")
+                yield Problem("is set by arriero", f"remove it; {remedy}", f"{key}.{variable}")
+
+
+def _model_problems(spec: Spec) -> Iterator[Problem]:
+    names = [model.name for model in spec.models]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Problem(f"{name} is here twice", "keep one of them", f"models[{index}]")
+
+
+def _network_problems(spec: Spec) -> Iterator[Problem]:
+    sections = {"network": spec.network}
+    sections |= {f"sites.{name}.network": site.network for name, site in spec.sites.items() if site.network}
+    for key, network in sections.items():
+        own = IPv4Network(network.cidr)
+        for index, text in enumerate(network.allow_from):
+            where = f"{key}.allow_from[{index}]"
+            if text in network.allow_from[:index]:
+                yield Problem(f"{text} is here twice", "keep one of them", where)
+            elif IPv4Network(text).subnet_of(own):
+                yield Problem(f"{text} is in the site's own range {own}, which may anyway", "remove it", where)
+
+
+def _patience_problems(spec: Spec) -> Iterator[Problem]:
+    if not any(site.cloud == "aws" for site in spec.sites.values()):
+        return
+    limits, stop = catalog.fargate_limits(), spec.deploy.stop_within
+    if not limits.stop_min_seconds <= stop <= limits.stop_max_seconds:
+        what = f"is {stop}; Fargate allows {limits.stop_min_seconds}s to {limits.stop_max_seconds}s"
+        yield Problem(what, f"use {limits.stop_max_seconds}s or less, 2s or more", "deploy.stop_within")
+    days = spec.logs.retention_days
+    if days not in catalog.log_retention_days():
+        nearest = min(catalog.log_retention_days(), key=lambda known: abs(known - days))
+        yield Problem(f"CloudWatch can't keep logs for {days} days", f"use {nearest}", "logs.retention_days")

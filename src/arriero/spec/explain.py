@@ -1,0 +1,107 @@
+"""pydantic's errors in our words: what is wrong, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from arriero.spec import model
+from arriero.spec.document import KeyPath
+from arriero.spec.suggest import suggest
+from arriero.spec.values import kind, shown
+
+SECTIONS: Mapping[str, type[model.Section]] = {
+    "size": model.Size,
+    "scale": model.Scale,
+    "ollama": model.Ollama,
+    "network": model.Network,
+    "gateway": model.Gateway,
+    "logs": model.Logs,
+    "deploy": model.Deploy,
+    "accounts": model.Accounts,
+}
+
+ADD = {
+    ("name",): "add a line like name: llm",
+    ("image",): "add a line like image: registry.example.com/acme/ollama-llm",
+    ("models",): "add a line like models: [llama2]",
+    ("sites",): "add at least one site, like aws-east: {cloud: aws, region: us-east-1}",
+    ("sites", "cloud"): "add cloud: aws, azure or local",
+    ("models", "name"): "add a name, like name: llama2",
+}
+
+
+def explain(error: Mapping[str, Any]) -> tuple[KeyPath, str, str]:
+    """The path, what is wrong and the remedy of one of pydantic's errors."""
+    path = _path(error["loc"])
+    what, remedy = _reason(error, path)
+    return path, what, remedy
+
+
+def keys_at(path: KeyPath) -> tuple[str, ...]:
+    """The keys that may be written in the section at that path; none if keys are the user's own there."""
+    section = _section_at(path)
+    return tuple(field.alias or name for name, field in section.model_fields.items()) if section else ()
+
+
+def _section_at(path: KeyPath) -> type[model.Section] | None:
+    if not path:
+        return model.Spec
+    if path[0] == "sites" and len(path) == 2:
+        return model.Site
+    if path[0] == "sites" and len(path) > 2:
+        path = path[2:]
+    if path[0] == "models" and len(path) == 2:
+        return model.Model
+    return SECTIONS.get(str(path[0])) if len(path) == 1 else None
+
+
+def _path(loc: tuple[str | int, ...]) -> KeyPath:
+    """Where it is in the file: pydantic marks a mapping's own key with `[key]` at the end."""
+    return loc[:-1] if loc and loc[-1] == "[key]" else loc
+
+
+def _reason(error: Mapping[str, Any], path: KeyPath) -> tuple[str, str]:
+    kind_of, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind_of == "missing":
+        known = tuple(part for part in (path[0], path[-1]) if isinstance(part, str))
+        return "is missing", ADD[known if len(path) > 1 else path[:1]]  # type: ignore[index]
+    if kind_of == "extra_forbidden":
+        return "unknown key", suggest(str(path[-1]), keys_at(path[:-1])) or "remove it"
+    if kind_of == "value_error":
+        what, _, remedy = str(context["error"]).partition("; ")
+        return what, remedy
+    if value is None:
+        return "is empty", "give it a value, or remove the line"
+    return _shape(kind_of, value, context, path)
+
+
+def _shape(kind_of: str, value: object, context: Mapping[str, Any], path: KeyPath) -> tuple[str, str]:
+    """What is wrong with a value of the wrong kind or out of its range."""
+    if kind_of == "literal_error":
+        words = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        return f"{shown(value)} is not known here", suggest(str(value), words)
+    if kind_of == "greater_than_equal":
+        return f"is {value}", f"it must be at least {context['ge']}"
+    if kind_of == "less_than_equal":
+        return f"is {value}", f"it must be at most {context['le']}"
+    if kind_of == "too_short":
+        return "is empty", ADD[(str(path[0]),)]
+    wanted = {
+        "int_type": ("a whole number", "write it without quotes or unit, like 4"),
+        "string_type": ("text", f"put it in quotes: '{shown(value)}'"),
+        "tuple_type": ("a list", "write it like [one, two]"),
+        "mapping_type": ("a section with keys", "write key: value lines under it"),
+        "dict_type": ("a section with keys", "write key: value lines under it"),
+        "model_type": ("a section with keys", _section_remedy(path)),
+    }
+    # Anything else would be a kind of error that no field of the model can give; pydantic's own words are kept then.
+    noun, remedy = wanted.get(kind_of, (kind_of.replace("_", " "), "see: arriero docs"))
+    if kind_of == "string_type" and isinstance(value, dict | tuple):
+        remedy = "write one value here"
+    return f"must be {noun}, not {kind(value)}", remedy
+
+
+def _section_remedy(path: KeyPath) -> str:
+    keys = keys_at(path)
+    return f"write keys under it, such as {keys[0]}" if keys else "write keys under it"
