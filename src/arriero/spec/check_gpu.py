@@ -38,5 +38,5 @@ def _why(cloud: str) -> str:
 def _offers(cloud: str) -> str:
     services: dict[str, list[str]] = {}
     for gpu in catalog.gpus(cloud):
-        services.setdefault(gpu.service, []).append(f"{gpu.gpu} ({gpu.name})")
-    return "; ".join(f"{', '.join(gpus)} on {service}" for service, gpus in services.items())
+        services.setdefault(gpu.service, []).append(gpu.gpu if gpu.gpu == gpu.name else f"{gpu.gpu} ({gpu.name})")
+    return ", and ".join(f"{', '.join(gpus)} on {service}" for service, gpus in services.items())

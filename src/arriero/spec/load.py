@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from arriero.errors import Problem, SpecError
 from arriero.secret import Secret
 from arriero.spec.check import check
-from arriero.spec.document import Items, KeyPath, Node, Place, Scalar, Table, dotted, read, walk
+from arriero.spec.document import MAX_DEPTH, Items, KeyPath, Node, Place, Scalar, Table, dotted, read, walk
 from arriero.spec.explain import explain
 from arriero.spec.machine import own_addresses
 from arriero.spec.model import Spec
@@ -24,7 +24,12 @@ from arriero.spec.suggest import suggest
 FILE = "arriero.yaml"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # What stands in for a required key that is missing, so that the rest of the file can still be checked.
-_STAND_INS: Mapping[str, Any] = {"name": "unnamed", "image": "unnamed", "models": ("unnamed",)}
+_STAND_INS: Mapping[str, Any] = {
+    "name": "unnamed",
+    "image": "unnamed",
+    "models": ("unnamed",),
+    "sites": {"unnamed": {"cloud": "local", "hosts": ("127.0.0.1",)}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,10 @@ def _display(path: Path) -> str:
 
 
 def _overlay_path(path: Path, overlay: str) -> Path:
-    over = path.with_name(f"{path.stem}.{overlay}{path.suffix}")
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", overlay) and over.exists():
-        return over
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", overlay):
+        over = path.with_name(f"{path.stem}.{overlay}{path.suffix}")
+        if over.exists():
+            return over
     there = sorted(other.name for other in path.parent.glob(f"{path.stem}.?*{path.suffix}"))
     names = [name[len(path.stem) + 1 : -len(path.suffix)] for name in there]
     remedy = suggest(overlay, names) or f"write {_display(path.with_name(f'{path.stem}.NAME{path.suffix}'))}"
@@ -112,13 +118,17 @@ class _Loading:
         try:
             return Spec.model_validate(plain)
         except ValidationError as error:
-            errors = [explain(item) for item in error.errors(include_url=False)]
+            errors = _errors(error)
         known = {problem.key for problem in self._problems}
-        self._problems += [self._problem(*item) for item in errors if dotted(item[0]) not in known]
-        try:
-            return Spec.model_validate(_salvaged(plain, [path for path, _, _ in errors]))
-        except ValidationError:
-            raise SpecError(sorted(self._problems, key=self._order)) from None
+        explained = map(explain, errors)
+        self._problems += [self._problem(*item) for item in explained if dotted(item[0]) not in known]
+        for _ in range(MAX_DEPTH):
+            plain = _salvaged(plain, errors)
+            try:
+                return Spec.model_validate(plain)
+            except ValidationError as error:
+                errors = _errors(error)
+        raise SpecError(sorted(self._problems, key=self._order))
 
     def _secrets(self) -> dict[str, Secret] | object:
         """The named secrets with their values from the environment; no value of a secret is ever in a message."""
@@ -189,11 +199,17 @@ def _section(key: str) -> tuple[str, ...]:
     return parts[:2] if parts[0] == "sites" else parts[:1]
 
 
-def _salvaged(plain: dict[str, Any], broken: Iterable[KeyPath]) -> dict[str, Any]:
-    """A copy without what is at the broken paths; stand-ins where something must be."""
-    gone = set(broken)
-    kept = _without(plain, (), gone)
-    return {**_STAND_INS, **{key: value for key, value in kept.items() if value not in ((), None) or key == "secrets"}}
+def _errors(error: ValidationError) -> list[Mapping[str, Any]]:
+    """pydantic's errors but one: it calls a list too short whose items are there, only wrong."""
+    found = error.errors(include_url=False)
+    return [item for item in found if item["type"] != "too_short" or not item["input"]]
+
+
+def _salvaged(plain: dict[str, Any], errors: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """A copy without what is wrong, or without the section that lacks something; stand-ins where something must be."""
+    gone = {explain(item)[0][: -1 if item["type"] == "missing" else None] for item in errors}
+    kept = _without(plain, (), gone - {()})
+    return {**_STAND_INS, **{key: value for key, value in kept.items() if key not in _STAND_INS or value}}
 
 
 def _without(value: Any, path: KeyPath, gone: Collection[KeyPath]) -> Any:

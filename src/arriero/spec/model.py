@@ -192,7 +192,7 @@ class Spec(Section):
         default={}, description="Environment of each Ollama server."
     )
     network: Network = Field(default=Network(), description="Each site's address range and who may reach it.")
-    gateway: Gateway = Field(default=Gateway(), description="Where this machine's edge listens.")
+    gateway: Gateway = Field(default=Gateway(), description="This machine's edge: its address and port.")
     logs: Logs = Field(default=Logs(), description="How long logs are kept.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 LISTED = 20
 
@@ -11,7 +11,13 @@ LISTED = 20
 def suggest(word: str, known: Iterable[str]) -> str:
     """A remedy: the nearest known word, or else all of them if they can be read at a glance; may be empty."""
     words = list(known)
-    near = get_close_matches(word[:60].lower(), words, 1, 0.6)
-    if near:
-        return f"did you mean {near[0]}?"
+    word = word[:60].lower()
+    near = get_close_matches(word, words, 3, 0.6)
+    best = sorted(other for other in near if _likeness(word, other) == _likeness(word, near[0]))
+    if best:
+        return f"did you mean {' or '.join(best)}?"
     return f"choose from {', '.join(words)}" if 0 < len(words) <= LISTED else ""
+
+
+def _likeness(word: str, other: str) -> float:
+    return SequenceMatcher(None, other, word).ratio()

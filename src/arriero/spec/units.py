@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import time
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ _BYTES = {
     "TB": 10**12,
 }
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_AMOUNT = r"(\d{1,9}(?:\.\d{1,9})?)"
+_AMOUNT = r"(\d{1,15}(?:\.\d{1,9})?)"
 
 
 class _Quantity:
@@ -51,7 +52,7 @@ class _Quantity:
 class Bytes(_Quantity, int):
     """An amount of memory or storage, in bytes."""
 
-    pattern = r"^\d{1,9}(\.\d{1,9})? ?([KMGT]i?)?B$"
+    pattern = r"^\d{1,15}(\.\d{1,9})? ?([KMGT]i?)?B$"
     example = "16GiB"
 
     @classmethod
@@ -65,7 +66,7 @@ class Bytes(_Quantity, int):
         match = re.fullmatch(_AMOUNT + r" ?((?:[KMGT]i?)?B)", text) if isinstance(text, str) else None
         if not match:
             raise ValueError(f"is {_shown(text)}, not an amount with its unit; write it like 16GiB")
-        return cls(round(float(match[1]) * _BYTES[match[2]]))
+        return cls(round(Decimal(match[1]) * _BYTES[match[2]]))
 
     @property
     def in_gib(self) -> float:
@@ -79,7 +80,7 @@ class Bytes(_Quantity, int):
 class VCpu(_Quantity, float):
     """Virtual processors."""
 
-    pattern = r"^\d{1,9}(\.\d{1,9})? ?vCPU$"
+    pattern = r"^\d{1,15}(\.\d{1,9})? ?vCPU$"
     example = "4 vCPU"
 
     @classmethod
@@ -98,7 +99,7 @@ class VCpu(_Quantity, float):
 class Duration(_Quantity, float):
     """A length of time, in seconds."""
 
-    pattern = r"^\d{1,9}(\.\d{1,9})? ?(ms|s|m|h|d)$"
+    pattern = r"^\d{1,15}(\.\d{1,9})? ?(ms|s|m|h|d)$"
     example = "90s"
 
     @classmethod

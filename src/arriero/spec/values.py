@@ -200,5 +200,5 @@ def _text(value: object) -> str:
 
 def kind(value: object) -> str:
     """What a value is, in the words of somebody who writes YAML."""
-    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", str: "text"}
+    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a fraction", str: "text"}
     return kinds.get(type(value), "a list" if isinstance(value, list | tuple) else "a section with keys")

@@ -1,0 +1,81 @@
+"""Each case of `cases/cost` spells out its arithmetic; the estimate comes to the same and sums nothing unknown."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arriero.cost.estimate import Estimate, estimate
+from arriero.cost.money import Money
+from arriero.spec.model import Spec
+
+CASES = sorted((Path(__file__).parents[1] / "cases" / "cost").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_an_estimate_is_the_arithmetic_of_its_case(path: Path) -> None:
+    case = json.loads(path.read_text())
+    found = _estimate(case["site"], case["count"])
+    assert found.hourly == Money(Decimal(case["hourly"]))
+    assert str(found.monthly.rounded) == case["monthly"]
+    assert [item.item for item in found.unknown] == case["unknown"]
+
+
+def test_there_are_ten_priced_cases_and_more() -> None:
+    assert sum(json.loads(path.read_text())["hourly"] != "0" for path in CASES) >= 10
+
+
+def test_every_line_says_where_its_price_is_from() -> None:
+    for line in _estimate({"cloud": "aws", "region": "us-east-1"}, 2).lines:
+        assert line.source.page.startswith("https://")
+        assert line.source.read
+
+
+def test_what_is_unknown_is_said_and_never_zero() -> None:
+    found = _estimate({"cloud": "aws", "region": "sa-east-1"}, 2)
+    assert found.sentence == "price unknown"
+    assert found.as_json()["monthly"] is None
+    assert not found.is_complete
+
+
+@pytest.mark.parametrize(
+    ("site", "sentence"),
+    [
+        ({"cloud": "aws", "region": "us-east-1"}, "$347.70 a month"),
+        ({"cloud": "azure", "region": "westeurope"}, "at least $36.50 a month (price of vCPU, memory unknown)"),
+        ({"cloud": "local", "hosts": ("127.0.0.1",)}, "no bill"),
+    ],
+)
+def test_the_price_is_said_in_a_few_words(site: dict[str, Any], sentence: str) -> None:
+    assert _estimate(site, 2).sentence == sentence
+
+
+def test_an_estimate_can_be_written_as_json() -> None:
+    text = json.dumps(_estimate({"cloud": "azure", "region": "westeurope"}, 2).as_json())
+    assert json.loads(text)["by_use"] == [
+        {
+            "item": "NAT gateway data",
+            "unit": "GB",
+            "unit_price": "0.045",
+            "source": json.loads(text)["lines"][0]["source"],
+        }
+    ]
+
+
+def test_money_is_exact_and_rounded_only_when_shown() -> None:
+    third = Money(Decimal("0.335"))
+    assert str(third) == "$0.34"
+    assert str(third + third) == "$0.67"
+    assert str(Money(Decimal("-1234.5"))) == "-$1,234.50"
+    assert not third - third
+    assert str(sum([third] * 3, Money())) == "$1.01"
+
+
+def _estimate(site: dict[str, Any], count: int) -> Estimate:
+    site = {**site, "hosts": tuple(site.get("hosts", ()))}
+    spec = Spec.model_validate({"name": "llm", "image": "acme/ollama", "models": ("llama2",), "sites": {"one": site}})
+    return estimate(spec.site("one"), count)
