@@ -102,7 +102,7 @@ class Server:
 
 
 class Processes:
-    """All server processes of one stage. `ollama` is the program to run, None for the built-in engine."""
+    """All server processes of one stage; `environment` is its own, from which ARRIERO_OLLAMA and PATH are taken."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(os.environ if environment is None else environment)
@@ -118,6 +118,11 @@ class Processes:
     def block(self) -> str:
         """The stage's own range of loopback addresses, as `127.N.0.0/16`."""
         return self._addresses.block
+
+    @property
+    def engine(self) -> Literal["ollama", "simulated"]:
+        """What answers in servers that are started now."""
+        return "ollama" if self._ollama else "simulated"
 
     def address(self, target: str) -> str:
         """The target's own loopback address, the same until it is released."""

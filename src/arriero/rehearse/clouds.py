@@ -1,0 +1,23 @@
+"""Which emulated clouds a stage has; they are imported here only, and only by the stage's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from arriero.rehearse import ports
+from arriero.rehearse.emulator import Emulator
+from arriero.rehearse.latency import Latency
+from arriero.rehearse.processes import Processes
+
+
+def assemble(folder: Path, processes: Processes, latency: Latency) -> Mapping[str, Emulator]:
+    """Both clouds, on the ports they had last time."""
+    from arriero.rehearse.aws.emulator import AwsEmulator
+    from arriero.rehearse.azure.emulator import AzureEmulator
+
+    port = ports.keep(folder, ("aws", "arm", "proxy"))
+    return {
+        "aws": AwsEmulator(folder, processes, latency, port["aws"]),
+        "azure": AzureEmulator(folder, processes, latency, port["arm"], port["proxy"]),
+    }

@@ -1,0 +1,161 @@
+"""The stage's own process: `python -m arriero.rehearse.serve FOLDER` goes to the background and serves that folder.
+
+Who runs: the main thread waits for the end; each emulated cloud has threads of its own; one thread answers the command
+line; one starts all server processes. It ends by request, by SIGTERM, or when its pid file is no longer its own (the
+folder was removed); its servers end with it, whatever ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from arriero.clouds.local.process import find
+from arriero.errors import Problem, Refused
+from arriero.events import Json
+from arriero.rehearse import surroundings
+from arriero.rehearse.control import ControlServer
+from arriero.rehearse.emulator import ContainerRow, Emulator, Fault
+from arriero.rehearse.faults import play
+from arriero.rehearse.latency import Latency
+from arriero.rehearse.processes import Processes
+
+Assemble = Callable[[Path, Processes, Latency], Mapping[str, Emulator]]
+
+ACCOUNTS = {"aws": "123456789012", "azure": "00000000-0000-0000-0000-000000000001"}
+_LOOK_SECONDS = 0.5
+
+
+def main() -> None:
+    from arriero.rehearse.clouds import assemble
+
+    go_to_background()
+    serve(Path(sys.argv[1]), assemble)
+
+
+def go_to_background() -> None:
+    """Ends the caller's wait as soon as the pid file names the process that stays."""
+    told, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        os.read(told, 1)
+        os._exit(0)
+    os.setsid()
+    folder = Path(sys.argv[1])
+    me = find(os.getpid())
+    assert me is not None
+    (folder / "pid.json").write_text(json.dumps(asdict(me)))
+    os.close(told)
+    os.close(tell)
+
+
+def serve(folder: Path, assemble: Assemble) -> None:
+    """Serves until it is told to stop; whatever fails on the way up is printed and ends it."""
+    daemon = StageDaemon(folder, os.environ, assemble)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.ended.set())
+    daemon.run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    latency: Latency
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> _Settings:
+        text = environment.get("ARRIERO_STAGE_LATENCY", "0")
+        try:
+            scale = float(text)
+        except ValueError:
+            scale = -1.0
+        if not 0 <= scale <= 100:
+            where = f"ARRIERO_STAGE_LATENCY={text}"
+            raise Refused(Problem("not a number from 0 to 100", "1 plays the recorded latencies, 0 none", key=where))
+        return cls(Latency(scale))
+
+
+class StageDaemon:
+    """What the process holds, and its answers to the command line."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], assemble: Assemble) -> None:
+        self.ended = threading.Event()
+        self._folder = folder
+        self._settings = _Settings.of(environment)
+        surroundings.prepare(folder, environment)
+        surroundings.end_local_servers(folder)  # those of a stage that was killed
+        self._processes = Processes(folder, environment)
+        self._emulators = assemble(folder, self._processes, self._settings.latency)
+        self._verbs: Mapping[str, Callable[[Mapping[str, Json]], Json]] = {
+            "status": self._status,
+            "containers": self._containers,
+            "endpoints": self._endpoints,
+            "fault": self._fault,
+        }
+
+    def run(self) -> None:
+        side_by_side([emulator.start for emulator in self._emulators.values()])
+        control = ControlServer(self._folder, self._answer)
+        control.start()
+        while not self.ended.wait(_LOOK_SECONDS) and self._is_still_ours():
+            pass
+        side_by_side([emulator.stop for emulator in self._emulators.values()])
+        self._processes.close()
+        control.stop()
+
+    def _is_still_ours(self) -> bool:
+        try:
+            return bool(json.loads((self._folder / "pid.json").read_text())["pid"] == os.getpid())
+        except (OSError, ValueError):
+            return False
+
+    def _answer(self, question: Mapping[str, Json]) -> Json:
+        verb = self._verbs.get(str(question.get("verb")))
+        if verb is None:
+            raise Refused(
+                Problem(f"the stage knows no {question.get('verb')!r}", "restart it: it runs another version")
+            )
+        return verb(question)
+
+    def _status(self, _: Mapping[str, Json]) -> Json:
+        return {"pid": os.getpid(), "block": self._processes.block, "latency_scale": self._settings.latency.scale}
+
+    def _containers(self, _: Mapping[str, Json]) -> Json:
+        rows = [row for emulator in self._emulators.values() for row in emulator.containers()]
+        return [dict(asdict(row)) for row in [*rows, *self._local_rows()]]
+
+    def _local_rows(self) -> list[ContainerRow]:
+        engine = self._processes.engine
+        return [
+            ContainerRow(server.name, "ollama", "local", "", server.address, server.process.pid, engine)
+            for server in surroundings.local_servers(self._folder)
+        ]
+
+    def _endpoints(self, _: Mapping[str, Json]) -> Json:
+        variables: dict[str, Json] = {}
+        for emulator in self._emulators.values():
+            variables.update(emulator.environment())
+        accounts: dict[str, Json] = {cloud: ACCOUNTS[cloud] for cloud in self._emulators if cloud in ACCOUNTS}
+        return {"environment": variables, "accounts": accounts}
+
+    def _fault(self, question: Mapping[str, Json]) -> Json:
+        told = question["fault"]
+        assert isinstance(told, dict)
+        return list(play(Fault(**told), self._emulators, self._folder))  # type: ignore[arg-type]
+
+
+def side_by_side(calls: list[Callable[[], None]]) -> None:
+    """Runs all at once; the first failure is raised when all have ended."""
+    with ThreadPoolExecutor(max(1, len(calls)), thread_name_prefix="emulator") as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
+
+
+if __name__ == "__main__":
+    main()
