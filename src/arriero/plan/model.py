@@ -89,7 +89,6 @@ class Facts:
     service: str
     sites: Mapping[str, SiteFacts]
     read_at: datetime | None = None
-    edge_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +147,10 @@ class Plan:
     service: str
     release: int
     sites: tuple[SitePlan, ...]
-    edge_change: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not self.edge_change and not any(site.steps for site in self.sites)
+        return not any(site.steps for site in self.sites)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -1,0 +1,72 @@
+"""The verb ask: one question through the gateway, its answer streamed."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from arriero.cli.here import Here, opened
+from arriero.cli.options import File, Json, Overlay, Rehearse
+from arriero.errors import ArrieroError, Problem
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(ask)
+
+
+def ask(
+    prompt: Annotated[str, typer.Argument(help="What to ask.")],
+    model: Annotated[str, typer.Option(help="The model. Default: the spec's first.", show_default=False)] = "",
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+) -> None:
+    """Ask a model through the gateway and stream its answer.
+
+    Example: [bold]arriero ask "Why is the sky blue?"[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        body = {"model": model or here.spec.models[0].name, "messages": [{"role": "user", "content": prompt}]}
+        for line, headers in stream(_gateway(here), body):
+            if as_json:
+                print(json.dumps({"schema": 1, **line}))
+            else:
+                print(line.get("message", {}).get("content", ""), end="", flush=True)
+        if not as_json:
+            print()
+            print(f"answered by {headers.get('X-Arriero-Target')} at {headers.get('X-Arriero-Site')}", file=sys.stderr)
+
+
+def stream(url: str, body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], http.client.HTTPMessage]]:
+    """Each line of a chat answer with the response's headers; raises ArrieroError when there is no whole answer."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=300)
+    try:
+        connection.request("POST", "/api/chat", json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        line: dict[str, Any] = {}
+        for raw in response:
+            line = json.loads(raw)
+            if "error" in line:
+                raise ArrieroError(Problem(f"the gateway answered {response.status}: {line['error']}", "see: arriero status"))
+            yield line, response.headers
+        if not line.get("done"):
+            raise ArrieroError(Problem("the answer ended before it was complete", "ask again; see: arriero logs"))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ArrieroError(Problem(f"no answer from the gateway at {url}: {error}", "see: arriero status")) from error
+    finally:
+        connection.close()
+
+
+def _gateway(here: Here) -> str:
+    from arriero.deploy import edge
+
+    running = edge.find(here.project)
+    if running is None:
+        raise ArrieroError(Problem("no gateway is running here", "start it with: arriero up"))
+    return running.url

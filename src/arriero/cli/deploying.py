@@ -1,0 +1,183 @@
+"""The verbs that change the world: plan, up, down."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from arriero.cli import show
+from arriero.cli.here import Here, opened
+from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, Yes
+from arriero.cli.progress import Progress
+from arriero.clouds import read
+from arriero.cost.estimate import Estimate, estimate
+from arriero.deploy import edge, engine
+from arriero.errors import ArrieroError, Problem, Refused
+from arriero.plan import place
+from arriero.plan.model import Facts, Plan
+
+PENDING = 2
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(plan)
+    app.command()(up)
+    app.command()(down)
+
+
+def plan(
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    site: Sites = None,
+) -> int:
+    """Show what would change and why, with each site's price. Exit code 2: changes are pending.
+
+    Example: [bold]arriero plan --site aws-east[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        facts, wanted = _plan(here, site)
+        _show(here, facts, wanted, as_json)
+        if wanted.problems:
+            return 1
+        return 0 if wanted.is_empty else PENDING
+
+
+def up(
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    yes: Yes = False,
+    site: Sites = None,
+    gateway: Annotated[bool, typer.Option(help="Keep a gateway running on this machine.")] = True,
+) -> int:
+    """Make the world as the spec says, and see that it answers. A second run does nothing.
+
+    Example: [bold]arriero up --yes --site azure-east[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        facts, wanted = _plan(here, site)
+        if not wanted.is_empty:
+            _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
+            confirm("Make these changes?", yes)
+        with Progress([s.site for s in wanted.sites], as_json) as progress:
+            outcome = engine.deploy(here.project, here.spec, facts, wanted, here.endpoints.environment, progress)
+            running = edge.ensure(here.project, here.spec, progress) if gateway else edge.find(here.project)
+        problems = [*outcome.problems, *_still_different(here, site, outcome)]
+        if problems:
+            raise ArrieroError(problems)
+        if not as_json:
+            print(_done(here, wanted, running.url if running else None))
+        return 0
+
+
+def down(
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    yes: Yes = False,
+    site: Sites = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Leave nothing at all; asks for the service's name.")] = False,
+) -> int:
+    """Remove exactly what carries the service's tags. Keeps model storage and registries, unless --purge.
+
+    Example: [bold]arriero down --site azure-eu[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        only = here.only(site)
+        facts = _read(here)
+        there = engine.standing(here.spec, facts, only)
+        if not as_json:
+            print("\n".join(show.removal_lines(there)))
+        _confirm_removal(here, purge, yes)
+        if only is None:
+            edge.stop(here.project)
+        with Progress([found.site for found in there], as_json) as progress:
+            outcome = engine.remove(here.project, here.spec, there, purge, here.endpoints.environment, progress)
+        if outcome.problems:
+            raise ArrieroError(outcome.problems)
+        if not as_json:
+            print("Nothing of the service is left at these sites." if there else "There was nothing to remove.")
+        return 0
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Asks y/n on the terminal; without a terminal only `--yes` will do."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(Problem("this acts, and there is no terminal to ask at", "add --yes"))
+    if not click.confirm(question):
+        raise click.exceptions.Abort
+
+
+def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
+    if not purge or yes:
+        confirm("Remove all this?", yes)
+        return
+    confirm("Remove all this, storage and registries too?", yes)
+    if click.prompt(f"Type the service's name ({here.spec.name}) to go on") != here.spec.name:
+        raise Refused(Problem("that is not the service's name", "nothing was removed"))
+
+
+def _read(here: Here) -> Facts:
+    read.check_accounts(here.spec, here.endpoints)
+    return read.read(here.spec)
+
+
+def _plan(here: Here, site: list[str] | None) -> tuple[Facts, Plan]:
+    only = here.only(site)
+    facts = _read(here)
+    return facts, place.plan(here.spec, facts, only)
+
+
+def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
+    return {site.site: estimate(here.spec.site(site.site), site.count) for site in wanted.sites}
+
+
+def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: object = None) -> None:
+    estimates = _estimates(here, wanted)
+    if as_json and to is None:
+        print(json.dumps(show.plan_json(wanted, facts, estimates), default=list))
+    else:
+        print("\n".join(show.plan_lines(wanted, here.spec, estimates)), file=to or sys.stdout)  # type: ignore[call-overload]
+
+
+def _still_different(here: Here, site: list[str] | None, outcome: engine.Outcome) -> list[Problem]:
+    """What a fresh look still finds different at the sites that were done: a deployment that did not take."""
+    if not outcome.done:
+        return []
+    again = place.plan(here.spec, read.read(here.spec), outcome.done)
+    return [
+        Problem(
+            f"{change.kind} {change.name} is still not as wanted after the deployment: {change.reason}",
+            "run arriero up again; if it stays, report it with the run's log",
+            key=f"sites.{planned.site}",
+        )
+        for planned in again.sites
+        for change in planned.changes
+    ]
+
+
+def _done(here: Here, wanted: Plan, url: str | None) -> str:
+    head = "Nothing to do: everything is as the spec says." if wanted.is_empty else f"Release {wanted.release} is up."
+    if not url:
+        return head
+    model = here.spec.models[0].name
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
+    return "\n".join(
+        [
+            f"{head} The gateway answers at {url}",
+            "Try next:",
+            '  arriero ask "Why is the sky blue?"',
+            "  arriero status",
+            f"  curl {url}/api/chat -d '{body}'",
+        ]
+    )

@@ -1,0 +1,79 @@
+"""What every verb that reads a spec starts from: the project, its spec, and where it acts."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from arriero.clouds import endpoints as real
+from arriero.clouds.endpoints import Endpoints
+from arriero.deploy.project import Project
+from arriero.errors import Problem, Refused
+from arriero.spec import load
+from arriero.spec.load import Loaded
+from arriero.spec.model import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """An opened project. Inside `opened` the process's environment is that of `endpoints`."""
+
+    project: Project
+    loaded: Loaded
+    endpoints: Endpoints
+    is_staged: bool
+
+    @property
+    def spec(self) -> Spec:
+        return self.loaded.spec
+
+    def only(self, sites: Sequence[str] | None) -> Collection[str] | None:
+        """The sites chosen on the command line, checked; None for all."""
+        unknown = sorted(set(sites or ()) - set(self.spec.sites))
+        if unknown:
+            known = ", ".join(self.spec.sites)
+            raise Refused([Problem(f"there is no site {name}", f"choose from {known}", key="--site") for name in unknown])
+        return set(sites) if sites else None
+
+
+def load_project(file: Path | None, overlay: str | None) -> tuple[Project, Loaded]:
+    """Finds and loads the spec; raises SpecError with every problem of it."""
+    path = load.find(file, Path.cwd())
+    return Project(path.absolute(), overlay), load.load(path, overlay, os.environ)
+
+
+@contextmanager
+def opened(file: Path | None, overlay: str | None, rehearse: bool, *, quiet: bool = False) -> Iterator[Here]:
+    """Loads the spec and enters its Endpoints: the stage's, started if need be, or the real clouds'."""
+    _refuse_other_platforms()
+    project, loaded = load_project(file, overlay)
+    is_staged = rehearse or loaded.spec.rehearse == "always"
+    endpoints = stage_endpoints(project) if is_staged else real.from_process(os.environ)
+    with endpoints.entered():
+        if not quiet:
+            print(f"Acting on {endpoints.label}.", file=sys.stderr)
+        yield Here(project, loaded, endpoints, is_staged)
+
+
+def stage_endpoints(project: Project) -> Endpoints:
+    from arriero.rehearse.stage import Stage
+
+    project.make_state()
+    stage = Stage(project.stage)
+    stage.ensure()
+    return stage.endpoints(os.environ)
+
+
+def _refuse_other_platforms() -> None:
+    if platform.system() != "Linux":
+        raise Refused(
+            Problem(
+                f"arriero runs on Linux and WSL2, and this is {platform.system()}",
+                "run it in WSL2, in a Linux virtual machine or in a container",
+            )
+        )

@@ -1,0 +1,123 @@
+"""The verbs that look and change nothing: status, logs, doctor, env."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from arriero.cli import show
+from arriero.cli.here import Here, opened
+from arriero.cli.options import File, Json, Overlay, Rehearse, Sites
+from arriero.clouds import read
+from arriero.deploy import edge
+from arriero.observe import doctor as checks
+from arriero.observe import logs as merged
+from arriero.observe import status as observed
+from arriero.observe.status import ServerProcess, Status
+
+VERDICT_FAILED = 3
+WATCH_SECONDS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)
+    app.command()(logs)
+    app.command()(doctor)
+    app.command()(env)
+
+
+def status(
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on, once a second.")] = False,
+) -> int:
+    """Show every site and target: what its cloud says, and what its server answers.
+
+    Example: [bold]arriero status -w[/bold]
+    """
+    with opened(file, overlay, rehearse, quiet=watch) as here:
+        while True:
+            now = _status(here)
+            if as_json:
+                print(json.dumps(now.as_json()), flush=True)
+            else:
+                clear = "\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else ""
+                print(clear + "\n".join(show.status_lines(now)), flush=True)
+            if not watch:
+                return 1 if any(site.state == "unknown" for site in now.sites) else 0
+            time.sleep(WATCH_SECONDS)
+
+
+def logs(
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    site: Sites = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as lines come.")] = False,
+    follow_short: Annotated[bool, typer.Option("-F", hidden=True)] = False,
+    since: Annotated[str, typer.Option(help="How far back, like 10m.")] = "10m",
+    grep: Annotated[str, typer.Option(help="Only lines that hold this text.")] = "",
+) -> None:
+    """Print the log lines of all sites, merged by time.
+
+    Example: [bold]arriero logs --follow --site aws-east --since 1h[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        refs = read.refs(here.spec, here.only(site))
+        for line in merged.lines(refs, merged.since(since), follow or follow_short, grep):
+            print(json.dumps(line.as_json()) if as_json else line, flush=True)
+
+
+def doctor(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False) -> int:
+    """Check tools, credentials, permissions, quotas and retired things; each fault comes with its remedy.
+
+    Example: [bold]arriero doctor[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        found = checks.examine(here.spec, here.endpoints)
+        if as_json:
+            print(json.dumps({"schema": 1, "checks": [check.as_json() for check in found]}))
+        else:
+            print("\n".join(map(str, found)))
+        return VERDICT_FAILED if any(check.verdict == "fault" for check in found) else 0
+
+
+def env(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False) -> None:
+    """Print the environment in which plain ansible-playbook, aws and az reach what arriero reaches.
+
+    Example: [bold]eval "$(arriero env --rehearse)" && ansible-playbook -i fleet.arriero.yml site.yml[/bold]
+    """
+    from arriero.deploy.settings import ansible_environment
+
+    with opened(file, overlay, rehearse, quiet=True) as here:
+        additions = here.endpoints.environment if here.is_staged else {}
+        shown = {**additions, **ansible_environment(here.endpoints.environment)}
+        if as_json:
+            print(json.dumps({"schema": 1, "environment": shown}))
+        else:
+            print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(shown.items())))
+
+
+def _status(here: Here) -> Status:
+    facts = read.read(here.spec)
+    running = edge.find(here.project)
+    url = running.url if running else None
+    return observed.look(here.spec, facts.sites, url, _processes(here), observed.served_models)
+
+
+def _processes(here: Here) -> dict[str, ServerProcess]:
+    """Where the sites stand on a stage, it knows their pids and whether their engine is the real one."""
+    if not here.is_staged:
+        return {}
+    from arriero.rehearse.stage import Stage
+
+    rows = Stage(here.project.stage).containers()
+    return {row.target: ServerProcess(row.pid, row.engine) for row in rows if row.container == "ollama"}

@@ -1,0 +1,61 @@
+"""The command `arriero`: all verbs in one place, and the one door where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+import typer
+
+from arriero.cli import ask, deploying, looking, rehearsing, serving, setting_up, specifying
+from arriero.errors import ArrieroError, Problem
+
+DONE, ERROR, PENDING, VERDICT_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    help="One short file puts Ollama on AWS ECS Fargate, on Azure Container Instances and on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verbs in (specifying, deploying, looking, ask, serving, rehearsing, setting_up):
+    verbs.register(app)
+
+
+def main() -> None:
+    """Runs one verb and exits: 0 done, 1 error, 2 changes pending, 3 a verdict failed, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    try:
+        return int(app(arguments, prog_name="arriero", standalone_mode=False) or DONE)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except ArrieroError as error:
+        return _tell(error.problems, "--json" in arguments)
+    except click.ClickException as error:
+        return _tell([_usage_problem(error)], "--json" in arguments)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ERROR
+
+
+def _tell(problems: tuple[Problem, ...] | list[Problem], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"schema": 1, "error": [problem.as_json() for problem in problems]}))
+    else:
+        for problem in problems:
+            print(problem, file=sys.stderr)
+    return ERROR
+
+
+def _usage_problem(error: click.ClickException) -> Problem:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "arriero"
+    return Problem(error.format_message().rstrip(".").lower(), f"see: {path} --help")

@@ -1,0 +1,95 @@
+"""The verbs of the stage: rehearse start, stop, status, fault, reset."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Annotated, cast, get_args
+
+import typer
+
+from arriero.cli.deploying import confirm
+from arriero.cli.here import load_project
+from arriero.cli.options import File, Json, Overlay, Yes
+from arriero.errors import Problem, Refused
+from arriero.rehearse.emulator import Fault, FaultKind
+from arriero.rehearse.stage import Stage
+
+verbs = typer.Typer(help="The local stage: emulated clouds that start real servers.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(verbs, name="rehearse")
+
+
+def _stage(file: File, overlay: Overlay) -> Stage:
+    project, _ = load_project(file, overlay)
+    project.make_state()
+    return Stage(project.stage)
+
+
+@verbs.command()
+def start(file: File = None, overlay: Overlay = None) -> None:
+    """Start the stage; its clouds hold what they held when it stopped."""
+    stage = _stage(file, overlay)
+    stage.ensure()
+    print(f"The stage is up: {stage.endpoints(os.environ).environment['AWS_ENDPOINT_URL']}")
+
+
+@verbs.command()
+def stop(file: File = None, overlay: Overlay = None) -> None:
+    """Stop the stage and every server on it; what was created stays on disk."""
+    _stage(file, overlay).stop()
+    print("The stage is down.")
+
+
+@verbs.command()
+def status(file: File = None, overlay: Overlay = None, as_json: Json = False) -> None:
+    """Say whether the stage runs, and list its server processes."""
+    stage = _stage(file, overlay)
+    rows = stage.containers() if stage.is_running() else []
+    if as_json:
+        servers = [
+            {"target": r.target, "container": r.container, "cloud": r.cloud, "region": r.region, "address": r.address,
+             "pid": r.pid, "engine": r.engine}
+            for r in rows
+        ]  # fmt: skip
+        print(json.dumps({"schema": 1, "running": stage.is_running(), "servers": servers}))
+        return
+    print("The stage is up." if stage.is_running() else "The stage is down.")
+    for r in rows:
+        print(f"{r.cloud:<6} {r.region:<12} {r.target:<36} {r.container:<8} {r.address:<22} pid {r.pid}  {r.engine}")
+
+
+@verbs.command()
+def reset(file: File = None, overlay: Overlay = None, yes: Yes = False) -> None:
+    """Forget everything that stands on the stage."""
+    confirm("Forget everything that stands on the stage?", yes)
+    _stage(file, overlay).reset()
+    print("The stage is empty.")
+
+
+@verbs.command()
+def fault(
+    site: Annotated[str, typer.Option("--site", help="Where.")],
+    kind: Annotated[str, typer.Option("--kind", help="|".join(get_args(FaultKind)))],
+    target: Annotated[str, typer.Option("--target", help="Only this target.", show_default=False)] = "",
+    seconds: Annotated[float, typer.Option("--for", help="How many seconds it lasts.")] = 30.0,
+    file: File = None,
+    overlay: Overlay = None,
+) -> None:
+    """Break something on purpose, and see what happens.
+
+    Example: [bold]arriero rehearse fault --site aws-east --kind kill[/bold]
+    """
+    project, loaded = load_project(file, overlay)
+    sites = loaded.spec.sites
+    if site not in sites:
+        raise Refused(Problem(f"there is no site {site}", f"choose from {', '.join(sites)}", key="--site"))
+    if kind not in get_args(FaultKind):
+        raise Refused(Problem(f"there is no fault {kind}", f"choose from {', '.join(get_args(FaultKind))}", key="--kind"))
+    place = sites[site]
+    what = Fault(place.cloud, place.region, cast(FaultKind, kind), target, until=time.time() + seconds)
+    for line in Stage(project.stage).fault(what):
+        print(line)

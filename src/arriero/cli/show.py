@@ -1,0 +1,108 @@
+"""How plans and status look in a terminal."""
+
+from __future__ import annotations
+
+from arriero.cost.estimate import Estimate
+from arriero.observe.status import SiteStatus, Status
+from arriero.plan.model import Change, Facts, Plan, SitePlan
+from arriero.spec.model import Spec
+
+MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
+CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
+
+
+def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
+    """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line."""
+    lines = [line for site in plan.sites for line in _site_lines(site, spec, estimates[site.site])]
+    total = [e.monthly for e in estimates.values()]
+    known = f"{sum((money for money in total if money), start=total[0] * 0)}" if total else ""
+    lines.append(f"Everything together: {known} a month at these counts." if known else "")
+    return [*lines, _verdict(plan)]
+
+
+def _site_lines(site: SitePlan, spec: Spec, estimate: Estimate) -> list[str]:
+    place = spec.sites[site.site]
+    head = f"{site.site}: {CLOUDS[site.cloud]} {place.region}".rstrip()
+    head += f", {place.role}, {_targets(site.count)}, release {site.release}, {estimate.sentence}"
+    if site.problem:
+        return [head, f"  ! {site.problem}"]
+    changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
+    return [head, *changes, *(f"  note: {note}" for note in site.notes if site.steps)]
+
+
+def _change_line(change: Change) -> str:
+    kind = change.kind.partition(".")[2].replace("_", " ")
+    return f"  {MARKS[change.action]} {kind} {change.name}: {change.reason}"
+
+
+def _verdict(plan: Plan) -> str:
+    if plan.is_empty and not plan.problems:
+        return "Nothing to do: everything is as the spec says."
+    changes = sum(len(site.changes) for site in plan.sites)
+    sites = sum(1 for site in plan.sites if site.steps)
+    unread = f"; {len(plan.problems)} sites can't be read" if plan.problems else ""
+    return f"{changes} changes at {sites} sites{unread}. To make them: arriero up"
+
+
+def _targets(count: int) -> str:
+    return "1 target" if count == 1 else f"{count} targets"
+
+
+def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[str, object]:
+    return {
+        "schema": 1,
+        "service": plan.service,
+        "release": plan.release,
+        "changes": sum(len(site.changes) for site in plan.sites),
+        "sites": [_site_json(site, facts, estimates[site.site]) for site in plan.sites],
+    }
+
+
+def _site_json(site: SitePlan, facts: Facts, estimate: Estimate) -> dict[str, object]:
+    return {
+        "name": site.site,
+        "cloud": site.cloud,
+        "account": facts.sites[site.site].account,
+        "release": site.release,
+        "targets": site.count,
+        "price": estimate.as_json(),
+        "notes": list(site.notes),
+        "problem": site.problem.as_json() if site.problem else None,
+        "steps": [
+            {"name": step.name, "undo": step.undo, "changes": [_change_json(change) for change in step.changes]}
+            for step in site.steps
+        ],
+    }
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    return {
+        "action": change.action,
+        "kind": change.kind,
+        "name": change.name,
+        "reason": change.reason,
+        "differences": [
+            {"property": d.property, "found": d.found, "wanted": d.wanted} for d in change.differences
+        ],
+    }
+
+
+def status_lines(status: Status) -> list[str]:
+    """What `arriero status` prints: the gateway, then a line a site and a line a target."""
+    release = f"release {status.release}" if status.release else "nothing released"
+    lines = [f"{status.service}: {release}; gateway {status.gateway_url or 'not running'}"]
+    return [*lines, *(line for site in status.sites for line in _site_status_lines(site))]
+
+
+def _site_status_lines(site: SiteStatus) -> list[str]:
+    simulated = ", simulated" if site.engine == "simulated" else ""
+    where = " ".join(filter(None, (CLOUDS[site.site.cloud], site.site.region)))
+    lines = [f"{site.site.name:<12} {site.state:<9} {where}, {site.site.role}{simulated}"]
+    if site.problem:
+        lines.append(f"  ! {site.problem}")
+    for target in site.targets:
+        facts = target.facts
+        pid = f"  pid {facts.pid}" if facts.pid else ""
+        models = ", ".join(target.models) if target.models is not None else "does not answer"
+        lines.append(f"  {facts.id:<36} {facts.state:<9} {facts.address:<22} r{facts.release or '?'}{pid}  {models}")
+    return lines

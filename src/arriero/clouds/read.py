@@ -1,0 +1,94 @@
+"""The whole world at once: every site's facts, read side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import Protocol, cast
+
+from arriero.clock import Clock, SystemClock
+from arriero.clouds.endpoints import Endpoints
+from arriero.errors import CloudError, Problem, Refused
+from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, TargetFacts
+from arriero.spec.model import Spec
+
+
+class FactsModule(Protocol):
+    """What each cloud's `facts.py` offers."""
+
+    def account(self) -> str: ...
+
+    def read_site(self, ref: SiteRef) -> SiteFacts: ...
+
+    def read_targets(self, ref: SiteRef) -> tuple[TargetFacts, ...]: ...
+
+    def other_sites(self, service: str, known: Collection[str]) -> tuple[SiteRef, ...]: ...
+
+
+def facts_of(cloud: Cloud) -> FactsModule:
+    """The cloud's reader, imported when first needed: an SDK that no site uses costs nothing."""
+    return cast(FactsModule, import_module(f"arriero.clouds.{cloud}.facts"))
+
+
+def refs(spec: Spec, only: Collection[str] | None = None) -> tuple[SiteRef, ...]:
+    return tuple(
+        SiteRef(spec.name, name, site.cloud, site.region, site.hosts)
+        for name, site in spec.sites.items()
+        if only is None or name in only
+    )
+
+
+def read(spec: Spec, only: Collection[str] | None = None, clock: Clock | None = None) -> Facts:
+    """Facts of every site in the spec; a site that can't be read carries its problem and hides no other's facts."""
+    found = read_sites(refs(spec, only))
+    return Facts(spec.name, found, read_at=(clock or SystemClock()).now())
+
+
+def read_sites(wanted: Collection[SiteRef]) -> Mapping[str, SiteFacts]:
+    with ThreadPoolExecutor(max_workers=max(1, len(wanted)), thread_name_prefix="facts") as pool:
+        return {found.site: found for found in pool.map(_read_one, wanted)}
+
+
+def leftovers(spec: Spec) -> tuple[SiteRef, ...]:
+    """Sites that carry the service's tags although the spec no longer names them."""
+    clouds = {site.cloud for site in spec.sites.values()} - {"local"}
+    return tuple(ref for cloud in clouds for ref in facts_of(cloud).other_sites(spec.name, spec.sites.keys()))
+
+
+def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
+    """The account found in each cloud of the spec, by the very first call made there.
+
+    A cloud that can't be asked is left out: its sites' facts will carry the problem, and nothing is done there.
+    Raises Refused where an account is not the pinned one (by the Endpoints, else by the spec's `accounts`).
+    """
+    pinned = {**{k: v for k, v in spec.accounts.model_dump().items() if v}, **endpoints.accounts}
+    clouds = sorted({site.cloud for site in spec.sites.values()})
+    with ThreadPoolExecutor(max_workers=len(clouds), thread_name_prefix="account") as pool:
+        found = {cloud: account for cloud, account in zip(clouds, pool.map(_account, clouds), strict=True) if account}
+    wrong = [
+        Problem(
+            f"these credentials lead to account {found[cloud]}, and this deployment may only touch {pinned[cloud]}",
+            "use other credentials, or correct `accounts` in the spec",
+            key=f"accounts.{cloud}",
+        )
+        for cloud in found
+        if pinned.get(cloud, found[cloud]) != found[cloud]
+    ]
+    if wrong:
+        raise Refused(wrong)
+    return found
+
+
+def _account(cloud: Cloud) -> str:
+    try:
+        return facts_of(cloud).account()
+    except CloudError:
+        return ""
+
+
+def _read_one(ref: SiteRef) -> SiteFacts:
+    try:
+        return facts_of(ref.cloud).read_site(ref)
+    except CloudError as error:
+        return SiteFacts(ref.site, ref.cloud, ref.region, problem=error.problems[0])

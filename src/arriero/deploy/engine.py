@@ -1,0 +1,122 @@
+"""Walks a plan: first what is new at all sites side by side, then the switch, then what is old goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Protocol, cast
+
+from arriero.clock import Clock, SystemClock
+from arriero.deploy import runner, switch
+from arriero.deploy.project import Project
+from arriero.deploy.workspace import SiteHost, Workspace
+from arriero.errors import Problem
+from arriero.events import Event, Json, Listener
+from arriero.plan.model import Cloud, Facts, Plan, SiteFacts, SitePlan
+from arriero.plan.order import RETIRE
+from arriero.spec.model import ResolvedSite, Spec
+
+
+class VariablesModule(Protocol):
+    """What each cloud's `variables.py` offers."""
+
+    def site_variables(self, site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]: ...
+
+    def removal_variables(self, found: SiteFacts, purge: bool) -> dict[str, Json]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: `done` sites are as planned, each failed one has its problem."""
+
+    done: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every wave of one deployment shares."""
+
+    project: Project
+    environment: Mapping[str, str]
+    listener: Listener
+    clock: Clock
+
+
+def variables_of(cloud: Cloud) -> VariablesModule:
+    return cast(VariablesModule, import_module(f"arriero.clouds.{cloud}.variables"))
+
+
+def deploy(
+    project: Project, spec: Spec, facts: Facts, plan: Plan, environment: Mapping[str, str], listener: Listener
+) -> Outcome:
+    """Carries the plan out. A site that fails keeps what it had, and no other site's result changes by it."""
+    run = Run(project, environment, listener, SystemClock())
+    unread = tuple(replace(site.problem, key=f"sites.{site.site}") for site in plan.sites if site.problem)
+    readable = [site for site in plan.sites if not site.problem]
+    building = [_only_steps(site, retiring=False) for site in readable]
+    built = _wave(run, spec, facts, [site for site in building if site.steps])
+    alive = {site.site for site in readable} - _failed(built)
+    retiring = [_only_steps(site, retiring=True) for site in readable if site.site in alive]
+    retiring = [site for site in retiring if site.steps]
+    switch.drain(project, [c.name for site in retiring for c in site.changes], listener, run.clock)
+    retired = _wave(run, spec, facts, retiring)
+    return Outcome(frozenset(alive - _failed(retired)), (*unread, *built.problems, *retired.problems))
+
+
+def standing(spec: Spec, facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...]:
+    """The sites where anything of the service stands, or can't be known to stand; `only` limits them."""
+    chosen = [facts.sites[name] for name in spec.sites if only is None or name in only]
+    return tuple(found for found in chosen if found.resources or found.targets or found.problem)
+
+
+def remove(
+    project: Project,
+    spec: Spec,
+    there: Sequence[SiteFacts],
+    purge: bool,
+    environment: Mapping[str, str],
+    listener: Listener,
+) -> Outcome:
+    """Removes what the sites hold; with `purge` also what `down` keeps."""
+    run = Run(project, environment, listener, SystemClock())
+    unread = tuple(replace(found.problem, key=f"sites.{found.site}") for found in there if found.problem)
+    hosts = [
+        _host(spec, found, variables_of(found.cloud).removal_variables(found, purge))
+        for found in there
+        if not found.problem
+    ]
+    outcome = _play(run, "remove.yml", hosts)
+    done = frozenset(host.name for host in hosts) - _failed(outcome)
+    return Outcome(done, (*unread, *outcome.problems))
+
+
+def _wave(run: Run, spec: Spec, facts: Facts, sites: Sequence[SitePlan]) -> runner.RunOutcome:
+    hosts = [
+        _host(spec, found, variables_of(site.cloud).site_variables(spec.site(site.site), site, found))
+        for site in sites
+        for found in [facts.sites[site.site]]
+    ]
+    return _play(run, "site.yml", hosts)
+
+
+def _play(run: Run, playbook: str, hosts: Sequence[SiteHost]) -> runner.RunOutcome:
+    if not hosts:
+        return runner.RunOutcome.nothing()
+    run.listener(Event("deployment.started", run.clock.now(), fields={"sites": [host.name for host in hosts]}))
+    workspace = Workspace.create(run.project.make_state() / "runs", hosts, run.clock)
+    return runner.run(workspace, playbook, run.environment, [host.name for host in hosts], run.listener, run.clock)
+
+
+def _host(spec: Spec, found: SiteFacts, variables: Mapping[str, Json]) -> SiteHost:
+    role = spec.sites[found.site].role if found.site in spec.sites else "active"
+    return SiteHost(found.site, found.cloud, found.region, role, variables)
+
+
+def _failed(outcome: runner.RunOutcome) -> frozenset[str]:
+    return frozenset(outcome.failed)
+
+
+def _only_steps(site: SitePlan, retiring: bool) -> SitePlan:
+    return replace(site, steps=tuple(step for step in site.steps if (step.name == RETIRE) == retiring))

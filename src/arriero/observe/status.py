@@ -1,0 +1,146 @@
+"""How every site is: what its cloud reports, held against what its servers answer."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from arriero.errors import Problem
+from arriero.events import Json
+from arriero.plan.model import SiteFacts, TargetFacts
+from arriero.spec.model import ResolvedSite, Spec
+
+SiteState = Literal["ready", "degraded", "down", "asleep", "absent", "unknown"]
+PROBE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """What a stage knows of a target's process."""
+
+    pid: int
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    facts: TargetFacts
+    models: tuple[str, ...] | None
+    """Names the server answers for; None when it does not answer."""
+
+    def as_json(self) -> dict[str, Json]:
+        f = self.facts
+        return {
+            "id": f.id,
+            "state": f.state,
+            "address": f.address,
+            "pid": f.pid,
+            "release": f.release,
+            "models": list(self.models or ()),
+            "reason": f.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    site: ResolvedSite
+    state: SiteState
+    engine: str
+    targets: tuple[TargetStatus, ...]
+    problem: Problem | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "name": self.site.name,
+            "cloud": self.site.cloud,
+            "region": self.site.region,
+            "role": self.site.role,
+            "state": self.state,
+            "engine": self.engine,
+            "targets": [target.as_json() for target in self.targets],
+            "problem": str(self.problem) if self.problem else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    service: str
+    release: int | None
+    gateway_url: str | None
+    sites: tuple[SiteStatus, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """The document that `status --json` promises, schema 1."""
+        return {
+            "schema": 1,
+            "service": self.service,
+            "release": self.release,
+            "gateway": {"url": self.gateway_url} if self.gateway_url else None,
+            "sites": [site.as_json() for site in self.sites],
+        }
+
+
+Probe = Callable[[str], tuple[str, ...] | None]
+
+
+def look(
+    spec: Spec,
+    found: Mapping[str, SiteFacts],
+    gateway_url: str | None,
+    processes: Mapping[str, ServerProcess],
+    probe: Probe,
+) -> Status:
+    """The status of every site in the spec; all servers are asked side by side."""
+    addresses = sorted({t.address for facts in found.values() for t in facts.targets if t.address})
+    with ThreadPoolExecutor(max_workers=max(1, min(32, len(addresses)))) as pool:
+        answers = dict(zip(addresses, pool.map(probe, addresses), strict=True))
+    sites = tuple(_site_status(spec.site(name), found[name], processes, answers) for name in spec.sites)
+    releases = [t.facts.release for site in sites for t in site.targets if t.facts.release]
+    return Status(spec.name, max(releases, default=None), gateway_url, sites)
+
+
+def served_models(address: str) -> tuple[str, ...] | None:
+    """The models that the server at `host:port` has on disk; None when it does not answer within a second."""
+    host, _, port = address.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/api/tags", headers={"Host": "localhost"})
+        return tuple(str(model["name"]) for model in json.load(connection.getresponse())["models"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _site_status(
+    site: ResolvedSite,
+    found: SiteFacts,
+    processes: Mapping[str, ServerProcess],
+    answers: Mapping[str, tuple[str, ...] | None],
+) -> SiteStatus:
+    targets = tuple(
+        TargetStatus(_with_process(t, processes), answers.get(t.address)) for t in found.targets if t.state != "stopped"
+    )
+    engines = {processes[t.id].engine for t in found.targets if t.id in processes}
+    engine = "simulated" if "simulated" in engines else "ollama"
+    return SiteStatus(site, _site_state(site, found, targets), engine, targets, found.problem)
+
+
+def _with_process(target: TargetFacts, processes: Mapping[str, ServerProcess]) -> TargetFacts:
+    return replace(target, pid=processes[target.id].pid) if target.id in processes else target
+
+
+def _site_state(site: ResolvedSite, found: SiteFacts, targets: Sequence[TargetStatus]) -> SiteState:
+    if found.problem:
+        return "unknown"
+    if not found.resources and not targets:
+        return "absent"
+    needed = {model.name for model in site.models}
+    serving = sum(t.facts.state == "ready" and needed <= set(t.models or ()) for t in targets)
+    if serving >= site.min:
+        return "ready"
+    return "degraded" if serving else "down"

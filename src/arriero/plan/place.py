@@ -1,0 +1,102 @@
+"""From the wish and the world to a Plan: which release, how many targets where, and what differs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from arriero.plan import order
+from arriero.plan.compare import compare
+from arriero.plan.model import Cloud, Facts, Plan, Resource, SiteFacts, SitePlan, Value
+from arriero.plan.wanted import aws, azure, local
+from arriero.spec.model import ResolvedSite, Spec
+
+RELEASE_TAG, DEFINITION_TAG = "arriero-release", "arriero-definition"
+
+
+class WantedModule(Protocol):
+    """What each module of `plan/wanted/` offers."""
+
+    KINDS: Mapping[str, str]
+    IMMUTABLE: Mapping[str, tuple[str, ...]]
+
+    def definition(self, site: ResolvedSite) -> Mapping[str, Value]: ...
+
+    def wanted(
+        self, site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str
+    ) -> tuple[Resource, ...]: ...
+
+    def notes(self, site: ResolvedSite) -> tuple[str, ...]: ...
+
+
+WANTED = cast("Mapping[Cloud, WantedModule]", {"aws": aws, "azure": azure, "local": local})
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The newest release whose things a site holds, and the hash of what its targets were made from."""
+
+    release: int
+    digest: str
+
+
+def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
+    """The steps from `facts` to `spec`, active sites first; `only` leaves all other sites as they are."""
+    names = [name for name in spec.sites if only is None or name in only]
+    sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
+    digests = {site.name: definition_hash(WANTED[site.cloud].definition(site)) for site in sites}
+    number = next_release(digests, {name: recorded(found) for name, found in facts.sites.items()})
+    return Plan(spec.name, number, tuple(_site_plan(s, facts.sites[s.name], number, digests[s.name]) for s in sites))
+
+
+def next_release(digests: Mapping[str, str], known: Mapping[str, Recorded | None]) -> int:
+    """The number under which changed sites are released.
+
+    A site that lags behind (its last deployment failed, or it is new) joins the newest release; a site that already
+    runs the newest one and is wished otherwise makes a new number.
+    """
+    current = max((r.release for r in known.values() if r), default=0)
+    outdated = [r for name, digest in digests.items() if (r := known.get(name)) and r.digest != digest]
+    return current + 1 if any(r.release == current for r in outdated) else max(current, 1)
+
+
+def recorded(found: SiteFacts) -> Recorded | None:
+    """What the site's own tags say was released there last; None where nothing was."""
+    released = [
+        Recorded(int(r.tags[RELEASE_TAG]), r.tags[DEFINITION_TAG])
+        for r in found.resources
+        if DEFINITION_TAG in r.tags and r.tags.get(RELEASE_TAG, "").isdecimal()
+    ]
+    return max(released, key=lambda r: r.release, default=None)
+
+
+def count(site: ResolvedSite, found: SiteFacts) -> int:
+    """How many targets the site shall run: what it runs now, kept within min and max; min where nothing was released."""
+    return site.min if recorded(found) is None else max(site.min, min(found.count, site.max))
+
+
+def definition_hash(definition: Mapping[str, Value]) -> str:
+    """Twelve hex digits that change when anything in the definition does."""
+    text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=list)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -> SitePlan:
+    if found.problem:
+        return SitePlan(site.name, site.cloud, number, site.min, (), problem=found.problem)
+    module, before = WANTED[site.cloud], recorded(found)
+    release = before.release if before and before.digest == digest else number
+    wanted = module.wanted(site, found, release, count(site, found), digest)
+    changes = compare(site.name, wanted, found.resources, module.IMMUTABLE)
+    return SitePlan(
+        site=site.name,
+        cloud=site.cloud,
+        release=release,
+        count=count(site, found),
+        wanted=wanted,
+        steps=order.steps(site.name, changes, module.KINDS),
+        notes=module.notes(site),
+    )
