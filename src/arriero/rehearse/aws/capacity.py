@@ -1,0 +1,22 @@
+"""Which capacity provider the next task of a service gets; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def next_provider(strategy: Sequence[Mapping[str, Any]], running: Mapping[str, int]) -> str:
+    """The provider's name, empty without a strategy: first the base is filled, then the weights share the rest."""
+    for item in strategy:
+        if running.get(item["capacityProvider"], 0) < (item.get("base") or 0):
+            return str(item["capacityProvider"])
+    weighted = [item for item in strategy if item.get("weight")]
+    if not weighted:
+        return str(strategy[0]["capacityProvider"]) if strategy else ""
+    return str(min(weighted, key=lambda item: _load(item, running))["capacityProvider"])
+
+
+def _load(item: Mapping[str, Any], running: Mapping[str, int]) -> float:
+    beyond_base = running.get(item["capacityProvider"], 0) - (item.get("base") or 0)
+    return float(beyond_base / item["weight"])

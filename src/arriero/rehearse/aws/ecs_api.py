@@ -1,0 +1,178 @@
+"""ECS as clients speak to it, where moto falls short: the backend and the response class that replace moto's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import moto.ecs.urls
+from moto.core.responses import ActionResult
+from moto.ecs import models as ecs
+from moto.ecs.exceptions import ECSException, InvalidParameterException, ServiceNotFoundException
+from moto.ecs.responses import EC2ContainerServiceResponse
+
+from arriero.rehearse.aws.ecs_service import StageService
+from arriero.rehearse.aws.ecs_task import StageTask
+
+
+class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
+    """One region's ECS. State is changed here by calls, and by the reconciler; both hold the world's lock."""
+
+    @property
+    def _url_module(self) -> Any:
+        """moto derives this from the name of the class's module."""
+        return moto.ecs.urls
+
+    @staticmethod
+    def _calculate_task_resource_requirements(task_definition: Any) -> dict[str, Any]:
+        """moto fails when memory stands at the task only, which Fargate allows; there is no instance to fill."""
+        if "FARGATE" in (task_definition.requires_compatibilities or []):
+            return {}
+        return dict(ecs.EC2ContainerServiceBackend._calculate_task_resource_requirements(task_definition))
+
+    def update_cluster_resources(self, *_: Any, **__: Any) -> None:
+        """Nothing: the reconciler counts what is there."""
+
+    def create_cluster(self, cluster_name: str, *arguments: Any, **options: Any) -> Any:
+        existing = self.clusters.get(cluster_name)
+        if existing is not None and existing.status == "ACTIVE":
+            return existing
+        return super().create_cluster(cluster_name, *arguments, **options)
+
+    def delete_cluster(self, cluster_str: str) -> Any:
+        cluster = self._get_cluster(cluster_str)
+        if any(s.cluster_name == cluster.name and s.status != "INACTIVE" for s in self.services.values()):
+            text = "The Cluster cannot be deleted while Services are active."
+            raise ECSException("ClusterContainsServicesException", text)
+        if any(task.last_status != "STOPPED" for task in self.tasks.get(cluster.name, {}).values()):
+            text = "The Cluster cannot be deleted while Tasks are active."
+            raise ECSException("ClusterContainsTasksException", text)
+        return super().delete_cluster(cluster_str)
+
+    def create_service(self, cluster_str: str, service_name: str, *arguments: Any, **options: Any) -> Any:
+        cluster = self._get_cluster(cluster_str)
+        if cluster.status != "ACTIVE":
+            raise ECSException("ClusterNotFoundException", "Cluster not found.")
+        existing = self.services.get(f"{cluster.name}:{service_name}")
+        if existing is not None and existing.status == "ACTIVE":
+            raise InvalidParameterException("Creation of service was not idempotent.")
+        if existing is not None and existing.status == "DRAINING":
+            raise InvalidParameterException("Unable to Start a service that is still Draining.")
+        return super().create_service(cluster_str, service_name, *arguments, **options)
+
+    def change_service(self, request: dict[str, Any]) -> StageService:
+        name = request["service"].split("/")[-1]
+        service: StageService = self._get_service(request.get("cluster") or "default", name)
+        if service.status != "ACTIVE":
+            raise ECSException("ServiceNotActiveException", "Service was not ACTIVE.")
+        wanted = request.get("taskDefinition") or service.task_definition
+        definition = self.describe_task_definition(wanted)
+        if request.get("taskDefinition") and definition.status != "ACTIVE":
+            raise ECSException("ClientException", "TaskDefinition is inactive")
+        service.change(request, definition.arn)
+        return service
+
+    def delete_service(self, cluster_name: str, service_name: str, force: bool) -> Any:
+        service = self._get_service(cluster_name, service_name)
+        if service.status == "INACTIVE":
+            raise ServiceNotFoundException
+        if service.desired_count > 0 and not force:
+            raise InvalidParameterException("The service cannot be stopped while it is scaled above 0.")
+        service.status, service.desired_count = "DRAINING", 0
+        if not any(task.last_status != "STOPPED" for task in self.tasks_of(service)):
+            service.status = "INACTIVE"
+        return service
+
+    def list_services(self, *arguments: Any, **options: Any) -> list[str]:
+        gone = {service.arn for service in self.services.values() if service.status == "INACTIVE"}
+        return [arn for arn in super().list_services(*arguments, **options) if arn not in gone]
+
+    def list_tasks(
+        self,
+        cluster_str: str | None = None,
+        container_instance: str | None = None,
+        family: str | None = None,
+        started_by: str | None = None,
+        service_name: str | None = None,
+        desiredStatus: str | None = None,  # noqa: N803 - moto's name
+    ) -> list[Any]:
+        status = desiredStatus or "RUNNING"
+        found = super().list_tasks(cluster_str, container_instance, family, started_by, None, status)
+        short = (service_name or "").split("/")[-1]
+        return [task for task in found if not short or task.service_name == short]
+
+    def stop_task(self, cluster_str: str, task_str: str, reason: str) -> StageTask:
+        task = self.find_task(cluster_str, task_str)
+        task.request_stop(reason or "Task stopped by user", "UserInitiated")
+        return task
+
+    def find_task(self, cluster_str: str, task_str: str) -> StageTask:
+        cluster = self._get_cluster(cluster_str)
+        for task in self.tasks.get(cluster.name, {}).values():
+            if task.id == task_str.split("/")[-1]:
+                return task  # type: ignore[no-any-return]
+        raise InvalidParameterException("The referenced task was not found.")
+
+    def tasks_of(self, service: StageService) -> list[StageTask]:
+        """The service's tasks, stopped ones included, the oldest first."""
+        tasks = self.tasks.get(service.cluster_name, {}).values()
+        return [task for task in tasks if task.service_name == service.name]
+
+    def iter_tagged_resources(self) -> Iterator[Any]:
+        """As the tagging API has it: what was deleted or stopped is not found any more."""
+        gone = {c.arn for c in self.clusters.values() if c.status == "INACTIVE"}
+        gone |= {s.arn for s in self.services.values() if s.status == "INACTIVE"}
+        gone |= {t.task_arn for tasks in self.tasks.values() for t in tasks.values() if t.last_status == "STOPPED"}
+        gone |= {d.arn for family in self.task_definitions.values() for d in family.values() if d.status != "ACTIVE"}
+        return (resource for resource in super().iter_tagged_resources() if resource.arn not in gone)
+
+
+class StageEcsResponse(EC2ContainerServiceResponse):  # type: ignore[misc]
+    """The calls that moto lacks or answers with less than was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # moto keeps "include TAGS" in one dictionary for all calls; each call needs its own.
+        self.RESPONSE_KEY_PATH_TO_TRANSFORMER = dict(EC2ContainerServiceResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER)
+
+    def create_service(self) -> ActionResult:
+        answer = super().create_service()
+        service = answer.result["service"]
+        cluster = self.ecs_backend.clusters[service.cluster_name]
+        service.complete(_plain(self.params), cluster.default_capacity_provider_strategy)
+        return answer
+
+    def update_service(self) -> ActionResult:
+        return ActionResult({"service": self.ecs_backend.change_service(_plain(self.params))})
+
+    def update_task_protection(self) -> ActionResult:
+        request = _plain(self.params)
+        tasks = [self.ecs_backend.find_task(request["cluster"], name) for name in request["tasks"]]
+        minutes = request.get("expiresInMinutes") or 120
+        until = datetime.now(UTC) + timedelta(minutes=minutes)
+        for task in tasks:
+            task.protected_until = until if request["protectionEnabled"] else None
+        return _protection(tasks)
+
+    def get_task_protection(self) -> ActionResult:
+        request = _plain(self.params)
+        return _protection(
+            [self.ecs_backend.find_task(request["cluster"], name) for name in request.get("tasks") or []]
+        )
+
+
+def _protection(tasks: list[StageTask]) -> ActionResult:
+    rows = [
+        {
+            "taskArn": task.task_arn,
+            "protectionEnabled": task.is_protected,
+            "expirationDate": task.protected_until if task.is_protected else None,
+        }
+        for task in tasks
+    ]
+    return ActionResult({"protectedTasks": rows, "failures": []})
+
+
+def _plain(parameters: Any) -> dict[str, Any]:
+    return parameters.original_dict() if hasattr(parameters, "original_dict") else dict(parameters)

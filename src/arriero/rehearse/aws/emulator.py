@@ -1,0 +1,127 @@
+"""The emulated AWS as the stage holds it: moto behind our door, and the reconciler that makes ECS real.
+
+One process holds one emulated AWS, for moto's backends belong to the process. Threads: the server's (one a connection),
+the reconciler, the keeper of snapshots, the faults; all are started and ended here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from arriero.clock import Clock, SystemClock
+from arriero.rehearse.aws import patches, refusals
+from arriero.rehearse.aws.calls import Call
+from arriero.rehearse.aws.faults import Faults
+from arriero.rehearse.aws.reconciler import Reconciler
+from arriero.rehearse.aws.refusals import Answer
+from arriero.rehearse.aws.requests import RequestLog
+from arriero.rehearse.aws.server import Door, Server
+from arriero.rehearse.aws.state import Keeper, Snapshots
+from arriero.rehearse.emulator import ContainerRow, Fault
+from arriero.rehearse.latency import Latency
+from arriero.rehearse.processes import Processes
+from arriero.rehearse.processes import Server as ServerProcess
+
+ACCESS_KEY_ID = "AKIASTAGESTANDIN0001"
+SECRET_ACCESS_KEY = "a-stand-in-of-the-stage"
+_GRACE_SECONDS = 2.0
+
+
+class AwsEmulator:
+    """The emulated AWS of the stage in `folder`, served at 127.0.0.1:`port` (0: any free one, see `port`)."""
+
+    def __init__(
+        self, folder: Path, processes: Processes, latency: Latency, port: int, clock: Clock | None = None
+    ) -> None:
+        clock = clock or SystemClock()
+        self._processes = processes
+        self._world = threading.RLock()
+        self._log = RequestLog(folder / "requests.jsonl", clock)
+        self._snapshots = Snapshots(folder / "aws.state", self._world)
+        self._keeper = Keeper(self._snapshots)
+        self._faults = Faults(self._world, clock)
+        self._reconciler = Reconciler(self._world, processes, latency, self._faults.holds, self._keeper.mark)
+        self._door = Door(self._world, self._log, self._judge, self._written, latency, clock)
+        self._wanted_port = port
+        self._server: Server | None = None
+
+    @property
+    def port(self) -> int:
+        return self._server.port if self._server else self._wanted_port
+
+    def start(self) -> None:
+        """Restores what was there and serves. An ArrieroError says why it cannot."""
+        patches.fill_the_gaps()
+        if self._snapshots.load():
+            with self._world:
+                self._reconciler.lose_all_tasks()
+        self._server = Server(self._door, self._wanted_port)
+        for part in (self._keeper, self._faults, self._reconciler, self._server):
+            part.start()
+
+    def stop(self) -> None:
+        """Ends serving and all server processes of this cloud; the state is on disk then."""
+        if self._server is None:
+            return
+        for part in (self._server, self._reconciler, self._faults, self._keeper):
+            part.stop()
+        self._log.close()
+        _end([server for server in self._processes.all() if server.spec.cloud == "aws"])
+        self._server = None
+
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        }
+
+    def apply(self, fault: Fault) -> list[str]:
+        done = self._faults.play(fault, self._reconciler)
+        self._reconciler.wake()
+        return done
+
+    def containers(self) -> list[ContainerRow]:
+        return [
+            ContainerRow(
+                target=server.spec.target,
+                container=server.spec.container,
+                cloud="aws",
+                region=server.spec.region,
+                address=f"{server.address}:{server.spec.port}",
+                pid=server.pid,
+                engine=server.engine,
+            )
+            for server in self._processes.all()
+            if server.spec.cloud == "aws"
+        ]
+
+    def _judge(self, call: Call) -> Answer | None:
+        """Answers in moto's place: calls without our stand-in credentials, and those that a fault hits."""
+        if not call.key:
+            return refusals.unsigned(call)
+        if call.key != ACCESS_KEY_ID:
+            return refusals.stranger(call)
+        return self._faults.answer(call)
+
+    def _written(self) -> None:
+        self._keeper.mark()
+        self._reconciler.wake()
+
+
+def _end(servers: list[ServerProcess]) -> None:
+    """SIGTERM to all, a short while for all together, SIGKILL to the rest: a stage that stops does not wait 30 s."""
+    for server in servers:
+        server.thaw()
+        server.stop()
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for server in servers:
+        if server.wait(max(0.0, deadline - time.monotonic())) is None:
+            server.kill()
+            server.wait(5)

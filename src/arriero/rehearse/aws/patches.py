@@ -1,0 +1,115 @@
+"""Every gap of moto 5.2.5 that the stage fills, each named; the one file that changes moto itself.
+
+Where moto has a registry (backends, URL paths) ours is registered; elsewhere a name is assigned. Doing it
+twice does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from typing import Any
+
+import moto.autoscaling.responses
+import moto.ec2.models.elastic_network_interfaces
+import moto.ecs.models
+import moto.ecs.urls
+import moto.efs.responses
+import moto.efs.urls
+import moto.ssm.models
+import moto.ssm.urls
+from moto.core.responses import BaseResponse, EmptyResult
+
+from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
+from arriero.rehearse.aws.ecs_service import StageService
+from arriero.rehearse.aws.ecs_task import StageTask
+
+
+def fill_the_gaps() -> None:
+    """To be called before the first backend is made."""
+    _managed_policies()
+    _services_run_tasks()
+    _interfaces_may_have_no_name()
+    _region_comes_from_the_signature()
+    _efs_has_its_older_tag_calls()
+    _autoscaling_can_disable_metrics()
+    _parameters_can_be_pickled()
+
+
+def _managed_policies() -> None:
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+
+
+def _services_run_tasks() -> None:
+    """Gap: services start no task, drop half of their fields and pretend at once; list_tasks knows no service."""
+    moto.ecs.models.Service = StageService
+    moto.ecs.models.Task = StageTask
+    moto.ecs.models.ecs_backends.backend = StageEcsBackend
+    moto.ecs.urls.url_paths["{0}/$"] = StageEcsResponse.dispatch
+
+
+def _interfaces_may_have_no_name() -> None:
+    """Gap: ecs.Task reads the DNS name of its interface, which there is only where the VPC gives names."""
+    moto.ec2.models.elastic_network_interfaces.NetworkInterface.private_dns_name = ""
+
+
+def _region_comes_from_the_signature() -> None:
+    """Gap: a region in the URL or the User-Agent wins over the signature's, which is what AWS goes by."""
+    if getattr(BaseResponse.get_region_from_url, "__module__", "") == __name__:
+        return
+    theirs = BaseResponse.get_region_from_url
+
+    def get_region_from_url(self: Any, request: Any, full_url: str) -> str:
+        scope = request.headers.get("Authorization", "").split(",")[0].split("/")
+        return scope[2] if len(scope) >= 5 and scope[2] else str(theirs(self, request, full_url))
+
+    BaseResponse.get_region_from_url = get_region_from_url
+
+
+def _efs_has_its_older_tag_calls() -> None:
+    """Gap: create-tags, delete-tags and DescribeTags, which community.aws.efs still uses."""
+
+    def file_system(self: Any) -> str:
+        return str(self.path.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
+
+    def describe_tags(self: Any) -> Any:
+        tags = self.efs_backend.list_tags_for_resource(file_system(self))
+        return json.dumps({"Tags": tags}), {"Content-Type": "application/json"}
+
+    def create_tags(self: Any) -> Any:
+        tags = {tag["Key"]: tag["Value"] for tag in self._get_param("Tags")}
+        self.efs_backend.tag_resource(file_system(self), tags)
+        return "", {"status": 204}
+
+    def delete_tags(self: Any) -> Any:
+        self.efs_backend.untag_resource(file_system(self), self._get_param("TagKeys"))
+        return "", {"status": 204}
+
+    responses = moto.efs.responses.EFSResponse
+    responses.describe_tags, responses.create_tags, responses.delete_tags = describe_tags, create_tags, delete_tags
+    for path in ("create-tags", "delete-tags", "tags"):
+        moto.efs.urls.url_paths[f"/2015-02-01/{path}/<file_system_id>"] = moto.efs.urls.response.dispatch
+
+
+def _autoscaling_can_disable_metrics() -> None:
+    moto.autoscaling.responses.AutoScalingResponse.disable_metrics_collection = lambda _: EmptyResult()
+
+
+def _parameters_can_be_pickled() -> None:
+    """Gap: the tags of SSM live in a defaultdict made by a lambda, which no snapshot can hold."""
+
+    class PicklableParameters(moto.ssm.models.SimpleSystemManagerBackend):  # type: ignore[misc]
+        def __init__(self, region_name: str, account_id: str) -> None:
+            super().__init__(region_name, account_id)
+            self._resource_tags = defaultdict(_dictionaries)
+
+        @property
+        def _url_module(self) -> Any:
+            return moto.ssm.urls
+
+    moto.ssm.models.ssm_backends.backend = PicklableParameters
+
+
+def _dictionaries() -> dict[str, dict[str, str]]:
+    return defaultdict(dict)

@@ -1,0 +1,183 @@
+"""What survives a restart: a snapshot of moto's backends in `aws.state`, written soon after every change.
+
+The file is a JSON line (format, versions, checksum) and a pickle. Backends refer to each other; in the pickle such a
+reference is a name. What every fresh backend has anyway (AWS's own policies and images) is a name, too: 5 MB and 50 ms
+less a snapshot. A file that does not fit is an error with its remedy; it is never half-loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import threading
+from pathlib import Path
+from typing import Any
+
+import moto
+import moto.backends
+from moto.core.base_backend import BackendDict, BaseBackend
+from moto.ec2.models.amis import AMIS, Ami
+from moto.iam.models import AWSManagedPolicy
+
+from arriero.errors import ArrieroError, Problem
+
+_FORMAT = 1
+_ACCOUNT = "123456789012"
+_REMEDY = "run `arriero rehearse reset` to start with an empty stage"
+
+
+class Snapshots:
+    """Keeps the world in `file`. `world` is the lock under which everything changes."""
+
+    def __init__(self, file: Path, world: threading.RLock) -> None:
+        self._file = file
+        self._world = world
+
+    def save(self) -> None:
+        with self._world:
+            content = _pickled()
+        head = {"format": _FORMAT, "moto": moto.__version__, "sha256": hashlib.sha256(content).hexdigest()}
+        fresh = self._file.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(json.dumps(head).encode() + b"\n" + content)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(self._file)
+
+    def load(self) -> bool:
+        """Puts the saved world in place of the present one; False when there is none."""
+        with self._world:
+            BackendDict.reset()
+            if not self._file.exists():
+                return False
+            content = self._checked(self._file.read_bytes())
+            try:
+                _restore(content)
+            except Exception as error:  # a pickle may raise anything
+                BackendDict.reset()
+                raise self._unusable(f"cannot be restored ({type(error).__name__}: {error})") from error
+            return True
+
+    def _checked(self, content: bytes) -> bytes:
+        first, _, rest = content.partition(b"\n")
+        try:
+            head = json.loads(first)
+            version, library, checksum = head["format"], head["moto"], head["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._unusable("is damaged") from error
+        if version != _FORMAT or library != moto.__version__:
+            raise self._unusable(f"was written by another version (format {version}, moto {library})")
+        if hashlib.sha256(rest).hexdigest() != checksum:
+            raise self._unusable("is damaged")
+        return rest
+
+    def _unusable(self, what: str) -> ArrieroError:
+        return ArrieroError(Problem(f"the saved state of the stage's AWS {what}", _REMEDY, file=str(self._file)))
+
+
+class Keeper:
+    """A thread that saves at most `delay_seconds` after `mark`, many marks in one; `stop` saves what is left."""
+
+    def __init__(self, snapshots: Snapshots, delay_seconds: float = 0.2) -> None:
+        self._snapshots = snapshots
+        self._delay = delay_seconds
+        self._marked = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper of the emulated AWS", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def mark(self) -> None:
+        self._marked.set()
+
+    def stop(self) -> None:
+        self._ending.set()
+        self._marked.set()
+        self._thread.join()
+        self._snapshots.save()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            self._marked.wait()
+            self._ending.wait(self._delay)
+            self._marked.clear()
+            if not self._ending.is_set():
+                self._snapshots.save()
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, out: io.BytesIO, names: dict[int, tuple[str, str]]) -> None:
+        super().__init__(out, protocol=5)
+        self._names = names
+
+    def persistent_id(self, item: Any) -> Any:
+        if isinstance(item, BaseBackend):
+            name = self._names.get(id(item))
+            return None if name is None else ("backend", *name)
+        if isinstance(item, AWSManagedPolicy):
+            return ("policy", item.arn)
+        if isinstance(item, Ami) and item.id in _OWN_IMAGES:
+            return ("image", item.ec2_backend.region_name, item.id)
+        return None
+
+    def reducer_override(self, item: Any) -> Any:
+        return (threading.RLock, ()) if isinstance(item, _LOCKS) else NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    """Resolves the names against fresh backends, before their contents are replaced."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content))
+        self._policies = {policy.arn: policy for policy in _backend("iam", "aws").aws_managed_policies}
+        self._images: dict[str, dict[str, Ami]] = {}
+
+    def persistent_load(self, name: Any) -> Any:
+        kind, *rest = name
+        if kind == "backend":
+            return _backend(*rest)
+        if kind == "policy":
+            return self._policies[rest[0]]
+        region, image = rest
+        if region not in self._images:
+            self._images[region] = dict(_backend("ec2", region).amis)
+        return self._images[region][image]
+
+
+_OWN_IMAGES = frozenset(image["ami_id"] for image in AMIS)
+_LOCKS = (type(threading.RLock()), type(threading.Lock()))
+
+
+def _pickled() -> bytes:
+    names = _names()
+    out = io.BytesIO()
+    _Pickler(out, names).dump({name: _backend(*name).__dict__ for name in names.values()})
+    return out.getvalue()
+
+
+def _restore(content: bytes) -> None:
+    for name, attributes in _Unpickler(content).load().items():
+        backend = _backend(*name)
+        backend.__dict__.clear()
+        backend.__dict__.update(attributes)
+    for role in _backend("iam", "aws").roles.values():
+        for policy in role.managed_policies.values():
+            policy.attachment_count += isinstance(policy, AWSManagedPolicy)
+
+
+def _backend(service: str, region: str) -> Any:
+    return moto.backends.get_backend(service)[_ACCOUNT][region]
+
+
+def _names() -> dict[int, tuple[str, str]]:
+    """The backends in use, of the one account, by identity."""
+    found = {}
+    for service in list(BackendDict._instances):
+        for account, region, backend in service.iter_backends():
+            if account == _ACCOUNT and not region.startswith("aws-"):
+                found[id(backend)] = (service.service_name, region)
+    return found

@@ -1,0 +1,120 @@
+"""The life of one task, PROVISIONING to STOPPED, as its processes live it. Called by the reconciler only."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Executor
+
+from moto.core.utils import utcnow
+from moto.iam.models import iam_backends
+
+from arriero.rehearse.aws import wording
+from arriero.rehearse.aws.runtime import RunningTask
+from arriero.rehearse.aws.shipping import open_stream
+from arriero.rehearse.latency import Latency
+from arriero.rehearse.processes import Processes
+
+_SETTLE_SECONDS = 1.0  # without a health check, a task that runs so long has started
+_PACE = 10.0  # health checks pass ten times as fast as written, at the clouds' own pace when latencies are played
+
+
+class TaskLife:
+    def __init__(self, processes: Processes, latency: Latency, probes: Executor) -> None:
+        self._processes = processes
+        self._latency = latency
+        self._probes = probes
+        self._pace = _PACE if latency.scale == 0 else max(1.0, min(_PACE, 1 / latency.scale))
+
+    def advance(self, run: RunningTask, now: float) -> None:
+        """One look at the task: at most one step of its life. The world's lock is held."""
+        state = run.task.last_status
+        if run.task.is_stopping:
+            self._stop(run, now)
+        elif state == "PROVISIONING":
+            self._provision(run, now)
+        elif run.containers:
+            self._watch(run, now)
+        run.ship()
+
+    def start_processes(self, run: RunningTask) -> None:
+        """Outside the world's lock: starting takes a while. An OSError here is the task's failure, and said so."""
+        definition = run.task._backend.describe_task_definition(run.task.task_definition_arn)
+        try:
+            run.start(definition.container_definitions, self._processes, time.monotonic(), self._pace)
+        except OSError as error:
+            run.task.request_stop(f"CannotStartContainerError: {error}", "TaskFailedToStart")
+
+    def _provision(self, run: RunningTask, now: float) -> None:
+        task = run.task
+        if problem := _what_fargate_misses(run):
+            task.request_stop(problem, "TaskFailedToStart")
+            return
+        if now >= run.due_at:
+            task.give_address(self._processes.address(task.id))
+            task.last_status = "PENDING"
+
+    def _watch(self, run: RunningTask, now: float) -> None:
+        task = run.task
+        if task.last_status == "PENDING":
+            task.last_status, task.started_at = "RUNNING", utcnow()
+            for container in task.containers:
+                container.last_status = "RUNNING"
+        exits = run.exits()
+        for container in task.containers:
+            if container.name in exits and container.last_status != "STOPPED":
+                container.last_status, container.exit_code = "STOPPED", exits[container.name]
+        if any(container.is_essential and container.name in exits for container in task.containers):
+            task.request_stop(wording.EXITED, "EssentialContainerExited")
+            self._stop(run, now)
+            return
+        self._check(run, now)
+
+    def _check(self, run: RunningTask, now: float) -> None:
+        task = run.task
+        run.probe(now, self._probes)
+        health = run.health()
+        if health != task.health_status:
+            task.health_status = health
+            task.version += 1
+        states = {container.name: container.health.status for container in run.containers if container.health}
+        for container in task.containers:
+            container.health_status = states.get(container.name, "UNKNOWN")
+        if health == "HEALTHY" or (not run.is_checked and now >= run.running_since + _SETTLE_SECONDS):
+            task.has_settled = True
+
+    def _stop(self, run: RunningTask, now: float) -> None:
+        """Asks the processes to end, waits for them over the turns, then closes the record."""
+        task = run.task
+        run.warn()
+        exits = run.exits()
+        for container in task.containers:
+            if container.name in exits:
+                container.last_status, container.exit_code = "STOPPED", exits[container.name]
+        if len(exits) < len(run.containers):
+            # AWS's notice of a Spot interruption shows the task RUNNING, with STOPPED desired.
+            if task.stop_code != "SpotInterruption" and task.last_status != "STOPPING":
+                task.last_status = "STOPPING"
+            return
+        run.gone_at = run.gone_at or now
+        if task.stop_code != "EssentialContainerExited" and now < run.gone_at + self._latency.seconds(
+            "fargate.task_stop"
+        ):
+            return
+        run.ship(final=True)
+        task.end()
+
+
+def _what_fargate_misses(run: RunningTask) -> str:
+    """What makes Fargate give a task up before its containers start: a role or a log group that is not there."""
+    task = run.task
+    definition = task._backend.describe_task_definition(task.task_definition_arn)
+    roles = iam_backends[task._account_id]["aws"].roles.values()
+    role_arns = {role.arn for role in roles}
+    for attribute in ("execution_role_arn", "task_role_arn"):
+        wanted = getattr(definition, attribute, None)
+        if wanted and wanted not in role_arns:
+            return wording.cannot_assume(wanted)
+    for container in definition.container_definitions:
+        if stream := open_stream(container, task.id, task._account_id, task.region_name):
+            return wording.no_log_group(stream)
+    return ""

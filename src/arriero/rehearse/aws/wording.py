@@ -1,0 +1,98 @@
+"""The sentences of ECS, word for word: service events, rollout reasons, stopped reasons.
+
+Sources: ECS developer guide, "Service event messages", "Stopped task error messages" and "Deployment circuit breaker";
+output of DescribeServices in public issue threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+EXITED = "Essential container in task exited"
+UNHEALTHY = "Task failed container health checks"
+SPOT = "Your Spot Task was interrupted."
+HOST_GONE = "ECS is performing maintenance on the underlying infrastructure hosting the task."
+NO_BREAKER_LUCK = "ECS deployment circuit breaker: tasks failed to start."
+
+
+def started(service: str, tasks: Iterable[str]) -> str:
+    return f"(service {service}) has started {_listed(tasks, 'tasks')}"
+
+
+def stopped(service: str, tasks: Iterable[str]) -> str:
+    return f"(service {service}) has stopped {_listed(tasks, 'running tasks')}"
+
+
+def steady(service: str) -> str:
+    return f"(service {service}) has reached a steady state."
+
+
+def unhealthy(service: str, task: str) -> str:
+    return f"(service {service}) (task {task}) failed container health checks."
+
+
+def deployment_completed(service: str, deployment: str) -> str:
+    return f"(service {service}) (deployment {deployment}) deployment completed."
+
+
+def deployment_failed(service: str, deployment: str) -> str:
+    return f"(service {service}) (deployment {deployment}) deployment failed: tasks failed to start."
+
+
+def rolling_back(service: str, deployment: str) -> str:
+    return f"(service {service}) rolling back to deployment {deployment}."
+
+
+def inconsistent(service: str) -> str:
+    return (
+        f"(service {service}) is unable to consistently start tasks successfully. "
+        "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+    )
+
+
+def stuck(service: str) -> str:
+    return (
+        f"(service {service}) was unable to stop or start tasks during a deployment because of the service deployment "
+        "configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
+    )
+
+
+def cannot_launch(service: str, error: str) -> str:
+    return f"(service {service}) failed to launch a task with (error {error})."
+
+
+def cannot_assume(role_arn: str) -> str:
+    return (
+        f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "
+        "being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass "
+        "this role"
+    )
+
+
+def no_log_group(stream: str) -> str:
+    return (
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
+        f"failed to create Cloudwatch log stream {stream}: ResourceNotFoundException: "
+        "The specified log group does not exist."
+    )
+
+
+def in_progress(deployment: str) -> str:
+    return f"ECS deployment {deployment} in progress."
+
+
+def completed(deployment: str) -> str:
+    return f"ECS deployment {deployment} completed."
+
+
+def breaker_rolls_back(deployment: str) -> str:
+    return f"ECS deployment circuit breaker: rolling back to deploymentId {deployment}"
+
+
+def scaling(deployment: str) -> str:
+    return f"Scaling activity initiated by (deployment {deployment})"
+
+
+def _listed(tasks: Iterable[str], noun: str) -> str:
+    names = [f"(task {task})" for task in tasks]
+    return f"{len(names)} {noun}: {' '.join(names)}."
