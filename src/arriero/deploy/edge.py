@@ -1,0 +1,163 @@
+"""The gateway on this machine and the controller that keeps its list of targets true: started, found again, stopped.
+
+Both are background processes of their own session. `edge.json` in the project's state folder says which processes they
+are and where they listen; a process that is not the recorded one (by its start time) is never signalled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from arriero.clock import SystemClock
+from arriero.clouds.local import process
+from arriero.clouds.local.process import Process
+from arriero.control.client import Gateway, GatewayError
+from arriero.control.settings import GatewaySettings
+from arriero.deploy.project import Project
+from arriero.errors import ArrieroError, Problem
+from arriero.events import Event, Listener
+from arriero.secret import Secret
+from arriero.spec.model import Spec
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A running gateway: where clients go, and where orders go."""
+
+    url: str
+    control_url: str
+    gateway: Process
+    controller: Process
+    token_file: str
+
+    def client(self) -> Gateway:
+        return Gateway(self.control_url, Secret(Path(self.token_file).read_text(encoding="ascii").strip()))
+
+
+def find(project: Project) -> Edge | None:
+    """The edge that runs for this project; None when its gateway is not alive."""
+    edge = _recorded(project)
+    return edge if edge and edge.gateway.is_alive else None
+
+
+def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
+    """The running edge, started where it is not; returns once the gateway reports a target that is up.
+
+    Raises ArrieroError when it does not come up within 20 seconds.
+    """
+    running = find(project)
+    if running is None or not running.controller.is_alive:
+        _end(_recorded(project))
+        running = _start(project, spec)
+        _say(listener, f"the gateway listens at {running.url}")
+    _wait_for_a_target(project, running)
+    return running
+
+
+def stop(project: Project) -> None:
+    """Drains and ends the edge of this project, if there is one."""
+    _end(_recorded(project))
+    _record(project).unlink(missing_ok=True)
+
+
+def _start(project: Project, spec: Spec) -> Edge:
+    folder = project.make_state() / "edge"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    token = folder / "token"
+    _write_private(token, secrets.token_urlsafe(32))
+    address = f"{spec.gateway.address}:{_free_port(spec.gateway.address, spec.gateway.port)}"
+    control = f"127.0.0.1:{_free_port('127.0.0.1', 0)}"
+    settings = GatewaySettings(
+        service=spec.name,
+        listen=address,
+        control=control,
+        admin_token_file=str(token),
+        targets_file=str(folder / "targets.json"),
+        access_log=str(folder / "access.log"),
+    )
+    settings.write(folder / "gateway.json")
+    gateway = _spawn(folder, "gateway", [sys.executable, "-m", "arriero.gateway", str(folder / "gateway.json")])
+    controller = _spawn(folder, "controller", _controller_command(project))
+    edge = Edge(f"http://{address}", f"http://{control}", gateway, controller, str(token))
+    _write_private(_record(project), json.dumps(asdict(edge)))
+    return edge
+
+
+def _controller_command(project: Project) -> list[str]:
+    overlay = ["--env", project.overlay] if project.overlay else []
+    return [sys.executable, "-m", "arriero", "controller", "run", "--file", str(project.spec), *overlay]
+
+
+def _spawn(folder: Path, name: str, command: list[str]) -> Process:
+    with (folder / f"{name}.log").open("ab") as log:
+        started = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
+        )
+    found = process.find(started.pid)
+    if found is None:
+        raise ArrieroError(Problem(f"the {name} ended at once", "read its log", file=str(folder / f"{name}.log")))
+    return found
+
+
+def _wait_for_a_target(project: Project, edge: Edge) -> None:
+    clock, log = SystemClock(), project.edge / "gateway.log"
+    deadline = clock.monotonic() + START_SECONDS
+    while clock.monotonic() < deadline:
+        if not edge.gateway.is_alive:
+            raise ArrieroError(Problem("the gateway ended at once", "read its log", file=str(log)))
+        with contextlib.suppress(GatewayError):
+            if any(target.state == "up" for target in edge.client().status().targets):
+                return
+        clock.sleep(0.1)
+    raise ArrieroError(Problem("the gateway found no target that answers", "see: arriero status", file=str(log)))
+
+
+def _end(edge: Edge | None) -> None:
+    for running in (edge.controller, edge.gateway) if edge else ():
+        running.end(STOP_SECONDS)
+
+
+def _record(project: Project) -> Path:
+    return project.edge / "edge.json"
+
+
+def _recorded(project: Project) -> Edge | None:
+    try:
+        data = json.loads(_record(project).read_text())
+    except FileNotFoundError:
+        return None
+    processes = {name: Process(**data[name]) for name in ("gateway", "controller")}
+    return Edge(**{**data, **processes})
+
+
+def _free_port(address: str, first: int) -> int:
+    """`first` if nobody listens there, else the next free one; 0 asks the system for any."""
+    for port in range(first, first + 100) if first else (0,):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            return int(probe.getsockname()[1])
+    raise ArrieroError(Problem(f"ports {first} to {first + 99} are taken", "set another port", key="gateway.port"))
+
+
+def _write_private(path: Path, text: str) -> None:
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def _say(listener: Listener, text: str) -> None:
+    listener(Event("edge.started", SystemClock().now(), fields={"text": text}))
