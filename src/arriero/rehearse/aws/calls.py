@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 import botocore.session
 from botocore.exceptions import UnknownServiceError
 from moto.core.request import Request
-from moto.core.routing import NotFound, get_service_router
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import NotFound
 
 # Services whose endpoint is one for all regions: a fault of one region does not reach them.
 GLOBAL_SERVICES = frozenset({"iam", "route53", "cloudfront", "organizations"})

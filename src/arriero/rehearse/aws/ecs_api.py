@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import moto.ecs.urls
 from moto.core.responses import ActionResult
@@ -16,8 +16,11 @@ from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
 
 
-class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
+class StageEcsBackend(ecs.EC2ContainerServiceBackend):
     """One region's ECS. State is changed here by calls, and by the reconciler; both hold the world's lock."""
+
+    services: dict[str, StageService]  # type: ignore[assignment]
+    tasks: dict[str, dict[str, StageTask]]  # type: ignore[assignment]
 
     @property
     def _url_module(self) -> Any:
@@ -63,18 +66,18 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
 
     def change_service(self, request: dict[str, Any]) -> StageService:
         name = request["service"].split("/")[-1]
-        service: StageService = self._get_service(request.get("cluster") or "default", name)
+        service = self._service(request.get("cluster") or "default", name)
         if service.status != "ACTIVE":
             raise ECSException("ServiceNotActiveException", "Service was not ACTIVE.")
         wanted = request.get("taskDefinition") or service.task_definition
-        definition = self.describe_task_definition(wanted)
+        definition = self.describe_task_definition(str(wanted))
         if request.get("taskDefinition") and definition.status != "ACTIVE":
             raise ECSException("ClientException", "TaskDefinition is inactive")
         service.change(request, definition.arn)
         return service
 
     def delete_service(self, cluster_name: str, service_name: str, force: bool) -> Any:
-        service = self._get_service(cluster_name, service_name)
+        service = self._service(cluster_name, service_name)
         if service.status == "INACTIVE":
             raise ServiceNotFoundException
         if service.desired_count > 0 and not force:
@@ -83,6 +86,9 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
         if not any(task.last_status != "STOPPED" for task in self.tasks_of(service)):
             service.status = "INACTIVE"
         return service
+
+    def _service(self, cluster_str: str, name: str) -> StageService:
+        return cast(StageService, self._get_service(cluster_str, name))
 
     def list_services(self, *arguments: Any, **options: Any) -> list[str]:
         gone = {service.arn for service in self.services.values() if service.status == "INACTIVE"}
@@ -100,7 +106,7 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
         status = desiredStatus or "RUNNING"
         found = super().list_tasks(cluster_str, container_instance, family, started_by, None, status)
         short = (service_name or "").split("/")[-1]
-        return [task for task in found if not short or task.service_name == short]
+        return [task for task in found if not short or cast(StageTask, task).service_name == short]
 
     def stop_task(self, cluster_str: str, task_str: str, reason: str) -> StageTask:
         task = self.find_task(cluster_str, task_str)
@@ -111,7 +117,7 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
         cluster = self._get_cluster(cluster_str)
         for task in self.tasks.get(cluster.name, {}).values():
             if task.id == task_str.split("/")[-1]:
-                return task  # type: ignore[no-any-return]
+                return task
         raise InvalidParameterException("The referenced task was not found.")
 
     def tasks_of(self, service: StageService) -> list[StageTask]:
@@ -128,7 +134,7 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):  # type: ignore[misc]
         return (resource for resource in super().iter_tagged_resources() if resource.arn not in gone)
 
 
-class StageEcsResponse(EC2ContainerServiceResponse):  # type: ignore[misc]
+class StageEcsResponse(EC2ContainerServiceResponse):
     """The calls that moto lacks or answers with less than was asked."""
 
     def __init__(self) -> None:
@@ -136,9 +142,13 @@ class StageEcsResponse(EC2ContainerServiceResponse):  # type: ignore[misc]
         # moto keeps "include TAGS" in one dictionary for all calls; each call needs its own.
         self.RESPONSE_KEY_PATH_TO_TRANSFORMER = dict(EC2ContainerServiceResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER)
 
+    @property
+    def ecs_backend(self) -> StageEcsBackend:
+        return cast(StageEcsBackend, ecs.ecs_backends[self.current_account][self.region])
+
     def create_service(self) -> ActionResult:
         answer = super().create_service()
-        service = answer.result["service"]
+        service = cast(dict[str, StageService], answer.result)["service"]
         cluster = self.ecs_backend.clusters[service.cluster_name]
         service.complete(_plain(self.params), cluster.default_capacity_provider_strategy)
         return answer

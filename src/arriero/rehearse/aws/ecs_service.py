@@ -40,8 +40,10 @@ _DEFAULT_CONFIGURATION = {
 }
 
 
-class StageService(ecs.Service):  # type: ignore[misc]
+class StageService(ecs.Service):
     """moto's service with the fields that moto drops, and deployments that are lived through."""
+
+    deployments: list[dict[str, Any]]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

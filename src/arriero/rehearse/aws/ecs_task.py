@@ -30,11 +30,14 @@ class StageContainer:
         self.is_essential: bool = definition.get("essential", True)
 
 
-class StageTask(ecs.Task):  # type: ignore[misc]
+class StageTask(ecs.Task):
     """moto's task, but its state is moved by the reconciler alone, and all containers are there.
 
     `deployment` is the id of the service's deployment that launched it, empty for RunTask.
     """
+
+    attachments: list[dict[str, Any]]
+    containers: list[StageContainer]  # type: ignore[assignment]
 
     def __init__(self, cluster: Any, task_definition: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(cluster, task_definition, *arguments, **options)
@@ -49,7 +52,7 @@ class StageTask(ecs.Task):  # type: ignore[misc]
         self.stopping_at: datetime | None = None
         self.stopped_at: datetime | None = None
         self.stop_code: str | None = None
-        self.stopped_reason = None
+        self.stopped_reason = None  # type: ignore[assignment]
         self.health_status = "UNKNOWN"
         self.cpu = task_definition.cpu
         self.memory = task_definition.memory
@@ -78,7 +81,7 @@ class StageTask(ecs.Task):  # type: ignore[misc]
 
     @property
     def is_stopping(self) -> bool:
-        return self.desired_status == "STOPPED"  # type: ignore[no-any-return]
+        return self.desired_status == "STOPPED"
 
     def request_stop(self, reason: str, code: str) -> None:
         if self.desired_status == "STOPPED":

@@ -43,8 +43,8 @@ def _managed_policies() -> None:
 
 def _services_run_tasks() -> None:
     """Gap: services start no task, drop half of their fields and pretend at once; list_tasks knows no service."""
-    moto.ecs.models.Service = StageService
-    moto.ecs.models.Task = StageTask
+    moto.ecs.models.Service = StageService  # type: ignore[misc]
+    moto.ecs.models.Task = StageTask  # type: ignore[misc]
     moto.ecs.models.ecs_backends.backend = StageEcsBackend
     moto.ecs.urls.url_paths["{0}/$"] = StageEcsResponse.dispatch
 
@@ -64,7 +64,7 @@ def _region_comes_from_the_signature() -> None:
         scope = request.headers.get("Authorization", "").split(",")[0].split("/")
         return scope[2] if len(scope) >= 5 and scope[2] else str(theirs(self, request, full_url))
 
-    BaseResponse.get_region_from_url = get_region_from_url
+    BaseResponse.get_region_from_url = get_region_from_url  # type: ignore[method-assign]
 
 
 def _efs_has_its_older_tag_calls() -> None:
@@ -86,20 +86,21 @@ def _efs_has_its_older_tag_calls() -> None:
         self.efs_backend.untag_resource(file_system(self), self._get_param("TagKeys"))
         return "", {"status": 204}
 
-    responses = moto.efs.responses.EFSResponse
+    responses: Any = moto.efs.responses.EFSResponse
     responses.describe_tags, responses.create_tags, responses.delete_tags = describe_tags, create_tags, delete_tags
     for path in ("create-tags", "delete-tags", "tags"):
         moto.efs.urls.url_paths[f"/2015-02-01/{path}/<file_system_id>"] = moto.efs.urls.response.dispatch
 
 
 def _autoscaling_can_disable_metrics() -> None:
-    moto.autoscaling.responses.AutoScalingResponse.disable_metrics_collection = lambda _: EmptyResult()
+    responses: Any = moto.autoscaling.responses.AutoScalingResponse
+    responses.disable_metrics_collection = lambda _: EmptyResult()
 
 
 def _parameters_can_be_pickled() -> None:
     """Gap: the tags of SSM live in a defaultdict made by a lambda, which no snapshot can hold."""
 
-    class PicklableParameters(moto.ssm.models.SimpleSystemManagerBackend):  # type: ignore[misc]
+    class PicklableParameters(moto.ssm.models.SimpleSystemManagerBackend):
         def __init__(self, region_name: str, account_id: str) -> None:
             super().__init__(region_name, account_id)
             self._resource_tags = defaultdict(_dictionaries)
@@ -111,5 +112,5 @@ def _parameters_can_be_pickled() -> None:
     moto.ssm.models.ssm_backends.backend = PicklableParameters
 
 
-def _dictionaries() -> dict[str, dict[str, str]]:
+def _dictionaries() -> defaultdict[str, dict[str, str]]:
     return defaultdict(dict)

