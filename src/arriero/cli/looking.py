@@ -12,7 +12,7 @@ import typer
 
 from arriero.cli import show
 from arriero.cli.here import Here, opened
-from arriero.cli.options import File, Json, Overlay, Rehearse, Sites
+from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites
 from arriero.clouds import read
 from arriero.deploy import edge
 from arriero.observe import doctor as checks
@@ -56,13 +56,12 @@ def status(
 
 
 def logs(
-    file: File = None,
+    file: FileLong = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
     as_json: Json = False,
     site: Sites = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on as lines come.")] = False,
-    follow_short: Annotated[bool, typer.Option("-F", hidden=True)] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     since: Annotated[str, typer.Option(help="How far back, like 10m.")] = "10m",
     grep: Annotated[str, typer.Option(help="Only lines that hold this text.")] = "",
 ) -> None:
@@ -72,8 +71,8 @@ def logs(
     """
     with opened(file, overlay, rehearse) as here:
         refs = read.refs(here.spec, here.only(site))
-        for line in merged.lines(refs, merged.since(since), follow or follow_short, grep):
-            print(json.dumps(line.as_json()) if as_json else line, flush=True)
+        for line in merged.lines(refs, merged.since(since), follow, grep):
+            print(json.dumps(merged.as_json(line)) if as_json else line, flush=True)
 
 
 def doctor(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False) -> int:

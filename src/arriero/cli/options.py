@@ -19,3 +19,6 @@ Rehearse = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask. Needed where there is no terminal.")]
 Sites = Annotated[list[str] | None, typer.Option("--site", help="Only this site (may be repeated).", show_default=False)]
+FileLong = Annotated[
+    Path | None, typer.Option("--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False)
+]

@@ -62,10 +62,24 @@ class TargetFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a target's container wrote, at the time its cloud gives for it."""
+
+    at: datetime
+    site: str
+    target: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S.%f}"[:-3] + f" {self.site} {self.target} {self.text}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class SiteFacts:
     """What one site holds now. With a `problem` the cloud could not be read, and the rest means nothing.
 
     `count` is the number of targets asked for at this moment (ECS desired count, live ACI groups, local processes).
+    `zones` are the region's zones where something new may be put; empty where that needs no choice.
     """
 
     site: str
@@ -76,6 +90,7 @@ class SiteFacts:
     targets: tuple[TargetFacts, ...] = ()
     count: int = 0
     problem: Problem | None = None
+    zones: tuple[str, ...] = ()
 
     def find(self, kind: str, name: str | None = None) -> Resource | None:
         """The resource of that kind (and name, if given), or None."""
