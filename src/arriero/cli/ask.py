@@ -53,7 +53,9 @@ def stream(url: str, body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], htt
         for raw in response:
             line = json.loads(raw)
             if "error" in line:
-                raise ArrieroError(Problem(f"the gateway answered {response.status}: {line['error']}", "see: arriero status"))
+                raise ArrieroError(
+                    Problem(f"the gateway answered {response.status}: {line['error']}", "see: arriero status")
+                )
             yield line, response.headers
         if not line.get("done"):
             raise ArrieroError(Problem("the answer ended before it was complete", "ask again; see: arriero logs"))

@@ -37,7 +37,9 @@ class Here:
         unknown = sorted(set(sites or ()) - set(self.spec.sites))
         if unknown:
             known = ", ".join(self.spec.sites)
-            raise Refused([Problem(f"there is no site {name}", f"choose from {known}", key="--site") for name in unknown])
+            raise Refused(
+                [Problem(f"there is no site {name}", f"choose from {known}", key="--site") for name in unknown]
+            )
         return set(sites) if sites else None
 
 

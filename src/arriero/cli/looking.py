@@ -14,7 +14,7 @@ from arriero.cli import show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites
 from arriero.clouds import read
-from arriero.deploy import edge
+from arriero.deploy import collections, edge
 from arriero.observe import doctor as checks
 from arriero.observe import logs as merged
 from arriero.observe import status as observed
@@ -81,7 +81,7 @@ def doctor(file: File = None, overlay: Overlay = None, rehearse: Rehearse = Fals
     Example: [bold]arriero doctor[/bold]
     """
     with opened(file, overlay, rehearse) as here:
-        found = checks.examine(here.spec, here.endpoints)
+        found = checks.examine(here.spec, here.endpoints, collections.is_installed)
         if as_json:
             print(json.dumps({"schema": 1, "checks": [check.as_json() for check in found]}))
         else:

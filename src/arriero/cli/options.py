@@ -8,17 +8,21 @@ from typing import Annotated
 import typer
 
 File = Annotated[
-    Path | None, typer.Option("-f", "--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False)
+    Path | None,
+    typer.Option("-f", "--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False),
 ]
 Overlay = Annotated[
-    str | None, typer.Option("-e", "--env", help="Merge arriero.ENV.yaml over the spec.", metavar="ENV", show_default=False)
+    str | None,
+    typer.Option("-e", "--env", help="Merge arriero.ENV.yaml over the spec.", metavar="ENV", show_default=False),
 ]
 Rehearse = Annotated[
     bool, typer.Option("--rehearse", envvar="ARRIERO_REHEARSE", help="Act on the local stage, not on real clouds.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask. Needed where there is no terminal.")]
-Sites = Annotated[list[str] | None, typer.Option("--site", help="Only this site (may be repeated).", show_default=False)]
+Sites = Annotated[
+    list[str] | None, typer.Option("--site", help="Only this site (may be repeated).", show_default=False)
+]
 FileLong = Annotated[
     Path | None, typer.Option("--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False)
 ]

@@ -88,7 +88,9 @@ def fault(
     if site not in sites:
         raise Refused(Problem(f"there is no site {site}", f"choose from {', '.join(sites)}", key="--site"))
     if kind not in get_args(FaultKind):
-        raise Refused(Problem(f"there is no fault {kind}", f"choose from {', '.join(get_args(FaultKind))}", key="--kind"))
+        raise Refused(
+            Problem(f"there is no fault {kind}", f"choose from {', '.join(get_args(FaultKind))}", key="--kind")
+        )
     place = sites[site]
     what = Fault(place.cloud, place.region, cast(FaultKind, kind), target, until=time.time() + seconds)
     for line in Stage(project.stage).fault(what):

@@ -40,5 +40,5 @@ def run_controller(file: File = None, overlay: Overlay = None, rehearse: Rehears
     from arriero.observe import discovery
 
     with opened(file, overlay, rehearse) as here:
-        discovery.run(here.spec, lambda: (found.client() if (found := edge.find(here.project)) else None))
+        discovery.run(here.spec, lambda: found.client() if (found := edge.find(here.project)) else None)
     return 0

@@ -81,9 +81,7 @@ def _change_json(change: Change) -> dict[str, object]:
         "kind": change.kind,
         "name": change.name,
         "reason": change.reason,
-        "differences": [
-            {"property": d.property, "found": d.found, "wanted": d.wanted} for d in change.differences
-        ],
+        "differences": [{"property": d.property, "found": d.found, "wanted": d.wanted} for d in change.differences],
     }
 
 

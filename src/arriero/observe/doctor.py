@@ -11,7 +11,7 @@ from typing import Literal
 from arriero.catalog import catalog
 from arriero.clouds import read
 from arriero.clouds.endpoints import Endpoints
-from arriero.errors import ArrieroError, CloudError
+from arriero.errors import ArrieroError
 from arriero.events import Json
 from arriero.plan.model import Cloud
 from arriero.spec.model import Spec
@@ -68,7 +68,9 @@ def _accounts(spec: Spec, endpoints: Endpoints) -> Iterator[Check]:
         for cloud, account in read.check_accounts(spec, endpoints).items():
             pinned = endpoints.accounts.get(cloud) or getattr(spec.accounts, cloud, None)
             verdict: Verdict = "fine" if pinned or cloud == "local" else "note"
-            remedy = "" if verdict == "fine" else f"pin it, so that no other is ever touched: accounts.{cloud}: {account}"
+            remedy = (
+                "" if verdict == "fine" else f"pin it, so that no other is ever touched: accounts.{cloud}: {account}"
+            )
             yield Check(f"{cloud} account", verdict, account, remedy)
     except ArrieroError as error:
         yield from (Check("accounts", "fault", problem.what, problem.remedy) for problem in error.problems)
@@ -87,18 +89,14 @@ def _quotas(spec: Spec) -> Iterator[Check]:
     """The most that the spec may ask for, against the clouds' default quotas; a raised quota is not known here."""
     for name in spec.sites:
         site = spec.site(name)
-        cores = site.max * float(site.size.cpu)
+        asked = {"cores": site.max * float(site.size.cpu), "container_groups": float(site.max)}
         for quota in catalog.quotas(site.cloud):
-            asked = {"vCPU": cores, "targets": float(site.max)}.get(quota.counts)
-            if asked is None:
-                continue
-            verdict: Verdict = "fault" if asked > quota.amount else "fine"
-            remedy = "ask the cloud for more, or lower scale.max" if verdict == "fault" else ""
-            yield Check(f"{name} {quota.name}", verdict, f"{asked:g} of {quota.amount:g} by default", remedy)
+            if quota.name in asked:
+                yield _quota(f"{name} {quota.name}", asked[quota.name], float(quota.limit), quota.unit)
 
 
-def is_reason_to_stop(check: Check) -> bool:
-    return check.verdict == "fault"
-
-
-__all__ = ["Check", "CloudError", "examine", "is_reason_to_stop"]
+def _quota(name: str, asked: float, limit: float, unit: str) -> Check:
+    found = f"up to {asked:g} of {limit:g} {unit} by default"
+    if asked > limit:
+        return Check(name, "fault", found, "ask the cloud for more, or lower scale.max")
+    return Check(name, "fine", found)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from arriero.errors import Refused
 from arriero.plan import order
 from arriero.plan.compare import compare
 from arriero.plan.model import Cloud, Facts, Plan, Resource, SiteFacts, SitePlan, Value
@@ -89,7 +90,10 @@ def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -
         return SitePlan(site.name, site.cloud, number, site.min, (), problem=found.problem)
     module, before = WANTED[site.cloud], recorded(found)
     release = before.release if before and before.digest == digest else number
-    wanted = module.wanted(site, found, release, count(site, found), digest)
+    try:
+        wanted = module.wanted(site, found, release, count(site, found), digest)
+    except Refused as error:
+        return SitePlan(site.name, site.cloud, release, count(site, found), (), problem=error.problems[0])
     changes = compare(site.name, wanted, found.resources, module.IMMUTABLE)
     return SitePlan(
         site=site.name,
