@@ -49,7 +49,7 @@ class StageService(ecs.Service):
         super().__init__(*arguments, **options)
         self.created_at = utcnow()
         self.deployment_configuration: dict[str, Any] = dict(_DEFAULT_CONFIGURATION)
-        self.capacity_provider_strategy: list[dict[str, Any]] = []
+        self.capacity_provider_strategy: list[dict[str, Any]] | None = None  # absent, not empty, with a launch type
         self.enable_execute_command = False
         self.last_completed: dict[str, Any] | None = None
         self.failures_in_a_row = 0
@@ -96,7 +96,7 @@ class StageService(ecs.Service):
             "createdAt": now,
             "updatedAt": now,
             "launchType": self.launch_type,
-            "capacityProviderStrategy": list(self.capacity_provider_strategy) or None,
+            "capacityProviderStrategy": self.capacity_provider_strategy,
             "platformVersion": "1.4.0",
             "platformFamily": "Linux",
             "networkConfiguration": self.network_configuration or None,
@@ -129,7 +129,7 @@ class StageService(ecs.Service):
         )
         self.task_definition = restored["taskDefinition"]
         self.network_configuration = restored["networkConfiguration"] or {}
-        self.capacity_provider_strategy = restored["capacityProviderStrategy"] or []
+        self.capacity_provider_strategy = restored["capacityProviderStrategy"]
         self._start_over()
         self.tell(wording.rolling_back(self.name, back_to))
 

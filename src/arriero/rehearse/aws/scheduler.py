@@ -86,7 +86,7 @@ class Scheduler:
         cluster = backend.clusters[service.cluster_name]
         live = [task for task in backend.tasks_of(service) if not task.is_stopping]
         provider = next_provider(
-            service.capacity_provider_strategy, Counter(task.capacity_provider_name or "" for task in live)
+            service.capacity_provider_strategy or [], Counter(task.capacity_provider_name or "" for task in live)
         )
         definition = backend.describe_task_definition(primary["taskDefinition"])
         propagated = {"SERVICE": service.tags, "TASK_DEFINITION": definition.tags}.get(service.propagate_tags, [])
