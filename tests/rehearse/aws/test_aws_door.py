@@ -106,7 +106,7 @@ def test_faults_of_what_is_not_there_are_refused(cloud: Cloud) -> None:
     with pytest.raises(Refused, match="no task nobody runs in us-east-1"):
         cloud.aws.apply(fault("kill", target="nobody"))
     with pytest.raises(Refused, match="needs an end in the future"):
-        cloud.aws.apply(Fault("aws", EAST, "freeze"))
+        cloud.aws.apply(Fault("aws", EAST, "slow"))
 
 
 def test_every_call_is_logged_with_region_client_and_whether_it_writes(cloud: Cloud) -> None:

@@ -94,7 +94,7 @@ class AwsEmulator:
                 container=server.spec.container,
                 cloud="aws",
                 region=server.spec.region,
-                address=f"{server.address}:{server.spec.port}",
+                address=server.address,
                 pid=server.pid,
                 engine=server.engine,
             )

@@ -1,7 +1,7 @@
 """Faults on purpose: they reach servers by signals only, and clients by the API's answers only.
 
 Who runs: callers of `play`, request threads that ask `answer`, and one thread that pulses slowed servers and ends what
-is over. A lasting fault ends at its `until`; kill and evict are done at once.
+is over. A lasting fault ends at its `until` (a freeze may be for good); kill and evict are done at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.emulator import Fault
 from arriero.rehearse.processes import Server
 
-_LASTING = ("freeze", "slow", "refuse", "throttle")
 _PULSE_SECONDS = 0.1
 _STOPPED_PULSES = 4  # of five: a slowed server has a fifth of its time
 
@@ -78,6 +77,9 @@ class Faults:
         return lines or [f"no task of {fault.region} runs on FARGATE_SPOT: nothing was evicted"]
 
     def _begin(self, fault: Fault, servers: list[Server]) -> list[str]:
+        if fault.kind == "freeze" and fault.until is None:
+            _each(servers, Server.freeze)
+            return [f"stopped {len(servers)} server(s) of {fault.region} for good (SIGSTOP)"]
         if fault.until is None or fault.until <= self._clock.now().timestamp():
             raise Refused(Problem(f"a fault of kind {fault.kind} needs an end in the future", "say how long it lasts"))
         touched = [] if fault.kind == "throttle" else servers
