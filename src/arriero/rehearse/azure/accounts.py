@@ -1,0 +1,52 @@
+"""What smaller providers add to what was put: storage accounts, workspaces, identities, registries."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+
+from arriero.rehearse.azure.answers import Answer, Document
+from arriero.rehearse.azure.ids import ResourceId
+
+
+def prepare(resource: ResourceId, body: Document, moment: str) -> None:
+    """Fills in the members that the service makes up; the same resource always gets the same ones."""
+    kind, properties = resource.type.lower(), body.setdefault("properties", {})
+    if kind == "microsoft.storage/storageaccounts":
+        services = ("blob", "file", "queue", "table", "web", "dfs")
+        properties["primaryEndpoints"] = {s: f"https://{resource.name}.{s}.core.windows.net/" for s in services}
+        properties.update(primaryLocation=body["location"], statusOfPrimary="available")
+        properties.setdefault("creationTime", moment)
+        body["sku"]["tier"] = body["sku"]["name"].partition("_")[0]
+    elif kind == "microsoft.operationalinsights/workspaces":
+        properties["customerId"] = _made_up(resource)
+        properties.setdefault("retentionInDays", 30)
+        properties.setdefault("createdDate", moment)
+    elif kind == "microsoft.managedidentity/userassignedidentities":
+        properties.update(
+            principalId=_made_up(resource), clientId=_made_up(resource, "client"), tenantId=_made_up(resource, "t")
+        )
+    elif kind == "microsoft.containerregistry/registries":
+        properties.setdefault("loginServer", f"{resource.name.lower()}.azurecr.io")
+        properties.setdefault("creationDate", moment)
+
+
+def act(resource: ResourceId, action: str) -> Answer | None:
+    """The reading actions of these providers; None for one that is not known."""
+    name = action.lower()
+    if name == "listkeys":
+        keys = [{"keyName": f"key{n}", "permissions": "FULL", "value": _key(resource, f"key{n}")} for n in (1, 2)]
+        return Answer(200, {"keys": keys})
+    if name == "sharedkeys":
+        primary, secondary = _key(resource, "primary"), _key(resource, "secondary")
+        return Answer(200, {"primarySharedKey": primary, "secondarySharedKey": secondary})
+    return None
+
+
+def _made_up(resource: ResourceId, what: str = "") -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, resource.key + what))
+
+
+def _key(resource: ResourceId, what: str) -> str:
+    return base64.b64encode(hashlib.sha512(f"{resource.key} {what}".encode()).digest()).decode()

@@ -1,0 +1,151 @@
+"""The emulated Azure as the stage holds it: started, stopped, put under faults, asked for its servers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from arriero.clock import Clock, SystemClock
+from arriero.rehearse.azure import identity, router
+from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
+from arriero.rehearse.azure.certificates import server_context
+from arriero.rehearse.azure.faults import Faults
+from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
+from arriero.rehearse.azure.ids import ResourceId
+from arriero.rehearse.azure.log import RequestLog
+from arriero.rehearse.azure.reconciler import Reconciler
+from arriero.rehearse.azure.schemas import judging_version
+from arriero.rehearse.azure.secrets import Seal
+from arriero.rehearse.azure.server import Proxy
+from arriero.rehearse.azure.state import State
+from arriero.rehearse.azure.world import SUBSCRIPTION, World
+from arriero.rehearse.emulator import ContainerRow, Fault
+from arriero.rehearse.latency import Latency
+from arriero.rehearse.processes import Processes, Server
+
+MANAGEMENT = "management.azure.com"
+
+
+class AzureEmulator:
+    """Keeps its files in `folder`/azure and adds to `folder`/requests.jsonl; `port` is its proxy's, 0 a free one."""
+
+    def __init__(
+        self, folder: Path, processes: Processes, latency: Latency, port: int = 0, clock: Clock | None = None
+    ) -> None:
+        self._folder = folder / "azure"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        clock = clock or SystemClock()
+        hosts = (MANAGEMENT, identity.HOST)
+        context, self._authority = server_context(self._folder, hosts)
+        self._identity = Identity.kept_in(self._folder, clock)
+        self._log = RequestLog(folder / "requests.jsonl", clock)
+        self._world = World(State(self._folder / "state.json", Seal(self._folder)), clock, latency)
+        self._faults = Faults(lambda: self._world.now)
+        self._reconciler = Reconciler(self._world, processes, self._faults)
+        self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host)
+
+    @property
+    def port(self) -> int:
+        """The proxy's port on 127.0.0.1."""
+        return self._proxy.port
+
+    def start(self) -> None:
+        self._world.state.start()
+        self._reconciler.start()
+        self._proxy.start()
+
+    def stop(self) -> None:
+        """Stops serving and every server process; what was created stays on disk for the next start."""
+        self._proxy.stop()
+        self._reconciler.stop()
+        self._world.state.stop()
+        self._log.close()
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that lead unmodified SDKs and modules here; nothing else can be reached through the proxy."""
+        (self._folder / "config").mkdir(exist_ok=True)
+        proxy = f"http://127.0.0.1:{self.port}"
+        return {
+            "HTTPS_PROXY": proxy,
+            "https_proxy": proxy,
+            "REQUESTS_CA_BUNDLE": str(self._authority),
+            "AZURE_CONFIG_DIR": str(self._folder / "config"),
+            "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
+            "AZURE_CLIENT_ID": CLIENT,
+            "AZURE_SECRET": self._identity.key,
+            "AZURE_CLIENT_SECRET": self._identity.key,
+            "AZURE_TENANT": TENANT,
+            "AZURE_TENANT_ID": TENANT,
+        }
+
+    def apply(self, fault: Fault) -> list[str]:
+        """Plays the fault (its `target` is a group's name). The same again with `until` in the past ends it."""
+        with self._world.state.lock:
+            if fault.kind == "kill":
+                return self._kill(fault)
+            self._faults.add(fault)
+            if fault.kind == "evict":
+                return self._evict(fault)
+            where = fault.target or fault.region
+            return [
+                f"{fault.kind}: {where}: {server.spec.container} (pid {server.pid})" for server in self._reach(fault)
+            ] or [f"{fault.kind}: {where}: its API"]
+
+    def containers(self) -> list[ContainerRow]:
+        return self._reconciler.rows()
+
+    def _reach(self, fault: Fault) -> list[Server]:
+        return [server for _, server in self._reconciler.servers(fault.region, fault.target)]
+
+    def _kill(self, fault: Fault) -> list[str]:
+        done = []
+        for group, server in self._reconciler.servers(fault.region, fault.target):
+            server.kill()
+            done.append(f"kill: {group}: {server.spec.container} (pid {server.pid})")
+        return done
+
+    def _evict(self, fault: Fault) -> list[str]:
+        """Its containers get SIGTERM and the grace; it comes back when the fault is over, as if moved elsewhere."""
+        done = []
+        for key, run in self._world.state.runs.items():
+            group = self._world.state.resources[key]
+            if group["location"] == fault.region and fault.target in ("", group["name"]) and run.phase == "running":
+                run.phase, run.after_stop = "stopping", "evicted" if fault.until else "pending"
+                group["properties"]["provisioningState"] = "Repairing"
+                done.append(f"evict: {group['name']}")
+        self._world.state.changed()
+        return done
+
+    def _respond(self, request: Request) -> Answer:
+        region = ""
+        try:
+            if request.host == identity.HOST:
+                answer = self._identity.answer(request)
+            else:
+                time.sleep(self._world.latency.seconds("arm.call"))
+                answer, region = self._manage(request)
+        except ArmError as error:
+            answer = refused(error)
+            region = region or self._region(request)
+        self._log.request(request, region, answer.status, _judged(request))
+        return answer
+
+    def _manage(self, request: Request) -> tuple[Answer, str]:
+        if not self._reconciler.is_alive:
+            raise ArmError(500, "InternalServerError", "The emulated Azure has broken down; its log says why.")
+        self._identity.check(request)
+        region = self._region(request)
+        return router.answer(self._world, self._faults, request), region
+
+    def _region(self, request: Request) -> str:
+        with self._world.state.lock:
+            return router.region(self._world, request)
+
+
+def _judged(request: Request) -> str:
+    """By which version's schema the body of a PUT was judged, or that nothing judged it."""
+    wanted = ResourceId.parse(request.path)
+    if request.method != "PUT" or wanted is None:
+        return ""
+    return judging_version(wanted.type, request.query.get("api-version", "")) or "unjudged"

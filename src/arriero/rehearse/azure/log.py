@@ -1,0 +1,58 @@
+"""The record of calls: a line of JSON each, shared with the other clouds of the stage; no bodies, so no secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from arriero.clock import Clock
+from arriero.rehearse.azure.answers import Request
+from arriero.rehearse.azure.ids import ResourceId
+
+_READING_ACTIONS = ("list", "checknameavailability", "sharedkeys")
+
+
+class RequestLog:
+    """Appends whole lines (one write each), so that several writers never mix."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def request(self, request: Request, region: str, status: int, note: str = "") -> None:
+        """A call to Resource Manager or Entra ID; `note` says by what the body was judged, if it had one."""
+        action, name = named(request)
+        line = {"region": region, "action": action, "name": name, "client": request.headers.get("user-agent", "")}
+        self._write({**line, "writes": is_writing(request), "status": status, **({"judged": note} if note else {})})
+
+    def refused_host(self, host: str) -> None:
+        line = {"region": "", "action": "CONNECT", "name": host, "client": "", "writes": False, "status": 403}
+        self._write(line)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        whole = {"at": self._clock.now().isoformat(), "cloud": "azure", **line}
+        os.write(self._file, json.dumps(whole).encode() + b"\n")
+
+
+def named(request: Request) -> tuple[str, str]:
+    """The action ("PUT Microsoft.Network/virtualNetworks") and the resource's name."""
+    found = ResourceId.parse(request.path)
+    if found:
+        return f"{request.method} {found.type}", found.names[-1] if found.names else ""
+    parts = request.path.strip("/").split("/")
+    if len(parts) >= 3 and parts[2].lower() == "resourcegroups":
+        tail = "/".join(["Microsoft.Resources/resourceGroups", *parts[4:]])
+        return f"{request.method} {tail}", parts[3] if len(parts) > 3 else ""
+    return f"{request.method} {'/'.join(parts[2:] if parts[0].lower() == 'subscriptions' else parts[1:])}", ""
+
+
+def is_writing(request: Request) -> bool:
+    if request.method == "POST":
+        last = request.path.rsplit("/", 1)[-1].lower()
+        return not last.startswith(_READING_ACTIONS) and last != "token"
+    return request.method in ("PUT", "PATCH", "DELETE")

@@ -1,0 +1,97 @@
+"""Long-running operations: begun by a PUT, POST or DELETE, polled at a URL, ended by time or by the reconciler."""
+
+from __future__ import annotations
+
+import uuid
+
+from arriero.rehearse.azure.answers import Answer, ArmError, Request
+from arriero.rehearse.azure.ids import ResourceId
+from arriero.rehearse.azure.state import Operation
+from arriero.rehearse.azure.types import CONTAINER_GROUPS
+from arriero.rehearse.azure.world import World
+
+_KEPT = 500
+# The SDKs ignore `Retry-After: 0` and then wait 30 s; they honour milliseconds.
+_POLL_MILLISECONDS, _SLOWEST_POLL_MILLISECONDS = 50, 1000
+
+
+def begin(
+    world: World, request: Request, key: str, kind: str, seconds: float, *, location: bool = False
+) -> dict[str, str]:
+    """Starts one; returns the headers that say where it is polled, in the style of `Location` if asked for."""
+    name = str(uuid.uuid4())
+    world.state.operations[name] = Operation(key, kind, world.now + seconds)
+    _forget_old(world)
+    found = ResourceId.parse(key)
+    namespace = found.namespace if found else "Microsoft.Resources"
+    place = "operationResults" if location else "operations"
+    subscription = key.split("/")[2]
+    url = f"{request.base}/subscriptions/{subscription}/providers/{namespace}/locations/global/{place}/{name}"
+    header = "Location" if location else "Azure-AsyncOperation"
+    return {header: f"{url}?api-version={request.query['api-version']}", **_pace(seconds)}
+
+
+def answer(world: World, request: Request, name: str) -> Answer:
+    """What a poll is told; ends what is due first, so that nobody waits for a tick."""
+    finish_due(world)
+    operation = world.state.operations.get(name)
+    if operation is None:
+        raise ArmError(404, "NotFound", f"The operation '{name}' was not found.")
+    pace = {} if operation.is_done else _pace(operation.ready_at - world.now)
+    if "/operationresults/" in request.path.lower():
+        if operation.is_done:
+            return Answer(200)
+        return Answer(
+            202, None, {"Location": f"{request.base}{request.path}?api-version={request.query['api-version']}", **pace}
+        )
+    status = ("Failed" if operation.error else "Succeeded") if operation.is_done else "InProgress"
+    error = {"error": operation.error} if operation.error else {}
+    return Answer(200, {"id": request.path, "name": name, "status": status, **error}, pace)
+
+
+def finish_due(world: World) -> None:
+    """Ends what needs nothing but time; container groups end by what their containers do."""
+    for operation in list(world.state.operations.values()):
+        if operation.is_done or operation.ready_at > world.now:
+            continue
+        if operation.kind == "delete":
+            _delete(world, operation)
+        else:
+            _settle(world, operation)
+
+
+def _settle(world: World, operation: Operation) -> None:
+    found = world.find(operation.key)
+    state = found["properties"].get("provisioningState") if found else "Canceled"
+    is_group = f"/{CONTAINER_GROUPS}/" in operation.key
+    if is_group and state not in ("Succeeded", "Failed", "Canceled"):
+        return
+    if found and not is_group:
+        found["properties"]["provisioningState"] = "Succeeded"
+    if state == "Canceled":
+        operation.error = {"code": "ResourceNotFound", "message": "The resource was deleted meanwhile."}
+    elif is_group and state == "Failed":
+        operation.error = {
+            "code": "ContainerGroupProvisioningFailed",
+            "message": "The group failed to start; see its events.",
+        }
+    operation.is_done = True
+    world.state.changed()
+
+
+def _delete(world: World, operation: Operation) -> None:
+    for key in world.state.under(operation.key):
+        del world.state.resources[key]
+    operation.is_done = True
+    world.state.changed()
+
+
+def _pace(seconds: float) -> dict[str, str]:
+    milliseconds = max(_POLL_MILLISECONDS, min(int(seconds * 20), _SLOWEST_POLL_MILLISECONDS))
+    return {"retry-after-ms": str(milliseconds)}
+
+
+def _forget_old(world: World) -> None:
+    done = [name for name, operation in world.state.operations.items() if operation.is_done]
+    for name in done[: max(0, len(world.state.operations) - _KEPT)]:
+        del world.state.operations[name]
