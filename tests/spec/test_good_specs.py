@@ -20,7 +20,7 @@ def test_defaults_are_right_for_production(loaded: Write) -> None:
     spec = loaded(WITH_STANDBY).spec
     active, standby = spec.site("aws-east"), spec.site("azure-eu")
     assert (active.min, active.max, standby.min) == (2, 4, 1)
-    assert (str(active.size.cpu), str(active.size.memory), str(active.size.storage)) == ("4 vCPU", "16GiB", "21GiB")
+    assert (str(active.size.cpu), str(active.size.memory), str(active.size.storage)) == ("4 vCPU", "16GiB", "20GiB")
     assert spec.rehearse == "on-request"
     assert active.server_environment["OLLAMA_KEEP_ALIVE"] == "-1"
 

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol, cast
 
 from arriero.errors import Refused
 from arriero.plan import order
 from arriero.plan.compare import compare
 from arriero.plan.model import Cloud, Facts, Plan, Resource, SiteFacts, SitePlan, Value
-from arriero.plan.wanted import aws, azure, local
 from arriero.spec.model import ResolvedSite, Spec
 
 RELEASE_TAG, DEFINITION_TAG = "arriero-release", "arriero-definition"
@@ -33,9 +33,6 @@ class WantedModule(Protocol):
     def notes(self, site: ResolvedSite) -> tuple[str, ...]: ...
 
 
-WANTED = cast("Mapping[Cloud, WantedModule]", {"aws": aws, "azure": azure, "local": local})
-
-
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The newest release whose things a site holds, and the hash of what its targets were made from."""
@@ -44,11 +41,16 @@ class Recorded:
     digest: str
 
 
+def wanted_of(cloud: Cloud) -> WantedModule:
+    """The cloud's module of `plan/wanted/`."""
+    return cast(WantedModule, import_module(f"arriero.plan.wanted.{cloud}"))
+
+
 def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     """The steps from `facts` to `spec`, active sites first; `only` leaves all other sites as they are."""
     names = [name for name in spec.sites if only is None or name in only]
     sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
-    digests = {site.name: definition_hash(WANTED[site.cloud].definition(site)) for site in sites}
+    digests = {site.name: definition_hash(wanted_of(site.cloud).definition(site)) for site in sites}
     number = next_release(digests, {name: recorded(found) for name, found in facts.sites.items()})
     return Plan(spec.name, number, tuple(_site_plan(s, facts.sites[s.name], number, digests[s.name]) for s in sites))
 
@@ -88,7 +90,7 @@ def definition_hash(definition: Mapping[str, Value]) -> str:
 def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -> SitePlan:
     if found.problem:
         return SitePlan(site.name, site.cloud, number, site.min, (), problem=found.problem)
-    module, before = WANTED[site.cloud], recorded(found)
+    module, before = wanted_of(site.cloud), recorded(found)
     release = before.release if before and before.digest == digest else number
     try:
         wanted = module.wanted(site, found, release, count(site, found), digest)

@@ -82,7 +82,7 @@ class Size(Section):
     cpu: Cpu = Field(default=VCpu(4), description="Processors, like `4 vCPU`.")
     memory: Amount = Field(default=Bytes.gib(16), description="Memory, like `16GiB`; models must fit into it.")
     storage: Amount = Field(
-        default=Bytes.gib(21), description="Disk for image and models; the clouds' least and most differ."
+        default=Bytes.gib(20), description="Disk for image and models; the clouds' least and most differ."
     )
 
 
@@ -148,6 +148,9 @@ class Deploy(Section):
         default=Duration(900), description="A site whose targets don't answer in time has failed."
     )
     stop_within: Wait = Field(default=Duration(30), description="From SIGTERM to SIGKILL; Fargate allows 2s to 120s.")
+    hung_after: Wait | None = Field(
+        default=None, description="ACI restarts a server that gave no answer for so long; unset: only one that exits."
+    )
 
 
 class Accounts(Section):

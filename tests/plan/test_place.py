@@ -1,0 +1,77 @@
+"""Which release a change makes, and how many targets a site keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from arriero.errors import Problem
+from arriero.plan import place
+from arriero.plan.model import Facts, Resource, SiteFacts
+from arriero.plan.place import Recorded
+from arriero.spec.model import Spec
+
+
+def spec_of(scale: dict[str, int] | None = None) -> Spec:
+    return Spec.model_validate(
+        {
+            "name": "llm",
+            "image": "registry.example.com/acme/llm:1",
+            "models": [{"name": "llama2:latest"}],
+            "sites": {"a": {"cloud": "aws", "region": "us-east-1"}, "b": {"cloud": "aws", "region": "us-west-2"}},
+            "scale": scale or {},
+        }
+    )
+
+
+def released(release: int, digest: str, count: int = 2) -> SiteFacts:
+    tags = {"arriero-release": str(release), "arriero-definition": digest}
+    return SiteFacts("a", "aws", "us-east-1", resources=(Resource("aws.service", "llm-a", tags=tags),), count=count)
+
+
+@pytest.mark.parametrize(
+    ("known", "wished", "number"),
+    [
+        ({}, {"a": "x"}, 1),
+        ({"a": Recorded(1, "x")}, {"a": "x"}, 1),
+        ({"a": Recorded(1, "x")}, {"a": "y"}, 2),
+        ({"a": Recorded(2, "y"), "b": Recorded(1, "x")}, {"a": "y", "b": "y"}, 2),
+        ({"a": Recorded(2, "y"), "b": Recorded(1, "x")}, {"a": "z", "b": "z"}, 3),
+        ({"a": Recorded(2, "y"), "b": None}, {"a": "y", "b": "y"}, 2),
+        ({"a": Recorded(4, "y"), "gone": Recorded(7, "q")}, {"a": "z"}, 7),
+    ],
+    ids=[
+        "the first release is one",
+        "nothing changed: no new number",
+        "the newest site changed: a new number",
+        "a site that lags behind joins the newest release",
+        "a lagging and a newest site both changed: a new number",
+        "a new site joins the newest release",
+        "numbers of other sites are never used again",
+    ],
+)
+def test_release_numbers(known: dict[str, Recorded | None], wished: dict[str, str], number: int) -> None:
+    assert place.next_release(wished, known) == number
+
+
+@pytest.mark.parametrize(("live", "kept"), [(0, 2), (1, 2), (2, 2), (3, 3), (4, 4), (9, 4)])
+def test_a_live_count_is_kept_within_min_and_max(live: int, kept: int) -> None:
+    site = spec_of({"min": 2, "max": 4}).site("a")
+    assert place.count(site, released(1, "x", live)) == kept
+
+
+def test_a_site_without_a_release_starts_at_min() -> None:
+    site = spec_of({"min": 3, "max": 8}).site("a")
+    assert place.count(site, SiteFacts("a", "aws", "us-east-1", count=0)) == 3
+
+
+def test_a_site_that_cannot_be_read_is_planned_for_nothing_and_hides_no_other() -> None:
+    unread = SiteFacts("a", "aws", "us-east-1", problem=Problem("the region is down", "wait"))
+    plan = place.plan(spec_of(), Facts("llm", {"a": unread, "b": SiteFacts("b", "aws", "us-west-2")}))
+    assert {site.site: bool(site.steps) for site in plan.sites} == {"a": False, "b": True}
+    assert [problem.what for problem in plan.problems] == ["the region is down"]
+
+
+def test_the_hash_follows_every_value_and_no_order() -> None:
+    one = place.definition_hash({"image": "a", "environment": {"A": "1", "B": "2"}})
+    assert one == place.definition_hash({"environment": {"B": "2", "A": "1"}, "image": "a"})
+    assert one != place.definition_hash({"image": "a", "environment": {"A": "1", "B": "3"}})
