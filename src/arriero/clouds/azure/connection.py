@@ -1,0 +1,163 @@
+"""The door to Azure Resource Manager: who we are, and a client that reads JSON.
+
+The plain pipeline of azure-core is used instead of the management SDKs: reading needs six GET requests and no models,
+and the door opens in 0.4 s and 40 MB, where azure.mgmt.network alone takes more than 100 MB. Where Azure is, and as
+whom we speak, comes from the environment only (HTTPS_PROXY and REQUESTS_CA_BUNDLE included).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arriero.clouds.azure.errors import no_subscription
+from arriero.secret import Secret
+
+ADDRESS = "https://management.azure.com"
+SCOPE = f"{ADDRESS}/.default"
+CONNECT_SECONDS, READ_SECONDS = 5, 30
+RETRIES = 3
+
+Found = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What the environment says about who we are; without a secret azure-identity looks further."""
+
+    subscription: str
+    tenant: str = ""
+    client: str = ""
+    secret: Secret | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Login:
+        """Reads azure-identity's names and Ansible's (AZURE_SECRET, AZURE_TENANT), so that both find the same login.
+
+        Raises CloudError where neither the environment nor the Azure CLI names a subscription.
+        """
+        secret = environment.get("AZURE_CLIENT_SECRET") or environment.get("AZURE_SECRET")
+        subscription = environment.get("AZURE_SUBSCRIPTION_ID") or _cli_subscription(environment)
+        if not subscription:
+            raise no_subscription()
+        return cls(
+            subscription=subscription,
+            tenant=environment.get("AZURE_TENANT_ID") or environment.get("AZURE_TENANT") or "",
+            client=environment.get("AZURE_CLIENT_ID", ""),
+            secret=Secret(secret) if secret else None,
+        )
+
+
+class Arm:
+    """Reads from one subscription. Safe for several threads: they share its token and its connections."""
+
+    def __init__(self, login: Login) -> None:
+        from azure.core import PipelineClient
+        from azure.core.pipeline import policies
+        from azure.core.pipeline.transport import RequestsTransport
+
+        self.subscription = login.subscription
+        credential = _credential(login)
+        bearer = policies.BearerTokenCredentialPolicy(credential, SCOPE)
+        self._client: Any = PipelineClient(
+            ADDRESS,
+            transport=RequestsTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
+            policies=[
+                policies.UserAgentPolicy(base_user_agent="arriero"),
+                policies.RetryPolicy(retry_total=RETRIES, retry_backoff_factor=0.2, retry_backoff_max=5),
+                bearer,
+            ],
+        )
+
+    def get(self, path: str, version: str, **query: str) -> Found | None:
+        """The JSON at `path` (from `/subscriptions/<id>` on, which is filled in); None where nothing is there."""
+        return self._read(f"/subscriptions/{self.subscription}{path}", {"api-version": version, **query})
+
+    def list(self, path: str, version: str, **query: str) -> list[Found]:
+        """All pages of a collection; empty where its resource group is not there."""
+        page = self.get(path, version, **query)
+        items: list[Found] = []
+        while page:
+            items.extend(page.get("value", ()))
+            page = self._read(page["nextLink"], {}) if page.get("nextLink") else None
+        return items
+
+    def _read(self, url: str, query: Mapping[str, str]) -> Found | None:
+        from azure.core.rest import HttpRequest
+
+        response = self._client.send_request(HttpRequest("GET", url, params=dict(query)))
+        if response.status_code == 404 and _names_something_gone(response):
+            return None
+        response.raise_for_status()
+        found: Found = response.json()
+        return found
+
+
+def connect() -> Arm:
+    """The client for this process's environment. It is made once for each login, so that tokens are asked for once."""
+    login = Login.from_environment(os.environ)
+    with _lock:
+        if login not in _open:
+            _open[login] = Arm(login)
+        return _open[login]
+
+
+# The one piece of shared state here: facts are read every two seconds, and a new login each time would be three more
+# requests. A login that changes is another key.
+_open: dict[Login, Arm] = {}
+_lock = threading.Lock()
+
+
+def _names_something_gone(response: Any) -> bool:
+    """A 404 also says that the subscription or the provider is unknown, and that is an error."""
+    code = str((_json(response).get("error") or {}).get("code", ""))
+    return code in ("ResourceNotFound", "ResourceGroupNotFound", "NotFound", "ParentResourceNotFound")
+
+
+def _json(response: Any) -> Mapping[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _credential(login: Login) -> Any:
+    """A service principal's secret where one is given; else what the environment holds (certificate, federated token,
+    managed identity where the host offers one), and at last the Azure CLI's login. Never anything that asks a person.
+    """
+    if login.secret and login.tenant and login.client:
+        from azure.identity import ClientSecretCredential
+
+        return ClientSecretCredential(login.tenant, login.client, login.secret.reveal())
+    from azure.identity import AzureCliCredential, ChainedTokenCredential, EnvironmentCredential
+
+    return ChainedTokenCredential(EnvironmentCredential(), *_host_credentials(os.environ), AzureCliCredential())
+
+
+def _host_credentials(environment: Mapping[str, str]) -> list[Any]:
+    """Credentials that the machine itself offers, asked for only where it says so: a probe would take seconds."""
+    from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
+
+    found: list[Any] = []
+    if environment.get("AZURE_FEDERATED_TOKEN_FILE"):
+        found.append(WorkloadIdentityCredential())
+    if environment.get("IDENTITY_ENDPOINT") or environment.get("ANSIBLE_AZURE_AUTH_SOURCE") == "msi":
+        found.append(ManagedIdentityCredential())
+    return found
+
+
+def _cli_subscription(environment: Mapping[str, str]) -> str:
+    """The Azure CLI's default subscription, from its own file; empty where there is none."""
+    home = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME", "")) / ".azure")
+    try:
+        profile = json.loads((Path(home) / "azureProfile.json").read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return ""
+    known = profile.get("subscriptions", ()) if isinstance(profile, dict) else ()
+    return next((str(s["id"]) for s in known if s.get("isDefault") and "id" in s), "")

@@ -1,0 +1,92 @@
+"""What an Azure site holds, read side by side: one round of requests, and one more for the groups' states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from arriero.clouds.azure import groups, network
+from arriero.clouds.azure.connection import Arm, Found, connect
+from arriero.clouds.azure.errors import door
+from arriero.errors import Problem
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SiteRef, TargetFacts
+
+SUBSCRIPTION_VERSION = RESOURCES_VERSION = network.GROUPS_VERSION
+
+READERS: Mapping[str, Callable[[Found], Resource]] = {
+    "networkSecurityGroups": network.security_group,
+    "publicIPAddresses": network.public_ip,
+    "natGateways": network.nat_gateway,
+    "virtualNetworks": network.virtual_network,
+}
+
+
+def account() -> str:
+    """The subscription that the login leads to, as Azure itself names it. Raises CloudError."""
+    with door(""):
+        found = connect().get("", SUBSCRIPTION_VERSION)
+        return str(found["subscriptionId"]) if found else ""
+
+
+def read_site(ref: SiteRef) -> SiteFacts:
+    """Everything of the site, its container groups with their states. Raises CloudError with a remedy.
+
+    A resource group of that name in another region is a problem of the site: it can be neither used nor moved.
+    """
+    with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="azure") as pool:
+        arm, name = connect(), f"{ref.service}-{ref.site}"
+        parent = pool.submit(arm.get, f"/resourceGroups/{name}", network.GROUPS_VERSION)
+        parts = {path: pool.submit(arm.get, _path(name, path), network.NETWORK_VERSION) for path in READERS}
+        items = _group_items(arm, ref, pool)
+        resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
+        resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
+    return SiteFacts(
+        site=ref.site,
+        cloud="azure",
+        region=ref.region,
+        account=arm.subscription,
+        resources=(*resources, *(groups.as_resource(item) for item in items)),
+        targets=tuple(groups.as_target(item, ref) for item in items),
+        count=groups.live_count(items),
+        problem=_elsewhere(resources, ref),
+    )
+
+
+def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
+    """The site's targets only: one listing, and one request a group, side by side. Raises CloudError."""
+    with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="azure") as pool:
+        return tuple(groups.as_target(item, ref) for item in _group_items(connect(), ref, pool))
+
+
+def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
+    """Sites of the service that only their tags remember, sought over the whole subscription. Raises CloudError."""
+    with door(""):
+        arm, query = connect(), {"$filter": f"tagName eq '{SERVICE_TAG}' and tagValue eq '{service}'"}
+        found = [*arm.list("/resourcegroups", network.GROUPS_VERSION, **query)]
+        found += arm.list("/resources", RESOURCES_VERSION, **query)
+    regions = {item["tags"][SITE_TAG]: item["location"] for item in reversed(found) if SITE_TAG in item["tags"]}
+    return tuple(SiteRef(service, site, "azure", regions[site]) for site in sorted(regions) if site not in known)
+
+
+def _group_items(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> list[Found]:
+    """The site's container groups, by name. The listing leaves out instanceView, so each is asked for by itself."""
+    name = f"{ref.service}-{ref.site}"
+    listed = arm.list(f"/resourceGroups/{name}/providers/{groups.TYPE}", groups.VERSION)
+    names = sorted(item["name"] for item in listed if groups.is_ours(item, ref))
+    paths = [f"/resourceGroups/{name}/providers/{groups.TYPE}/{each}" for each in names]
+    return [item for item in pool.map(lambda path: arm.get(path, groups.VERSION), paths) if item]
+
+
+def _path(name: str, collection: str) -> str:
+    return f"/resourceGroups/{name}/providers/Microsoft.Network/{collection}/{name}"
+
+
+def _elsewhere(resources: Collection[Resource], ref: SiteRef) -> Problem | None:
+    group = next((r for r in resources if r.kind == "azure.resource_group"), None)
+    there = group.properties["location"] if group else ref.region
+    if there == ref.region:
+        return None
+    return Problem(
+        f"its resource group {ref.service}-{ref.site} is in {there}, and Azure can't move it to {ref.region}",
+        "give the site another name; or put the region back, run `arriero down` for the site, and then change it",
+    )

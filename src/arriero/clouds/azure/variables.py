@@ -1,0 +1,163 @@
+"""From a plan to the variables of the role `azure_site`; `meta/argument_specs.yml` of the role says what each is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from arriero.clouds.azure import groups
+from arriero.clouds.azure.errors import CODES, ENTRA
+from arriero.clouds.azure.network import NETWORK_VERSION
+from arriero.events import Json
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
+from arriero.plan.wanted import azure as wish
+from arriero.spec.model import ResolvedSite
+
+LEAST_WAIT_SECONDS = 60
+REMOVAL_SECONDS = 900
+
+# The same remedies that reading gives, looked up by Azure's code in what a module says.
+REMEDIES = {
+    **{code: remedy for code, (_, remedy) in {**CODES, **ENTRA}.items()},
+    "AuthorizationFailed": "give the login a role that holds this action, such as Contributor",
+    "TooManyRequests": "Azure throttles: wait a minute and run arriero up again",
+    "429": "Azure throttles: wait a minute and run arriero up again",
+    "InaccessibleImage": "see that the image exists and that the subnet's way out reaches its registry",
+}
+REMOVAL_ORDER = {
+    wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
+    "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
+    "azure.nat_gateway": ("Network", "natGateways", NETWORK_VERSION),
+    "azure.public_ip": ("Network", "publicIPAddresses", NETWORK_VERSION),
+    "azure.network_security_group": ("Network", "networkSecurityGroups", NETWORK_VERSION),
+}
+
+
+def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """What the role needs to carry out the plan's steps; groups that are there already are not handed over."""
+    name = wish.base_name(site)
+    return {
+        "azure_site_steps": [step.name for step in plan.steps],
+        "azure_site_name": name,
+        "azure_site_location": site.region,
+        "azure_site_tags": {SERVICE_TAG: site.service, SITE_TAG: site.name},
+        "azure_site_owns_group": _owns_group(found),
+        "azure_site_cidr": site.network.cidr,
+        "azure_site_subnet": wish.SUBNET,
+        "azure_site_subnet_id": _subnet_id(found.account, name),
+        "azure_site_subnet_cidr": wish.subnet_prefix(site.network.cidr),
+        "azure_site_allowed_sources": list(wish.allowed_sources(site)),
+        "azure_site_port": wish.PORT,
+        "azure_site_groups": _new_groups(site, plan, found),
+        "azure_site_retired_groups": [
+            change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
+        ],
+        "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
+        "azure_site_remedies": [{"sign": sign, "remedy": remedy} for sign, remedy in REMEDIES.items()],
+    }
+
+
+def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa: ARG001
+    """What `tasks/remove.yml` needs. With the resource group goes everything in it; one that does not carry our tags
+    stays, and only what we put into it goes. `purge` makes no difference yet: no site keeps anything in Azure.
+    """
+    group = found.find("azure.resource_group")
+    return {
+        "azure_site_name": group.name if group else "",
+        "azure_site_owns_group": group is not None and _owns_group(found),
+        "azure_site_parts": [] if _owns_group(found) else _parts(found),
+        "azure_site_ready_seconds": REMOVAL_SECONDS,
+    }
+
+
+def _owns_group(found: SiteFacts) -> bool:
+    """A group that is not there yet will be ours."""
+    group = found.find("azure.resource_group")
+    return group is None or bool(group.details.get("ours"))
+
+
+def _parts(found: SiteFacts) -> list[Json]:
+    """What is ours in somebody else's resource group, in the order in which Azure lets it go.
+
+    A NAT gateway has no tags (its module sets none): it is ours if it holds our address.
+    """
+    ours = [r for r in found.resources if r.tags.get(SITE_TAG) == found.site]
+    addresses = {r.name for r in ours if r.kind == "azure.public_ip"}
+    gateways = [r for r in found.resources if r.kind == "azure.nat_gateway"]
+    ours += [r for r in gateways if set(cast("tuple[str, ...]", r.properties["public_ips"])) <= addresses]
+    return [
+        {"provider": provider, "type": kind, "api_version": version, "name": resource.name}
+        for our_kind, (provider, kind, version) in REMOVAL_ORDER.items()
+        for resource in ours
+        if resource.kind == our_kind
+    ]
+
+
+def _subnet_id(subscription: str, name: str) -> str:
+    network = f"/subscriptions/{subscription}/resourceGroups/{name}/providers/Microsoft.Network/virtualNetworks/{name}"
+    return f"{network}/subnets/{wish.SUBNET}"
+
+
+def _new_groups(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> list[Json]:
+    new = [r for r in plan.wanted if r.kind == wish.GROUP_KIND and not found.find(wish.GROUP_KIND, r.name)]
+    subnet = _subnet_id(found.account, wish.base_name(site))
+    return [_body(site, each, subnet) if wish.needs_resource_module(site) else _arguments(each) for each in new]
+
+
+def _arguments(group: Resource) -> dict[str, Json]:
+    """A group in the words of `azure_rm_containerinstance`."""
+    containers = cast("Mapping[str, Mapping[str, Any]]", group.properties["containers"])
+    return {
+        "name": group.name,
+        "tags": dict(group.tags),
+        "containers": [
+            {
+                "name": name,
+                "image": each["image"],
+                "cpu": each["cpu"],
+                "memory": each["memory_gb"],
+                "ports": list(each["ports"]),
+                "environment_variables": _variables(each["environment"]),
+            }
+            for name, each in containers.items()
+        ],
+    }
+
+
+def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json]:
+    """The same group in Resource Manager's own words, for what the module has no argument for."""
+    containers = cast("Mapping[str, Mapping[str, Any]]", group.properties["containers"])
+    ports: list[Json] = [{"port": wish.PORT, "protocol": "TCP"}]
+    properties: dict[str, Json] = {
+        "osType": "Linux",
+        "sku": "Standard",
+        "restartPolicy": "Always",
+        "ipAddress": {"type": "Private", "ports": ports},
+        "subnetIds": [{"id": subnet_id}],
+        "containers": [_container_body(site, name, each) for name, each in containers.items()],
+    }
+    return {
+        "name": group.name,
+        "tags": dict(group.tags),
+        "body": {"location": site.region, "tags": dict(group.tags), "properties": properties},
+    }
+
+
+def _container_body(site: ResolvedSite, name: str, container: Mapping[str, Any]) -> Json:
+    properties: dict[str, Json] = {
+        "image": container["image"],
+        "ports": [{"port": port, "protocol": "TCP"} for port in container["ports"]],
+        "environmentVariables": _variables(container["environment"]),
+        "resources": {"requests": {"cpu": container["cpu"], "memoryInGB": container["memory_gb"]}},
+    }
+    if failures := wish.probe_failures(site):
+        properties["livenessProbe"] = {
+            "httpGet": {"path": "/", "port": wish.PORT, "scheme": "http"},
+            "periodSeconds": wish.PROBE_PERIOD_SECONDS,
+            "failureThreshold": failures,
+        }
+    return {"name": name, "properties": properties}
+
+
+def _variables(environment: Mapping[str, str]) -> list[Json]:
+    return [{"name": name, "value": value} for name, value in environment.items()]

@@ -1,0 +1,199 @@
+"""What one region of Azure should hold: a resource group, a network that lets 11434 in, and container groups.
+
+Everything of a site is named `<service>-<site>`; its container groups `<service>-<site>-r<release>-<n>`. A container
+group is never changed: `azure_rm_containerinstance` ignores what differs on one that exists, and Azure itself restarts
+a group that it updates. So a group is kept while it is exactly as wished, and otherwise a new one is made beside it and
+the old one removed once the new one answers.
+
+Which module makes a group: `azure_rm_containerinstance`, unless the wish holds what it can't express (a liveness
+probe, today); then the same immutable group goes through `azure_rm_resource`. The first is the default because it
+waits for the creation and retries when throttled, and because the gateway already steers around a server that hangs:
+a probe that kills it on top costs a model load, so it has to be asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_network
+
+from arriero.plan.compare import compare
+from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.spec.model import ResolvedSite
+
+KINDS: Mapping[str, str] = {
+    "azure.resource_group": "group",
+    "azure.network_security_group": "network",
+    "azure.public_ip": "network",
+    "azure.nat_gateway": "network",
+    "azure.virtual_network": "network",
+    "azure.container_group": "targets",
+}
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",)}
+
+GROUP_KIND = "azure.container_group"
+DEFINITION_TAG = "arriero-definition"
+PORT = 11434
+SUBNET = "targets"
+DELEGATION = "Microsoft.ContainerInstance/containerGroups"
+GRACE_SECONDS = 30  # what Container Instances leaves between SIGTERM and SIGKILL; it can't be set
+PROBE_PERIOD_SECONDS = 10
+
+
+def definition(site: ResolvedSite) -> Mapping[str, Value]:
+    """What a container group is made from; a change of any of it is a new release."""
+    return {"containers": _containers(site), "restart_policy": "Always"}
+
+
+def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
+    """The whole wish: `count` container groups of `release`, those that are right already under their own names."""
+    pattern = _pattern(site, release, digest)
+    kept = _kept(pattern, found, count)
+    names = [group.name for group in kept] + _new_names(pattern.name, found, count - len(kept))
+    return (*_surroundings(site), *(replace(pattern, name=name) for name in names))
+
+
+def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
+    """For each container group that is to go, by name, why: `containers.ollama.image: is …, should be …`."""
+    pattern = _pattern(site, release, digest)
+    kept = {group.name for group in _kept(pattern, found, count)}
+    surplus = f"{count} of its kind are wanted, and this is one more"
+    return {g.name: _fault(pattern, g) or surplus for g in _groups(found) if g.name not in kept}
+
+
+def notes(site: ResolvedSite) -> tuple[str, ...]:
+    """What the plan says about this site because Container Instances can't do it, or does it by another way."""
+    said = ["Container Instances keeps the last 4 MB of a container's log; logs.retention_days is not applied"]
+    if site.deploy.stop_within > GRACE_SECONDS:
+        said.append(
+            f"Container Instances gives a stopping server {GRACE_SECONDS}s; "
+            f"deploy.stop_within: {site.deploy.stop_within} is not applied"
+        )
+    if needs_resource_module(site):
+        said.append(
+            "deploy.hung_after becomes a liveness probe, which azure_rm_containerinstance can't express: "
+            "the groups are made by azure_rm_resource"
+        )
+    return tuple(said)
+
+
+def needs_resource_module(site: ResolvedSite) -> bool:
+    """Whether a group holds something that `azure_rm_containerinstance` has no argument for."""
+    return site.deploy.hung_after is not None
+
+
+def probe_failures(site: ResolvedSite) -> int:
+    """How many answers a server may miss, one every PROBE_PERIOD_SECONDS; 0 where no probe is wished."""
+    hung_after = site.deploy.hung_after
+    return 0 if hung_after is None else max(1, round(hung_after / PROBE_PERIOD_SECONDS))
+
+
+def base_name(site: ResolvedSite) -> str:
+    return f"{site.service}-{site.name}"
+
+
+def subnet_prefix(cidr: str) -> str:
+    """The first quarter of the site's range (Azure refuses less than a /29): the rest stays free for edges."""
+    network = ip_network(cidr)
+    return str(next(network.subnets(new_prefix=max(network.prefixlen, min(network.prefixlen + 2, 29)))))
+
+
+def allowed_sources(site: ResolvedSite) -> tuple[str, ...]:
+    """Who may reach port 11434: the site's own network and what `allow_from` adds."""
+    return tuple(sorted({site.network.cidr, *site.network.allow_from}))
+
+
+def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
+    """What the groups stand in. The order of the kinds is the order of making."""
+    name = base_name(site)
+    sources = ",".join(allowed_sources(site))
+    rules = {
+        "allow-ollama": f"100 inbound allow tcp from {sources} to *:{PORT}",
+        "deny-the-rest": "4096 inbound deny * from * to *:*",
+    }
+    subnet: Mapping[str, Value] = {
+        "prefix": subnet_prefix(site.network.cidr),
+        "security_group": name,
+        "nat_gateway": name,
+        "delegations": (DELEGATION,),
+    }
+    properties: Mapping[str, Mapping[str, Value]] = {
+        "azure.resource_group": {"location": site.region},
+        "azure.network_security_group": {"rules": rules},
+        "azure.public_ip": {"allocation": "static", "sku": "Standard"},
+        "azure.nat_gateway": {"public_ips": (name,)},
+        "azure.virtual_network": {"address_prefixes": (site.network.cidr,), "subnet": subnet},
+    }
+    return tuple(Resource(kind, name, values) for kind, values in properties.items())
+
+
+def _pattern(site: ResolvedSite, release: int, digest: str) -> Resource:
+    """The group that all groups of the release are copies of; its name is theirs without the number."""
+    name = base_name(site)
+    tags = {SERVICE_TAG: site.service, SITE_TAG: site.name, RELEASE_TAG: str(release), DEFINITION_TAG: digest}
+    properties: Mapping[str, Value] = {
+        "location": site.region,
+        "os_type": "Linux",
+        "restart_policy": "Always",
+        "address": "private",
+        "ports": (PORT,),
+        "subnet": f"{name}/{SUBNET}",
+        "containers": _containers(site),
+        "tags": dict(tags),
+    }
+    return Resource(GROUP_KIND, f"{name}-r{release}", properties, tags=tags)
+
+
+def _containers(site: ResolvedSite) -> Mapping[str, Value]:
+    """By container name. Memory is in GB as Container Instances counts them, which is GiB, in tenths."""
+    ollama: Mapping[str, Value] = {
+        "image": site.image,
+        "cpu": float(site.size.cpu),
+        "memory_gb": round(site.size.memory.in_gib, 1),
+        "ports": (PORT,),
+        "command": (),
+        "environment": dict(sorted(site.server_environment.items())),
+        "liveness": _liveness(site),
+    }
+    return {"ollama": ollama}
+
+
+def _liveness(site: ResolvedSite) -> str | None:
+    """One line that says the whole probe: `GET :11434/ every 10s, restart after 3 failures`."""
+    if failures := probe_failures(site):
+        return f"GET :{PORT}/ every {PROBE_PERIOD_SECONDS}s, restart after {failures} failures"
+    return None
+
+
+def _kept(pattern: Resource, found: SiteFacts, count: int) -> list[Resource]:
+    """The groups that are as wished, at most `count`, those with the lowest numbers first."""
+    right = [group for group in _groups(found) if not _fault(pattern, group)]
+    return sorted(right, key=_number)[:count]
+
+
+def _fault(pattern: Resource, group: Resource) -> str:
+    """Why this group can't stay; empty when it can."""
+    if group.details.get("failure"):
+        return f"it failed: {group.details['failure']}"
+    release = group.tags.get(RELEASE_TAG)
+    if release not in (None, pattern.tags[RELEASE_TAG]):
+        return f"it runs release {release}, and release {pattern.tags[RELEASE_TAG]} takes its place"
+    changes = compare("", [replace(pattern, name=group.name)], [group], IMMUTABLE)
+    return changes[0].reason if changes else ""
+
+
+def _new_names(stem: str, found: SiteFacts, missing: int) -> list[str]:
+    """The lowest free numbers. A name in use is never taken again, not even one whose group is about to go."""
+    taken = {group.name for group in _groups(found)}
+    free = (f"{stem}-{n}" for n in range(1, len(taken) + missing + 1) if f"{stem}-{n}" not in taken)
+    return [name for name, _ in zip(free, range(missing), strict=False)]
+
+
+def _groups(found: SiteFacts) -> list[Resource]:
+    return [resource for resource in found.resources if resource.kind == GROUP_KIND]
+
+
+def _number(group: Resource) -> tuple[int, str]:
+    match = re.search(r"-(\d+)$", group.name)
+    return (int(match[1]) if match else 10**9, group.name)
