@@ -41,7 +41,9 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):
         existing = self.clusters.get(cluster_name)
         if existing is not None and existing.status == "ACTIVE":
             return existing
-        return super().create_cluster(cluster_name, *arguments, **options)
+        cluster = super().create_cluster(cluster_name, *arguments, **options)
+        cluster.tags = cluster.tags or []  # moto answers "no tags" by leaving the list out, AWS by an empty one
+        return cluster
 
     def delete_cluster(self, cluster_str: str) -> Any:
         cluster = self._get_cluster(cluster_str)

@@ -1,0 +1,110 @@
+"""The cluster, the task definition and the service of a site, read into Resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from arriero.clouds.aws.identity import refuse_foreign
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
+from arriero.plan.wanted import aws_task
+
+Found = Mapping[str, Any]
+
+
+def read_cluster(ecs: Any, ref: SiteRef) -> Resource | None:
+    """The cluster, or None. One without any tag and service is what a cut-off run left: the next one takes it up."""
+    name = f"{ref.service}-{ref.site}"
+    clusters = ecs.describe_clusters(clusters=[name], include=["TAGS"])["clusters"]
+    cluster = next((each for each in clusters if each["status"] != "INACTIVE"), None)
+    if cluster is None:
+        return None
+    tags = _tags(cluster)
+    if not tags and not cluster.get("activeServicesCount"):
+        return None
+    refuse_foreign(ref, tags, f"an ECS cluster {name}")
+    properties: dict[str, Value] = {
+        "capacity_providers": tuple(sorted(cluster.get("capacityProviders", ()))),
+        "default_strategy": _strategy(cluster.get("defaultCapacityProviderStrategy", ())),
+    }
+    return Resource("aws.cluster", name, properties, cluster["clusterArn"], tags)
+
+
+def describe_service(ecs: Any, ref: SiteRef) -> Found | None:
+    """What ECS says of the site's service; None where there is no such service, or no cluster."""
+    name = f"{ref.service}-{ref.site}"
+    try:
+        services = ecs.describe_services(cluster=name, services=[name], include=["TAGS"])["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        return None
+    return next((each for each in services if each["status"] != "INACTIVE"), None)
+
+
+def read_task_definition(ecs: Any, ref: SiteRef, service: Found | None) -> Resource | None:
+    """What the service runs, else the family's newest revision: labels are its tags, for no module can tag it."""
+    family = f"{ref.service}-{ref.site}"
+    revisions = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")["taskDefinitionArns"]
+    mine = tuple(arn for arn in revisions if arn.rpartition("/")[2].rpartition(":")[0] == family)
+    current = service["taskDefinition"] if service else next(iter(mine), None)
+    if current is None:
+        return None
+    found = ecs.describe_task_definition(taskDefinition=current)["taskDefinition"]
+    labels = labels_of(found)
+    is_ours = labels.get(SERVICE_TAG) == ref.service and labels.get(SITE_TAG) == ref.site
+    if service is None and not is_ours:
+        return None
+    details: dict[str, Value] = {"revisions": mine, "arn": found["taskDefinitionArn"]}
+    properties = aws_task.normal_form(found)
+    return Resource("aws.task_definition", family, properties, found["taskDefinitionArn"], labels, details)
+
+
+def service_resource(service: Found, names: Mapping[str, str], definition: Resource | None) -> Resource:
+    """The service as it is compared; `names` tell the site's own subnets and security groups by id.
+
+    Its release is what its task definition says: after a rollback by ECS the service's own tags name the failed one.
+    """
+    network = service.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    properties: dict[str, Value] = {
+        "status": service["status"],
+        "rollout": _rollout(service.get("deployments", ())),
+        "desired_count": service["desiredCount"],
+        "capacity_providers": _strategy(service.get("capacityProviderStrategy", ())),
+        "deployment": _deployment(service.get("deploymentConfiguration", {})),
+        "network": {
+            "subnets": tuple(sorted(names.get(each, each) for each in network.get("subnets", ()))),
+            "security_groups": tuple(sorted(names.get(each, each) for each in network.get("securityGroups", ()))),
+            "public_ip": network.get("assignPublicIp") == "ENABLED",
+        },
+        "tags": _tags(service),
+    }
+    tags = {**_tags(service), **(definition.tags if definition else {})}
+    return Resource("aws.service", service["serviceName"], properties, service["serviceArn"], tags)
+
+
+def labels_of(definition: Found) -> dict[str, str]:
+    containers: Sequence[Found] = definition.get("containerDefinitions", ())
+    return next((c.get("dockerLabels") or {} for c in containers if c["name"] == aws_task.CONTAINER), {})
+
+
+def _deployment(found: Found) -> dict[str, Value]:
+    breaker = found.get("deploymentCircuitBreaker") or {}
+    return {
+        "minimum_healthy_percent": found.get("minimumHealthyPercent"),
+        "maximum_percent": found.get("maximumPercent"),
+        "breaker": bool(breaker.get("enable")),
+        "rollback": bool(breaker.get("rollback")),
+    }
+
+
+def _rollout(deployments: Iterable[Found]) -> str:
+    """`failed` when the circuit breaker gave up the deployment that still is the service's own."""
+    primary = next((each for each in deployments if each["status"] == "PRIMARY"), {})
+    return "failed" if primary.get("rolloutState") == "FAILED" else "ok"
+
+
+def _strategy(items: Iterable[Found]) -> dict[str, Value]:
+    return {each["capacityProvider"]: {"base": each.get("base", 0), "weight": each.get("weight", 0)} for each in items}
+
+
+def _tags(item: Found) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in item.get("tags", ())}

@@ -1,0 +1,142 @@
+"""From a plan to the variables of the role `aws_site`; `meta/argument_specs.yml` of the role says what each is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from arriero.events import Json
+from arriero.plan.model import Resource, SiteFacts, SitePlan
+from arriero.plan.wanted import aws as wish
+from arriero.plan.wanted import aws_task
+from arriero.spec.model import ResolvedSite
+
+LEAST_WAIT_SECONDS = 60
+POLL_SECONDS = 2
+REMOVAL_WAIT_SECONDS = 300
+
+
+def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """What the role needs to carry out the plan's steps; ids of what stands, so that no step has to look for them."""
+    retired = {(change.kind, change.name) for change in plan.changes if change.action == "remove"}
+    return {
+        "aws_site_steps": [step.name for step in plan.steps],
+        "aws_site_name": wish.base_name(site),
+        "aws_site_region": site.region,
+        "aws_site_tags": dict(wish.site_tags(site)),
+        **_network(site, plan, found),
+        **_identity(site, found),
+        "aws_site_log_group": f"/arriero/{site.service}/{site.name}",
+        "aws_site_retention_days": site.logs.retention_days,
+        "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
+        **_service(site, plan, found),
+        "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
+    }
+
+
+def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa: ARG001 - the contract of clouds
+    """What `tasks/remove.yml` needs: exactly what was found with the site's tags, in lists by kind.
+
+    `purge` changes nothing here yet: a site keeps no model storage and no registry at AWS.
+    """
+    return {
+        "aws_site_region": found.region,
+        "aws_site_ready_seconds": REMOVAL_WAIT_SECONDS,
+        "aws_site_gone": _gone(found.resources),
+    }
+
+
+def _network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    subnets = [resource for resource in plan.wanted if resource.kind == "aws.subnet"]
+    standing = [found.find("aws.subnet", subnet.name) for subnet in subnets]
+    return {
+        "aws_site_cidr": site.network.cidr,
+        "aws_site_subnets": [
+            {"name": r.name, "cidr": cast(str, r.properties["cidr"]), "zone": cast(str, r.properties["zone"])}
+            for r in subnets
+        ],
+        "aws_site_port": aws_task.PORT,
+        "aws_site_ingress_sources": list(wish.ingress_sources(site)),
+        "aws_site_egress_ports": list(wish.egress_ports(site)),
+        "aws_site_vpc_id": _id(found, "aws.vpc"),
+        "aws_site_route_table_id": _id(found, "aws.route_table"),
+        "aws_site_subnet_ids": [subnet.id for subnet in standing if subnet],
+        "aws_site_security_group_id": _id(found, "aws.security_group", wish.base_name(site)),
+    }
+
+
+def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
+    roles = [r for r in (found.find("aws.role", f"{wish.base_name(site)}-{end}") for end in ("exec", "task")) if r]
+    stray = [(r.name, policy) for r in roles for policy in cast("tuple[str, ...]", r.properties["inline_policies"])]
+    prefix = f"arn:{partition(site.region)}:iam::aws:policy/"
+    return {
+        "aws_site_role_path": f"/arriero/{site.service}/",
+        "aws_site_trust": {"Version": "2012-10-17", "Statement": [cast(Json, wish.trust())]},
+        "aws_site_roles": [
+            {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"]},
+            {"name": f"{wish.base_name(site)}-task", "policies": []},
+        ],
+        "aws_site_stray_policies": [{"role": role, "policy": policy} for role, policy in stray],
+    }
+
+
+def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """`aws_site_registrations` names the task file that registers the task definition, if the plan asks for it.
+
+    A revision that was tampered with carries the wanted labels, so the module would take it for the wanted one: then,
+    and only then, a new revision is made whatever is there.
+    """
+    wanted = next(resource for resource in plan.wanted if resource.kind == "aws.task_definition")
+    running = found.find("aws.task_definition")
+    is_named = any(change.kind == "aws.task_definition" for change in plan.changes)
+    way = "register_with_storage" if wish.needs_own_module(site) else "register"
+    return {
+        "aws_site_registrations": [way] if is_named else [],
+        "aws_site_register_anew": is_named and running is not None and dict(running.tags) == dict(wanted.tags),
+        "aws_site_definition": _with_role_arns(cast("Mapping[str, Any]", wanted.details["document"]), site, found),
+        "aws_site_definition_arn": str(running.details["arn"]) if running else "",
+        "aws_site_service_tags": dict(wanted.tags),
+        "aws_site_count": plan.count,
+        "aws_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
+        "aws_site_poll_seconds": POLL_SECONDS,
+    }
+
+
+def _with_role_arns(document: Mapping[str, Any], site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
+    prefix = f"arn:{partition(site.region)}:iam::{found.account}:role"
+    roles = {key: f"{prefix}{document[key]}" for key in ("executionRoleArn", "taskRoleArn")}
+    return {**document, **roles}
+
+
+def partition(region: str) -> str:
+    """The first part of an ARN after `arn`: China and GovCloud are clouds of their own."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _gone(resources: Collection[Resource]) -> dict[str, Json]:
+    """Names and ids by kind, as the modules that remove them ask for them."""
+
+    def of(kind: str) -> list[Resource]:
+        return [resource for resource in resources if resource.kind == f"aws.{kind}"]
+
+    revisions = [arn for r in of("task_definition") for arn in cast("tuple[str, ...]", r.details["revisions"])]
+    names = {f"{kind}s": [r.name for r in of(kind)] for kind in ("service", "cluster", "role", "log_group")}
+    ids = {f"{kind}s": [r.id for r in of(kind)] for kind in ("security_group", "vpc")}
+    return {
+        **{key: cast(Json, value) for key, value in {**names, **ids}.items()},
+        "task_definitions": cast(Json, revisions),
+        "subnets": [{"cidr": cast(str, r.properties["cidr"]), "vpc_id": _vpc(r)} for r in of("subnet")],
+        "route_tables": [{"id": r.id, "vpc_id": _vpc(r)} for r in of("route_table")],
+        "internet_gateways": [{"id": r.id, "vpc_id": _vpc(r)} for r in of("internet_gateway")],
+    }
+
+
+def _vpc(resource: Resource) -> str:
+    return str(resource.details["vpc_id"])
+
+
+def _id(found: SiteFacts, kind: str, name: str | None = None) -> str:
+    resource = found.find(kind, name)
+    return resource.id if resource else ""

@@ -1,0 +1,209 @@
+"""What one region of AWS should hold: a network of the site's own, roles, logs, and an ECS service on Fargate.
+
+Everything is named from the base `<service>-<site>`. Two decisions are not visible in the properties:
+
+DNS needs no rule: security groups do not filter traffic to Amazon's resolver, link-local metadata or the task's
+credentials (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html), so 443 is all that leaves, and
+the registry's port where the image names another.
+
+What no Ansible module can set is not wished for, else a plan would never be empty: Container Insights follows the
+account's setting, and ECS managed tags stay off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, ip_network
+
+from arriero.errors import Problem, Refused
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.plan.wanted import aws_task
+from arriero.plan.wanted.aws_task import PORT
+from arriero.spec.model import ResolvedSite
+
+KINDS: Mapping[str, str] = {
+    "aws.vpc": "network",
+    "aws.internet_gateway": "network",
+    "aws.subnet": "network",
+    "aws.route_table": "network",
+    "aws.security_group": "firewall",
+    "aws.role": "identity",
+    "aws.log_group": "logs",
+    "aws.cluster": "cluster",
+    "aws.task_definition": "service",
+    "aws.service": "service",
+}
+# A task definition never changes: a difference means another revision, beside the ones that are there.
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",)}
+
+EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
+CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
+
+
+def definition(site: ResolvedSite) -> Mapping[str, Value]:
+    """What a task is made from, without the labels that say which release it is."""
+    return aws_task.normal_form(aws_task.document(site, {}))
+
+
+def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
+    """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
+    return (*_network(site, found), *_roles(site), _log_group(site), *_service(site, release, count, digest))
+
+
+def notes(site: ResolvedSite) -> tuple[str, ...]:
+    """What the plan says about this site because ECS modules can't do it, or do it by another way."""
+    said = []
+    if needs_own_module(site):
+        said.append(
+            f"size.storage: {site.size.storage} is more than the {aws_task.INCLUDED_STORAGE_GIB}GiB that Fargate "
+            "includes, which community.aws.ecs_taskdefinition can't express: the task definition is registered by "
+            "arriero.fleet.ecs_task_definition"
+        )
+    return tuple(said)
+
+
+def needs_own_module(site: ResolvedSite) -> bool:
+    return int(site.size.storage.in_gib) != aws_task.INCLUDED_STORAGE_GIB
+
+
+def base_name(site: ResolvedSite) -> str:
+    return f"{site.service}-{site.name}"
+
+
+def site_tags(site: ResolvedSite) -> dict[str, str]:
+    return {SERVICE_TAG: site.service, SITE_TAG: site.name}
+
+
+def subnet_ranges(cidr: str) -> tuple[str, str]:
+    """Two ranges at the start of the network, a sixteenth of it each, or what is left above AWS's least (/28)."""
+    network = IPv4Network(cidr)
+    parts = network.subnets(new_prefix=max(network.prefixlen + 1, min(network.prefixlen + 4, 28)))
+    return str(next(parts)), str(next(parts))
+
+
+def zones(site: ResolvedSite, found: SiteFacts) -> tuple[str, str]:
+    """Subnets that stand keep their zones; new ones take zones that the account has, else `a` and `b`."""
+    usable = found.zones or tuple(f"{site.region}{letter}" for letter in "ab")
+    names = subnet_names(site)
+    standing = [found.find("aws.subnet", name) for name in names]
+    kept = [str(subnet.properties["zone"]) if subnet else "" for subnet in standing]
+    free = [zone for zone in usable if zone not in kept]
+    first, second = (zone or (free.pop(0) if free else usable[0]) for zone in kept)
+    return first, second
+
+
+def subnet_names(site: ResolvedSite) -> tuple[str, str]:
+    """Named by their ranges, which nobody can change, and not by a tag, which anybody can."""
+    first, second = subnet_ranges(site.network.cidr)
+    return subnet_name(base_name(site), first), subnet_name(base_name(site), second)
+
+
+def subnet_name(base: str, cidr: str) -> str:
+    return f"{base} {cidr}"
+
+
+def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
+    return tuple(sorted({site.network.cidr, *(str(ip_network(source)) for source in site.network.allow_from)}))
+
+
+def egress_ports(site: ResolvedSite) -> tuple[int, ...]:
+    """443, and the port that the image's registry is written with: `registry.example.com:5000/acme/llm`."""
+    host, slash, _ = site.image.partition("/")
+    _, _, port = host.rpartition(":")
+    return tuple(sorted({443, int(port)})) if slash and port.isdecimal() else (443,)
+
+
+def trust() -> Mapping[str, Value]:
+    """Who may take the roles: ECS, for its tasks."""
+    principal = {"Service": "ecs-tasks.amazonaws.com"}
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+
+
+def _network(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
+    base, tags, names = base_name(site), site_tags(site), subnet_names(site)
+    _refuse_another_range(site, found)
+    rows = zip(names, subnet_ranges(site.network.cidr), zones(site, found), strict=True)
+    rules: dict[str, Value] = {
+        "ingress": tuple(f"tcp {PORT} {source}" for source in ingress_sources(site)),
+        "egress": tuple(sorted(f"tcp {port} 0.0.0.0/0" for port in egress_ports(site))),
+    }
+    return (
+        Resource("aws.vpc", base, {"cidr": site.network.cidr, "dns_support": True}, tags=tags),
+        Resource("aws.internet_gateway", base, {"attached": True}, tags=tags),
+        *(Resource("aws.subnet", name, {"cidr": cidr, "zone": zone}, tags=tags) for name, cidr, zone in rows),
+        Resource("aws.route_table", base, {"default": "internet gateway", "subnets": tuple(sorted(names))}, tags=tags),
+        Resource("aws.security_group", base, rules, tags=tags),
+    )
+
+
+def _refuse_another_range(site: ResolvedSite, found: SiteFacts) -> None:
+    vpc = found.find("aws.vpc")
+    if vpc is None or vpc.properties["cidr"] == site.network.cidr:
+        return
+    raise Refused(
+        Problem(
+            f"the site stands in the network {vpc.properties['cidr']}, which can't become {site.network.cidr}",
+            "put the range back; or name the site anew, `arriero up`, and take the old one down",
+            key=f"sites.{site.name}.network.cidr",
+        )
+    )
+
+
+def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
+    """The execution role pulls the image and writes logs; what runs inside the task may do nothing at AWS."""
+    policies = {f"{base_name(site)}-exec": (EXECUTION_POLICY,), f"{base_name(site)}-task": ()}
+    return tuple(
+        Resource(
+            "aws.role",
+            name,
+            {"path": f"/arriero/{site.service}/", "trust": (trust(),), "policies": attached, "inline_policies": ()},
+            tags=site_tags(site),
+        )
+        for name, attached in policies.items()
+    )
+
+
+def _log_group(site: ResolvedSite) -> Resource:
+    name = f"/arriero/{site.service}/{site.name}"
+    return Resource("aws.log_group", name, {"retention_days": site.logs.retention_days}, tags=site_tags(site))
+
+
+def _service(site: ResolvedSite, release: int, count: int, digest: str) -> tuple[Resource, ...]:
+    base, labels = base_name(site), aws_task.labels(site, release, digest)
+    document = aws_task.document(site, labels)
+    cluster: dict[str, Value] = {
+        "capacity_providers": CAPACITY_PROVIDERS,
+        "default_strategy": {"FARGATE": {"base": 0, "weight": 1}},
+    }
+    return (
+        Resource("aws.cluster", base, cluster, tags=site_tags(site)),
+        Resource(
+            "aws.task_definition",
+            base,
+            aws_task.normal_form(document),
+            tags=labels,
+            details={"document": document},
+        ),
+        Resource("aws.service", base, _service_properties(site, count, labels), tags=labels),
+    )
+
+
+def _service_properties(site: ResolvedSite, count: int, labels: Mapping[str, str]) -> Mapping[str, Value]:
+    return {
+        "status": "ACTIVE",
+        "rollout": "ok",
+        "desired_count": count,
+        "capacity_providers": {"FARGATE": {"base": 0, "weight": 1}},
+        "deployment": {
+            "minimum_healthy_percent": 100,
+            "maximum_percent": 200,
+            "breaker": True,
+            "rollback": True,
+        },
+        "network": {
+            "subnets": tuple(sorted(subnet_names(site))),
+            "security_groups": (base_name(site),),
+            "public_ip": True,
+        },
+        "tags": dict(labels),
+    }

@@ -1,0 +1,132 @@
+"""The ECS task definition of one target: as AWS takes it, and in the normal form in which wish and world compare.
+
+Both sides go through `normal_form`: the document that the role registers, and what DescribeTaskDefinition answers.
+So everything that AWS keeps is compared, and a setting that somebody added by hand (a command, a secret) is seen too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Value
+from arriero.spec.model import ResolvedSite
+
+CONTAINER = "ollama"
+PORT = 11434
+DEFINITION_TAG = "arriero-definition"
+INCLUDED_STORAGE_GIB = 20  # what a Fargate task has when nothing is said; 21 to 200 can be asked for
+
+# What of a described task definition is compared; the rest is AWS's own (ARN, revision, dates, derived attributes).
+COMPARED = (
+    "family",
+    "status",
+    "cpu",
+    "memory",
+    "networkMode",
+    "requiresCompatibilities",
+    "runtimePlatform",
+    "ephemeralStorage",
+    "executionRoleArn",
+    "taskRoleArn",
+    "volumes",
+    "containerDefinitions",
+    "pidMode",
+    "ipcMode",
+    "proxyConfiguration",
+)
+_IN_ORDER = ("command", "entryPoint")
+
+
+def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What RegisterTaskDefinition is given; `labels` tell which release it is, for no module here can tag it.
+
+    The roles are named without account (`/arriero/llm/llm-east-exec`), for a plan must not depend on one.
+    """
+    base, path = f"{site.service}-{site.name}", f"/arriero/{site.service}/"
+    return {
+        "family": base,
+        "cpu": str(int(site.size.cpu * 1024)),
+        "memory": str(int(site.size.memory / 2**20)),
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
+        "ephemeralStorage": {"sizeInGiB": int(site.size.storage.in_gib)},
+        "executionRoleArn": f"{path}{base}-exec",
+        "taskRoleArn": f"{path}{base}-task",
+        "volumes": [{"name": "scratch"}],
+        "containerDefinitions": [_container(site, labels)],
+    }
+
+
+def labels(site: ResolvedSite, release: int, digest: str) -> dict[str, str]:
+    return {SERVICE_TAG: site.service, SITE_TAG: site.name, RELEASE_TAG: str(release), DEFINITION_TAG: digest}
+
+
+def normal_form(document: Mapping[str, Any]) -> dict[str, Value]:
+    """The compared part of a task definition, without what means nothing: empty values, the order of lists."""
+    chosen = {key: document[key] for key in COMPARED if key in document}
+    storage = document.get("ephemeralStorage") or {"sizeInGiB": INCLUDED_STORAGE_GIB}
+    roles = {key: _role_name(chosen.get(key, "")) for key in ("executionRoleArn", "taskRoleArn")}
+    normal = _normal({"status": "ACTIVE", **chosen, **roles, "ephemeralStorage": storage})
+    assert isinstance(normal, dict)
+    return normal
+
+
+def _container(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Ollama alone for now. Its root is read-only, so it must not prune the models that its image carries."""
+    environment = {"OLLAMA_NOPRUNE": "1", **site.server_environment}
+    return {
+        "name": CONTAINER,
+        "image": site.image,
+        "essential": True,
+        "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        "portMappings": [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp"}],
+        "healthCheck": {
+            "command": ["CMD", "ollama", "list"],
+            "interval": 10,
+            "timeout": 5,
+            "retries": 3,
+            "startPeriod": 120,
+        },
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": f"/arriero/{site.service}/{site.name}",
+                "awslogs-region": site.region,
+                "awslogs-stream-prefix": CONTAINER,
+            },
+        },
+        "stopTimeout": int(site.deploy.stop_within),
+        "readonlyRootFilesystem": True,
+        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}],
+        "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
+        "dockerLabels": dict(labels),
+    }
+
+
+def _role_name(arn: str) -> str:
+    """`arn:aws:iam::123456789012:role/arriero/llm/x` -> `/arriero/llm/x`."""
+    return arn.partition(":role")[2] if arn.startswith("arn:") else arn
+
+
+def _normal(value: Any, key: str = "") -> Value:
+    if isinstance(value, Mapping):
+        parts = {name: _normal(part, name) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part not in (None, "", (), {}, False, 0)}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _normal_list(value, key)
+    return value  # type: ignore[no-any-return]
+
+
+def _normal_list(values: Sequence[Any], key: str) -> Value:
+    """Lists of named things become mappings, so that a difference names the thing and not its place."""
+    named = bool(values) and all(isinstance(value, Mapping) and "name" in value for value in values)
+    if named and all(set(value) <= {"name", "value"} for value in values):
+        return {value["name"]: value.get("value", "") for value in values}
+    if named and key != "portMappings":
+        return {
+            value["name"]: _normal({k: v for k, v in value.items() if k != "name"}) or "present" for value in values
+        }
+    parts = [_normal(value) for value in values]
+    return tuple(parts if key in _IN_ORDER or (parts and parts[0] in ("CMD", "CMD-SHELL")) else sorted(parts, key=str))
