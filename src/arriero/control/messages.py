@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+TargetStanding = Literal["new", "up", "suspect", "down", "draining"]
 
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """One Ollama server the gateway may use. `weight` 0 stops new requests there (draining)."""
+    """One Ollama server the gateway may use, at `address` (`host:port`), answering `slots` requests at a time.
+
+    `weight` 0 stops new requests there (draining).
+    """
 
     id: str
     site: str
@@ -16,6 +22,7 @@ class TargetEntry:
     role: Literal["active", "standby"] = "active"
     release: int | None = None
     weight: int = 100
+    slots: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +35,73 @@ class Targets:
         return {"schema": 1, "targets": [asdict(entry) for entry in self.entries]}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Targets:
+    def from_json(cls, data: Mapping[str, Any]) -> Targets:
         return cls(tuple(TargetEntry(**entry) for entry in data["targets"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Shares of the traffic by target id, over what the list of targets says, until the target leaves; 0 drains it."""
+
+    by_target: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": 1, "weights": dict(self.by_target)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Weights:
+        return cls({str(target): int(weight) for target, weight in data["weights"].items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """These targets get no new request; what runs there goes on to its end."""
+
+    targets: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": 1, "drain": list(self.targets)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Drain:
+        return cls(tuple(str(target) for target in data["drain"]))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One target as the gateway sees it: its models on disk, those in memory, and the requests open there."""
+
+    id: str
+    site: str
+    address: str
+    state: TargetStanding
+    role: str
+    release: int | None
+    weight: int
+    in_flight: int
+    models: tuple[str, ...] = ()
+    resident: tuple[str, ...] = ()
+    reason: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TargetStatus:
+        lists = {key: tuple(data[key]) for key in ("models", "resident")}
+        return cls(**{**data, **lists})
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """The gateway's own view: is it draining, how many requests are open, and every target it knows."""
+
+    service: str
+    draining: bool
+    in_flight: int
+    targets: tuple[TargetStatus, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": 1, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> GatewayStatus:
+        targets = tuple(TargetStatus.from_json(target) for target in data["targets"])
+        return cls(data["service"], data["draining"], data["in_flight"], targets)

@@ -1,0 +1,53 @@
+"""The gateway's settings file: deploying writes it, serving reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask of the gateway, and how long each wait lasts; sizes in bytes, times in seconds."""
+
+    header_bytes: int = 65_536
+    body_bytes: int = 67_108_864
+    connections: int = 4096
+    attempts: int = 2
+    header_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 120.0
+    connect_seconds: float = 2.0
+    first_byte_seconds: float = 900.0
+    stall_seconds: float = 5.0
+    drain_seconds: float = 300.0
+    probe_every_seconds: float = 1.0
+    probe_within_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """One gateway: where it listens (`host:port`), where it takes orders (loopback), and its limits.
+
+    `admin_token_file` holds the token of the control port (mode 0600). `targets_file`, if given, keeps the list of
+    targets over a restart. `access_log` is a file, `-` for stdout, or empty for none. `origins` are web origins allowed
+    besides the ones of this machine.
+    """
+
+    service: str
+    listen: str
+    control: str
+    admin_token_file: str
+    targets_file: str = ""
+    access_log: str = "-"
+    origins: tuple[str, ...] = ()
+    limits: Limits = field(default=Limits())
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": 1, **asdict(self)}
+
+    def write(self, path: Path) -> None:
+        """Writes the file that `arriero gateway run --config` takes."""
+        path.write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,113 @@
+"""The control port: takes orders from the deploying half, in `control.messages`, with the bearer token only."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
+from arriero.gateway.answers import Answer, error_answer, json_answer
+from arriero.gateway.config import split_address
+from arriero.gateway.connection import ClientConnection
+from arriero.gateway.context import Context
+from arriero.gateway.dialects import NATIVE
+from arriero.gateway.record import Record
+from arriero.gateway.request import Request
+from arriero.secret import Secret
+
+
+class Admin:
+    """The Handler of the control listener."""
+
+    def __init__(self, context: Context, token: Secret) -> None:
+        self._context = context
+        self._authorization = f"Bearer {token.reveal()}".encode()
+        self._orders: dict[tuple[str, str], Callable[[Any], Any]] = {
+            ("GET", "/status"): lambda _: self._status(),
+            ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
+            ("PUT", "/targets"): self._set_targets,
+            ("PUT", "/weights"): lambda body: self._set_weights(Weights.from_json(body)),
+            ("POST", "/drain"): lambda body: self._set_weights(
+                Weights(dict.fromkeys(Drain.from_json(body).targets, 0))
+            ),
+        }
+        self.limits = context.settings.limits
+        self.connections: set[ClientConnection] = set()
+
+    def now(self) -> float:
+        return self._context.now()
+
+    def handle(self, client: ClientConnection, request: Request) -> None:
+        client.answer(self._answer(request))
+
+    def headers_for(self, _: Request) -> bytes:
+        return b""
+
+    def answered(self, request: Request, status: int, _: int, __: Record | None) -> None:
+        if request.method != "GET" or status >= 400:
+            at = self._context.clock.now().isoformat(timespec="milliseconds")
+            self._context.log.tell("order", at, method=request.method, path=request.path, status=status)
+
+    def _answer(self, request: Request) -> Answer:
+        if not hmac.compare_digest(self._authorization, _authorization(request)):
+            return error_answer(NATIVE, 401, "the token is missing or wrong")
+        order = self._orders.get((request.method, request.path))
+        if order is None:
+            return error_answer(NATIVE, 404, "there is no such order")
+        try:
+            return json_answer(order(json.loads(request.body or b"{}")), NATIVE)
+        except KeyError as error:
+            return error_answer(NATIVE, 400, f"unknown or missing: {error}")
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            return error_answer(NATIVE, 400, f"not understood: {error}")
+
+    def _status(self) -> dict[str, Any]:
+        context = self._context
+        status = GatewayStatus(context.settings.service, context.is_draining, len(context.open), context.pool.status())
+        return status.as_json()
+
+    def _set_targets(self, body: Any) -> dict[str, Any]:
+        targets = Targets.from_json(body)
+        for entry in targets.entries:
+            split_address(entry.address)
+            if entry.slots < 1 or entry.weight < 0:
+                raise ValueError(f"{entry.id}: slots start at 1, weights at 0")
+        apply_targets(self._context, targets)
+        keep_targets(self._context.settings.targets_file, targets)
+        return {}
+
+    def _set_weights(self, weights: Weights) -> dict[str, Any]:
+        if any(weight < 0 for weight in weights.by_target.values()):
+            raise ValueError("weights start at 0")
+        self._context.tell(self._context.pool.set_weights(weights.by_target))
+        return {}
+
+
+def apply_targets(context: Context, targets: Targets) -> None:
+    """Makes this the list of targets, and has new ones probed at once."""
+    context.tell(context.pool.set_targets(targets))
+    context.upstreams.keep_only({target.entry.address for target in context.pool})
+    context.look_now.set()
+
+
+def keep_targets(file: str, targets: Targets) -> None:
+    """Written beside and renamed, so that a reader sees the old list or the new one."""
+    if file:
+        new = Path(f"{file}.new")
+        new.write_text(json.dumps(targets.as_json()), encoding="utf-8")
+        new.replace(file)
+
+
+def kept_targets(file: str) -> Targets | None:
+    """The list as it was when the gateway ended; None when there is none, or none that can be read."""
+    try:
+        return Targets.from_json(json.loads(Path(file).read_bytes())) if file else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _authorization(request: Request) -> bytes:
+    return next((value for name, value in request.headers if name.lower() == b"authorization"), b"")

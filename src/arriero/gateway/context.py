@@ -1,0 +1,63 @@
+"""What every request of one gateway shares: the pool, the connections, the figures, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from arriero.clock import Clock
+from arriero.control.settings import GatewaySettings
+from arriero.gateway.log import Log
+from arriero.gateway.metrics import Metrics
+from arriero.gateway.paths import rule_of
+from arriero.gateway.pool import Pool
+from arriero.gateway.record import Record
+from arriero.gateway.target import Turn
+from arriero.gateway.upstream import Upstreams
+
+if TYPE_CHECKING:
+    from arriero.gateway.forward import Exchange
+
+
+@dataclass(slots=True)
+class Context:
+    """Touched from the event loop's thread only. `look_now` is set when targets should be probed without waiting."""
+
+    settings: GatewaySettings
+    clock: Clock
+    log: Log
+    upstreams: Upstreams
+    pool: Pool = field(default_factory=Pool)
+    metrics: Metrics = field(default_factory=Metrics)
+    open: set[Exchange] = field(default_factory=set)
+    look_now: asyncio.Event = field(default_factory=asyncio.Event)
+    is_draining: bool = False
+    now: Callable[[], float] = field(init=False)
+    _id_start: str = field(default_factory=lambda: secrets.token_hex(6))
+    _id_count: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
+
+    def __post_init__(self) -> None:
+        self.now = self.clock.monotonic
+
+    def new_id(self) -> str:
+        return f"{self._id_start}-{self._id_count():x}"
+
+    def tell(self, turns: Iterable[Turn | None]) -> None:
+        """Logs changes of targets' states."""
+        for turn in turns:
+            if turn is not None:
+                at = self.clock.now().isoformat(timespec="milliseconds")
+                self.log.tell("target", at, target=turn.target, was=turn.was, now=turn.now, why=turn.why)
+
+    def finished(self, record: Record) -> None:
+        """A request is over."""
+        if rule_of(record.path) is None:
+            record.path = "other"
+        elif record.path.count("/") > 2 and record.path.startswith(("/v1/models/", "/api/blobs/")):
+            record.path = record.path[:11]
+        self.metrics.count(record)
+        self.log.write(record.line(self.clock.now().timestamp()))

@@ -1,0 +1,77 @@
+"""The targets and what they hold, as one thing to ask. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
+
+from arriero.control.messages import TargetEntry, Targets, TargetStatus
+from arriero.gateway import policy
+from arriero.gateway.target import Target, Turn
+
+
+class Without(Enum):
+    """Why there is no target for a request, in words that follow `no target …`."""
+
+    TARGETS = "is known yet"
+    MODEL = "has this model"
+    HEALTH = "that may have this model answers now"
+    CHOICE = "is left to try"
+
+
+class Pool:
+    """Mutable, changed only from the event loop's thread. Targets that left the list stay until they are empty."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, Target] = {}
+        self._leaving: list[Target] = []
+
+    def set_targets(self, targets: Targets) -> list[Turn]:
+        """Replaces the list; a target that left, or came back at another address, gets nothing new."""
+        former, self._targets = self._targets, {}
+        turns = [self._enter(entry, former) for entry in targets.entries]
+        turns += [target.become("draining", "left the list of targets") for target in former.values()]
+        self._leaving = [target for target in (*self._leaving, *former.values()) if target.in_flight]
+        return [turn for turn in turns if turn]
+
+    def set_weights(self, weights: Mapping[str, int]) -> list[Turn]:
+        """Puts weights over the entries' own; unknown targets raise KeyError, and nothing is changed."""
+        targets = [(self._targets[name], weight) for name, weight in weights.items()]
+        return [turn for target, weight in targets if (turn := target.weigh(weight))]
+
+    def entries(self) -> Targets:
+        return Targets(tuple(target.entry for target in self._targets.values()))
+
+    def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
+        """A target for a request about `model` (None: about none); `runs` says that it will be in memory."""
+        holding = [target for target in self if model is None or target.has(model)]
+        target = policy.choose(holding, model if runs else None, tried, now)
+        if target:
+            return target
+        if not self._targets:
+            return Without.TARGETS
+        if tried:
+            return Without.CHOICE
+        is_known = holding or not all(target.has_answered for target in self)
+        return Without.HEALTH if is_known else Without.MODEL
+
+    def is_ready(self) -> bool:
+        return any(target.can_take for target in self)
+
+    def status(self) -> tuple[TargetStatus, ...]:
+        self._leaving = [target for target in self._leaving if target.in_flight]
+        return tuple(target.status() for target in (*self, *self._leaving))
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._targets.values())
+
+    def __contains__(self, target: Target) -> bool:
+        return self._targets.get(target.entry.id) is target
+
+    def _enter(self, entry: TargetEntry, former: dict[str, Target]) -> Turn | None:
+        known = former.get(entry.id)
+        if known is None or known.entry.address != entry.address:
+            self._targets[entry.id] = Target(entry)
+            return None
+        self._targets[entry.id] = former.pop(entry.id)
+        return known.renew(entry)

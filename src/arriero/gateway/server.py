@@ -1,0 +1,83 @@
+"""The running gateway: its listeners and its long-lived tasks, all started and ended here.
+
+Tasks: `probe targets` (health.py) and `sweep` (deadlines, twice a second). Everything else is a call of the event loop
+into connection.py or upstream.py. `serve` returns when it was told to stop and the open requests have ended, or had
+`drain_seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from arriero.gateway.admin import Admin, apply_targets, kept_targets
+from arriero.gateway.config import split_address
+from arriero.gateway.connection import ClientConnection, Handler
+from arriero.gateway.context import Context
+from arriero.gateway.health import Prober
+from arriero.gateway.router import Router
+from arriero.secret import Secret
+
+SWEEP_SECONDS = 0.5
+BACKLOG = 2048
+
+
+async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: Callable[[], None]) -> None:
+    """Serves until `stop` is set, then drains. Raises OSError when an address can't be listened on."""
+    settings = context.settings
+    router, admin = Router(context), Admin(context, token)
+    kept = kept_targets(settings.targets_file)
+    control = await _listen(admin, settings.control)
+    try:
+        clients = await _listen(router, settings.listen)
+        if kept is not None:
+            apply_targets(context, kept)
+        is_ready()
+        async with asyncio.TaskGroup() as tasks:
+            probing = tasks.create_task(Prober(context).run(), name="probe targets")
+            sweeping = tasks.create_task(_sweep(context, (router, admin)), name="sweep")
+            await stop.wait()
+            await _drain(context, clients, router)
+            probing.cancel()
+            sweeping.cancel()
+    finally:
+        control.close()
+        _abort(router, admin)
+        await context.upstreams.close()
+
+
+async def _listen(handler: Handler, address: str) -> asyncio.Server:
+    host, port = split_address(address)
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: ClientConnection(handler), host, port, backlog=BACKLOG)
+
+
+async def _sweep(context: Context, handlers: tuple[Handler, ...]) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        now = context.now()
+        for exchange in tuple(context.open):
+            exchange.sweep(now)
+        for handler in handlers:
+            for connection in tuple(handler.connections):
+                connection.sweep(now)
+
+
+async def _drain(context: Context, clients: asyncio.Server, router: Router) -> None:
+    """Takes no new connection, lets what is open end, and cuts what lasts too long with an explicit error."""
+    context.is_draining = True
+    clients.close()
+    deadline = context.now() + context.settings.limits.drain_seconds
+    for connection in tuple(router.connections):
+        connection.retire()
+    while router.connections and context.now() < deadline:
+        await asyncio.sleep(0.02)
+    for exchange in tuple(context.open):
+        exchange.stop("the gateway is ending")
+    await asyncio.sleep(0)
+
+
+def _abort(*handlers: Handler) -> None:
+    for handler in handlers:
+        for connection in tuple(handler.connections):
+            connection.transport.close()

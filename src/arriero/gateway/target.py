@@ -1,0 +1,169 @@
+"""One Ollama server as the gateway sees it: a state with a name, its models, and the requests open there. Pure.
+
+States: `new` (has not answered yet), `up`, `suspect` (missed one probe; still used, after the others), `down`,
+`draining` (gets nothing new). Only `become` changes the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from arriero.control.messages import TargetEntry, TargetStanding, TargetStatus
+
+MISSES_UNTIL_DOWN = 2
+COOLING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A change of state, to be told."""
+
+    target: str
+    was: TargetStanding
+    now: TargetStanding
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a probe read: each model on disk and in memory by canonical name, as the server described it."""
+
+    on_disk: Mapping[str, Mapping[str, Any]]
+    resident: Mapping[str, Mapping[str, Any]]
+    version: str = ""
+
+    def digest(self, model: str) -> str:
+        return str(self.on_disk.get(model, {}).get("digest", model))
+
+
+class Target:
+    """Mutable, changed only from the event loop's thread, and never across an await."""
+
+    __slots__ = (
+        "_digests", "_has_answered", "_misses", "_override",
+        "cooling_until", "entry", "in_flight", "inventory", "reason", "running", "state", "turns",
+    )  # fmt: skip
+
+    def __init__(self, entry: TargetEntry) -> None:
+        self.entry = entry
+        self.state: TargetStanding = "new"
+        self.reason = "has not answered yet"
+        self.inventory = Inventory({}, {})
+        self.in_flight = 0
+        self.running: dict[str, int] = {}
+        self.cooling_until = 0.0
+        self.turns = 0
+        self._misses = 0
+        self._has_answered = False
+        self._override: int | None = None
+        self._digests: frozenset[str] = frozenset()
+
+    def become(self, state: TargetStanding, why: str) -> Turn | None:
+        """Changes the state; returns what is to be told, or None when nothing changed."""
+        self.reason = why
+        if state == self.state:
+            return None
+        turn = Turn(self.entry.id, self.state, state, why)
+        self.state = state
+        return turn
+
+    def answered(self, inventory: Inventory) -> Turn | None:
+        """A probe succeeded."""
+        self._misses, self._has_answered = 0, True
+        self.inventory = inventory
+        self._digests = frozenset(str(model.get("digest", name)) for name, model in inventory.resident.items())
+        return self._settle("answers")
+
+    def missed(self, why: str) -> Turn | None:
+        """A probe failed."""
+        self._misses += 1
+        return self._settle(why)
+
+    def broke(self, why: str) -> Turn | None:
+        """A request found nobody there: no need to wait for a second probe."""
+        self._misses = max(self._misses, MISSES_UNTIL_DOWN)
+        return self._settle(why)
+
+    def cool(self, now: float) -> None:
+        """It answered 5xx: others first for a moment, so that a server that fails fast does not attract traffic."""
+        self.cooling_until = now + COOLING_SECONDS
+
+    def weigh(self, override: int | None) -> Turn | None:
+        """Puts a weight over the entry's own (None takes it away)."""
+        self._override = override
+        return self._settle("told to drain" if self.weight == 0 else "in use again")
+
+    def renew(self, entry: TargetEntry) -> Turn | None:
+        """The list of targets says something new about it (the address stays)."""
+        self.entry = entry
+        return self._settle("told to drain" if self.weight == 0 else self.reason)
+
+    @property
+    def weight(self) -> int:
+        return self.entry.weight if self._override is None else self._override
+
+    @property
+    def can_take(self) -> bool:
+        return self.state == "up" or self.state == "suspect"
+
+    @property
+    def has_answered(self) -> bool:
+        return self._has_answered
+
+    def has(self, model: str) -> bool:
+        return model in self.inventory.on_disk
+
+    def is_resident(self, model: str) -> bool:
+        """In memory, by digest: a copy is resident when its original is."""
+        return self.inventory.digest(model) in self._digests
+
+    def is_loading(self, model: str) -> bool:
+        """A request for it is open here, and it was not in memory: it is on its way in."""
+        return model in self.running and not self.is_resident(model)
+
+    def take(self, model: str | None) -> None:
+        """A request starts here; `give_back` must follow."""
+        self.in_flight += 1
+        self.turns += 1
+        if model:
+            self.running[model] = self.running.get(model, 0) + 1
+
+    def give_back(self, model: str | None) -> None:
+        self.in_flight -= 1
+        if model and self.running[model] > 1:
+            self.running[model] -= 1
+        elif model:
+            del self.running[model]
+
+    def served(self, model: str) -> None:
+        """It has begun to answer with this model, so the model is in memory now; the next probe tells the rest."""
+        digest = self.inventory.digest(model)
+        if digest not in self._digests:
+            self._digests |= {digest}
+
+    def status(self) -> TargetStatus:
+        entry, models = self.entry, sorted(self.inventory.on_disk)
+        return TargetStatus(
+            id=entry.id,
+            site=entry.site,
+            address=entry.address,
+            state=self.state,
+            role=entry.role,
+            release=entry.release,
+            weight=self.weight,
+            in_flight=self.in_flight,
+            models=tuple(models),
+            resident=tuple(name for name in models if self.is_resident(name)),
+            reason=self.reason,
+        )
+
+    def _settle(self, why: str) -> Turn | None:
+        if self.weight == 0:
+            return self.become("draining", why)
+        if self._misses >= MISSES_UNTIL_DOWN:
+            return self.become("down", why)
+        if not self._has_answered:
+            return self.become("new", why)
+        return self.become("suspect" if self._misses else "up", why)
