@@ -1,7 +1,8 @@
-"""The only door to ansible-runner: runs a playbook over sites and tells what happened in our own words.
+"""The only door to ansible-runner: runs a playbook at sites and tells what happens in our own words.
 
-ansible-runner writes its child's environment to a file. So credentials are not in it: they lie in a memory file of
-this process, and `with_credentials.py` takes them from there and becomes ansible-playbook. They are never on a disk.
+What could hold a secret is on no disk. ansible-runner writes its child's environment to a file, so it gets an empty
+one: the real one lies in a memory file of this process, and `with_credentials.py` becomes ansible-playbook with it.
+Its callback would write each task's result to a file, so one of ours sends events through the terminal instead.
 """
 
 from __future__ import annotations
@@ -10,37 +11,29 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from arriero.clock import Clock
-from arriero.deploy import journal, settings
+from arriero.deploy import collections, family, journal
+from arriero.deploy.outcome import Ending, Interrupted, RunOutcome
+from arriero.deploy.scrub import Scrubber
+from arriero.deploy.settings import PLAYBOOKS, run_environment
+from arriero.deploy.watch import Watch
 from arriero.deploy.workspace import Workspace
-from arriero.errors import Problem
-from arriero.events import Event, Listener
+from arriero.errors import ArrieroError
+from arriero.events import Listener
 
-MESSAGE_LIMIT = 600
+__all__ = ["Interrupted", "RunOutcome", "run"]
 
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How the playbook ended at each site; a site that failed has the problem that stopped it."""
-
-    ok: frozenset[str] = frozenset()
-    failed: Mapping[str, Problem] = field(default_factory=dict)
-    is_interrupted: bool = False
-
-    @classmethod
-    def nothing(cls) -> RunOutcome:
-        return cls()
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return tuple(self.failed.values())
+# A whole deployment; the roles' own waits are shorter and say more when they end.
+TIMEOUT_SECONDS = 3600.0
+_POLL_SECONDS = 0.2
+_PREFIX = "arriero_"
 
 
 def run(
@@ -50,52 +43,86 @@ def run(
     sites: Sequence[str],
     listener: Listener,
     clock: Clock,
+    *,
+    forks: int = 0,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    vault_files: Sequence[Path] = (),
 ) -> RunOutcome:
-    """Runs the collection's `playbook` at `sites` side by side; blocks until it has ended or Ctrl-C ended it."""
-    whole = {**environment, **settings.ansible_environment(environment), "ANSIBLE_FORKS": str(max(1, len(sites)))}
-    with journal.opened(workspace.folder / "journal.jsonl", listener) as noted, _interrupts() as interrupted:
-        told = _Teller(noted, clock)
-        status = _play(workspace.folder, f"arriero.fleet.{playbook}", whole, told, interrupted)
-        outcome = _outcome(told, sites, status, interrupted, workspace.folder)
-        for site in sites:
-            noted(Event("site.failed" if site in outcome.failed else "site.finished", clock.now(), site))
+    """Runs a playbook of the collection (or one at an absolute path) at `sites`, side by side; blocks until it ended.
+
+    `environment` is the child's whole environment but for Ansible's own settings. `vault_files` are variable files, as
+    a rule encrypted by Ansible Vault; its password comes from the file that ANSIBLE_VAULT_PASSWORD_FILE names. Raises
+    Interrupted on Ctrl-C and SIGTERM, and ArrieroError when the set-up is not complete.
+    """
+    if problem := collections.missing():
+        raise ArrieroError(problem)
+    whole = run_environment(environment, workspace.config, workspace.temporary, forks or max(1, len(sites)))
+    command = ["ansible-playbook", "-i", str(workspace.inventory), *_variable_files(vault_files)]
+    with workspace.locked(), journal.opened(workspace.journal, listener) as noted, _interrupts() as is_interrupted:
+        watch = Watch(sites, noted, clock)
+        ending = _Ending(is_interrupted, clock, clock.monotonic() + timeout_seconds, str(workspace.inventory))
+        with workspace.open_log() as log:
+            told = _Ear(watch, log, Scrubber(environment), clock)
+            code = _play(workspace, [*command, str(PLAYBOOKS / playbook)], whole, told, ending)
+        workspace.tidy()
+        outcome = watch.end(ending.why, code)
+    if outcome.ending == "interrupted":
+        raise Interrupted(outcome)
     return outcome
 
 
-def _play(folder: Path, playbook: str, environment: Mapping[str, str], told: _Teller, interrupted: list[bool]) -> str:
+def _play(
+    workspace: Workspace, command: list[str], environment: Mapping[str, str], told: _Ear, is_over: Callable[[], bool]
+) -> int:
+    # Imported here: it takes 0.2 s, and most verbs never run a playbook.
     from ansible_runner import Runner
     from ansible_runner.config.runner import RunnerConfig
 
-    shown, hidden = settings.split(environment)
-    config = RunnerConfig(private_data_dir=str(folder), playbook=playbook, quiet=True, suppress_env_files=True)
+    config = RunnerConfig(
+        private_data_dir=str(workspace.folder),
+        artifact_dir=str(workspace.artifacts),
+        ident="run",
+        playbook=command[-1],
+        suppress_env_files=True,
+        quiet=True,
+    )
     config.prepare()
-    config.suppress_ansible_output = True
-    with _memory_file(hidden) as path:
-        runner_own, _ = settings.split(config.env)
-        config.env = {**runner_own, **shown}
-        config.command = [sys.executable, "-m", "arriero.deploy.with_credentials", path, *config.command]
-        status, _ = Runner(config, event_handler=told, cancel_callback=lambda: bool(interrupted)).run()
-    return str(status)
+    config.suppress_ansible_output = config.suppress_output_file = True
+    config.pexpect_timeout = _POLL_SECONDS
+    with _memory_file(environment) as credentials:
+        config.env = {"PATH": environment["PATH"]}
+        launcher = [sys.executable, "-m", "arriero.deploy.with_credentials", str(os.getpid()), credentials]
+        config.command = [*launcher, *command]
+        runner = Runner(config, event_handler=told, cancel_callback=is_over)
+        runner.run()
+    return int(runner.rc if runner.rc is not None else 254)
+
+
+def _variable_files(files: Sequence[Path]) -> list[str]:
+    return [word for file in files for word in ("-e", f"@{file.absolute()}")]
 
 
 @contextmanager
-def _memory_file(hidden: Mapping[str, str]) -> Iterator[str]:
-    """The path of a file in memory that holds `hidden` as JSON; only this user's processes can open it."""
+def _memory_file(environment: Mapping[str, str]) -> Iterator[str]:
+    """The path of a file in memory that holds `environment` as JSON; only this user's processes can open it."""
     descriptor = os.memfd_create("credentials")
     try:
-        os.write(descriptor, json.dumps(dict(hidden)).encode())
+        os.write(descriptor, json.dumps(dict(environment)).encode())
         yield f"/proc/{os.getpid()}/fd/{descriptor}"
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[bool]]:
-    """Ctrl-C and SIGTERM ask the run to end, which takes its children along; the list is empty until then."""
-    asked: list[bool] = []
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; outside the main thread, where no signal can be caught, nobody sets it."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        asked.append(True)
+        asked.set()
 
     former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -105,55 +132,39 @@ def _interrupts() -> Iterator[list[bool]]:
             signal.signal(number, handler)
 
 
-class _Teller:
-    """Turns ansible-runner's events into ours, and keeps the message of each site's failure."""
+class _Ending:
+    """Asked by ansible-runner five times a second whether to end the run; ends it, children's children first."""
 
-    def __init__(self, listener: Listener, clock: Clock) -> None:
-        self._listener, self._clock = listener, clock
-        self._step: dict[str, str] = {}
-        self.failures: dict[str, tuple[str, str]] = {}
+    def __init__(self, interrupted: threading.Event, clock: Clock, deadline: float, mark: str) -> None:
+        self._interrupted, self._clock, self._deadline, self._mark = interrupted, clock, deadline, mark
+        self.why: Ending = "finished"
+
+    def __call__(self) -> bool:
+        if self._interrupted.is_set():
+            self.why = "interrupted"
+        elif self._clock.monotonic() > self._deadline:
+            self.why = "timed out"
+        else:
+            return False
+        family.kill_children(self._mark)
+        return True
+
+
+class _Ear:
+    """Hears ansible-runner's events: records go to the watch, every line to the log, and nothing to event files."""
+
+    def __init__(self, watch: Watch, log: TextIO, scrub: Scrubber, clock: Clock) -> None:
+        self._watch, self._log, self._scrub, self._clock = watch, log, scrub, clock
 
     def __call__(self, event: dict[str, Any]) -> bool:
-        kind, data = event["event"], event.get("event_data", {})
-        site, task = data.get("host", ""), data.get("task", "")
-        if kind == "runner_on_start":
-            self._started(site, Path(data.get("task_path", "").rpartition(":")[0]).stem, task)
-        elif kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
-            self.failures[site] = (task, _message(data.get("res", {})))
-            self._tell("step.failed", site, task)
-        return False  # ansible-runner writes no event file: what matters is in the journal
-
-    def _started(self, site: str, step: str, task: str) -> None:
-        if self._step.get(site) != step:
-            self._step[site] = step
-            self._tell("step.started", site, task)
-        else:
-            self._tell("step.progress", site, task)
-
-    def _tell(self, kind: str, site: str, task: str) -> None:
-        fields = {"step": self._step.get(site, ""), "task": task.rpartition(" : ")[2]}
-        self._listener(Event(kind, self._clock.now(), site, dict(fields)))
-
-
-def _message(result: Mapping[str, Any]) -> str:
-    """What a failed task said, for people: the modules' own words, on one line."""
-    parts = [str(item.get("msg", "")) for item in result.get("results", []) if item.get("failed")]
-    text = " ".join("; ".join(dict.fromkeys(parts or [str(result.get("msg", "it gave no reason"))])).split())
-    return text if len(text) <= MESSAGE_LIMIT else text[:MESSAGE_LIMIT] + "…"
-
-
-def _outcome(told: _Teller, sites: Sequence[str], status: str, interrupted: list[bool], folder: Path) -> RunOutcome:
-    failed = {site: _problem(site, task, message) for site, (task, message) in told.failures.items() if site in sites}
-    if interrupted:
-        raise KeyboardInterrupt
-    if status != "successful" and not failed:
-        log = next(folder.glob("artifacts/*/stdout"), folder)
-        problem = Problem(f"ansible-playbook ended as {status}", "read its log", file=str(log))
-        failed = dict.fromkeys(sites, problem)
-    return RunOutcome(frozenset(sites) - failed.keys(), failed)
-
-
-def _problem(site: str, task: str, message: str) -> Problem:
-    what, _, remedy = message.partition(" | ")
-    name = task.rpartition(" : ")[2]
-    return Problem(f"'{name}' failed: {what}", remedy or "mend that and run arriero up again", key=f"sites.{site}")
+        line = self._scrub(event.get("stdout", ""))
+        if line.strip():
+            self._log.write(f"{self._clock.now():%H:%M:%S} {line.rstrip()}\n")
+            self._log.flush()
+        kind, data = str(event["event"]), event.get("event_data") or {}
+        if kind.startswith(_PREFIX):
+            said = [self._scrub(message) for message in data.get("messages", ())]
+            self._watch.record(kind.removeprefix(_PREFIX), {**data, "messages": said})
+        elif line.strip():
+            self._watch.complaint(line)
+        return False

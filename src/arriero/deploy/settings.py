@@ -1,36 +1,67 @@
-"""The environment in which Ansible runs: its own settings, and which variables may be seen."""
+"""The settings under which Ansible runs: the same for our own runs and for plain `ansible-playbook`."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from arriero.deploy import collections
+from arriero.deploy.collections import collections_path
 
-_HARMLESS = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV")
-_HARMLESS_PREFIXES = ("ANSIBLE_", "RUNNER_", "AWX_")
+OWN_COLLECTIONS = Path(__file__).with_name("ansible")
+PLAYBOOKS = OWN_COLLECTIONS / "ansible_collections/arriero/fleet/playbooks"
 
-OUR_COLLECTIONS = Path(__file__).parent / "ansible"
+# Of a user's own ANSIBLE_* only these reach a run. The rest (log files, kept remote files, other callbacks, shown
+# arguments) could write down a secret or change what a deployment does.
+_PASSED_ON = (
+    "ANSIBLE_ASYNC_DIR",
+    "ANSIBLE_AZURE_AUTH_SOURCE",
+    "ANSIBLE_AZURE_CLOUD_ENVIRONMENT",
+    "ANSIBLE_HOME",
+    "ANSIBLE_REMOTE_TMP",
+    "ANSIBLE_VAULT_IDENTITY_LIST",
+    "ANSIBLE_VAULT_PASSWORD_FILE",
+)
 
 
 def ansible_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Ansible's settings, for our own runs and for a plain `ansible-playbook` beside them."""
-    ours = {
-        "ANSIBLE_COLLECTIONS_PATH": f"{OUR_COLLECTIONS}:{collections.collections_path()}",
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "ANSIBLE_PIPELINING": "True",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "ANSIBLE_NOCOWS": "True",
+    """What to add to `environment` so that plain `ansible-playbook` finds our collections and our Python."""
+    return {
+        "PATH": _with_our_programs(environment.get("PATH", os.defpath)),
+        "ANSIBLE_COLLECTIONS_PATH": f"{OWN_COLLECTIONS}:{collections_path()}",
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
         "ANSIBLE_LOCALHOST_WARNING": "False",
-        "ANSIBLE_DEPRECATION_WARNINGS": "False",
-        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "False",
-        "ANSIBLE_INVENTORY_ENABLED": "arriero.fleet.fleet,yaml,auto",
+        "ANSIBLE_NOCOWS": "1",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
     }
-    return {**ours, **{name: value for name, value in environment.items() if name.startswith("ANSIBLE_")}}
 
 
-def split(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What may be written down, and the rest: credentials come in many names, so only known harmless ones are shown."""
-    shown = {k: v for k, v in environment.items() if k in _HARMLESS or k.startswith(_HARMLESS_PREFIXES)}
-    return shown, {k: v for k, v in environment.items() if k not in shown}
+def run_environment(environment: Mapping[str, str], config: Path, temporary: Path, forks: int) -> dict[str, str]:
+    """The whole environment of one run of ours.
+
+    `config` is an empty ansible.cfg: no file of the user's or the system's changes what a deployment does. Modules are
+    piped into Python, so that no argument of theirs is written to a file; what Ansible writes nevertheless goes to
+    `temporary`.
+    """
+    kept = {k: v for k, v in environment.items() if not k.startswith("ANSIBLE_") or k in _PASSED_ON}
+    own = {
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_FORKS": str(forks),
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_LOCAL_TEMP": str(temporary),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_STDOUT_CALLBACK": "arriero.fleet.progress",
+        "ANSIBLE_SYSTEM_WARNINGS": "False",
+        "PYTHONUNBUFFERED": "1",
+    }
+    defaults = {"ANSIBLE_HOME": str(temporary), "ANSIBLE_REMOTE_TMP": str(temporary)}
+    return {**defaults, **kept, **ansible_environment(environment), **own}
+
+
+def _with_our_programs(path: str) -> str:
+    programs = str(Path(sys.executable).parent)
+    return path if path.split(":")[0] == programs else f"{programs}:{path}"

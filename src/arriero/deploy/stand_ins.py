@@ -1,8 +1,8 @@
 """Name-only stand-ins for the Azure SDKs that are not installed.
 
-`azure_rm_common` of azure.azcollection imports all SDKs in one block or counts none as there: 37 packages and 1.3 GB for
-the dozen that are used. So each missing package gets a module that holds the imported names and nothing else. The folder
-is last on `sys.path`: a real SDK, once installed, wins. The collection itself stays byte-identical.
+`azure_rm_common` of azure.azcollection imports all SDKs in one block or counts none as there: 37 packages and 1.3 GB
+for the dozen that are used. So each missing package gets a module that holds the imported names and nothing else. The
+folder is last on `sys.path`: a real SDK, once installed, wins. The collection itself stays byte-identical.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 import sysconfig
 import tempfile
 from collections.abc import Mapping
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 PATH_FILE = "zz_arriero_azure_stand_ins.pth"
@@ -28,7 +27,9 @@ def write(collections: Path, prefix: Path) -> tuple[str, ...]:
     """Writes a stand-in for every missing module, and the `.pth` that finds them; returns the modules' names."""
     site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(prefix), "platbase": str(prefix)}))
     wanted = imported_names((collections / _IMPORTER).read_text())
-    lacking = {module: names for module, names in wanted.items() if not is_there(module, site_packages)}
+    # Without the Azure extra nothing may look as if it were there.
+    has_azure = is_there("azure.core", site_packages)
+    lacking = {m: names for m, names in wanted.items() if has_azure and not is_there(m, site_packages)}
     where = folder(prefix)
     with tempfile.TemporaryDirectory(prefix=".stand-ins-", dir=where.parent) as name:
         fresh = Path(name) / "fresh"
@@ -58,18 +59,15 @@ def imported_names(source: str) -> Mapping[str, frozenset[str]]:
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 found.setdefault(alias.name, set())
-    return {module: frozenset(names) for module, names in found.items() if module.split("_")[0].split(".")[0] in _FOREIGN}
+    return {
+        module: frozenset(names) for module, names in found.items() if module.split("_")[0].split(".")[0] in _FOREIGN
+    }
 
 
 def is_there(module: str, site_packages: Path) -> bool:
     """Whether a real package holds the module; looked up on disk, since importing an SDK costs seconds."""
-    path, parts = [str(site_packages)], module.split(".")
-    for depth in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:depth]), path)
-        if spec is None:
-            return False
-        path = list(spec.submodule_search_locations or ())
-    return spec is not None and spec.origin is not None
+    path = site_packages.joinpath(*module.split("."))
+    return (path / "__init__.py").is_file() or path.with_suffix(".py").is_file()
 
 
 def _write_module(root: Path, module: str, names: frozenset[str]) -> None:
