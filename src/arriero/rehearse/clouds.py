@@ -16,8 +16,8 @@ def assemble(folder: Path, processes: Processes, latency: Latency) -> Mapping[st
     from arriero.rehearse.aws.emulator import AwsEmulator
     from arriero.rehearse.azure.emulator import AzureEmulator
 
-    port = ports.keep(folder, ("aws", "arm", "proxy"))
+    port = ports.keep(folder, ("aws", "proxy"))
     return {
         "aws": AwsEmulator(folder, processes, latency, port["aws"]),
-        "azure": AzureEmulator(folder, processes, latency, port["arm"], port["proxy"]),
+        "azure": AzureEmulator(folder, processes, latency, port["proxy"]),
     }

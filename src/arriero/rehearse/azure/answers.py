@@ -50,6 +50,15 @@ class Request:
     def base(self) -> str:
         return f"https://{self.host}"
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether `document` would not raise."""
+        try:
+            self.document()
+        except ArmError:
+            return False
+        return True
+
     def document(self) -> Document:
         """The body as a JSON object; InvalidRequestContent if it is none."""
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
+from arriero.errors import Problem, Refused
 from arriero.rehearse.azure import identity, router
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.certificates import server_context
@@ -80,8 +82,14 @@ class AzureEmulator:
         }
 
     def apply(self, fault: Fault) -> list[str]:
-        """Plays the fault (its `target` is a group's name). The same again with `until` in the past ends it."""
+        """Plays the fault, until the end if it has none; the same again with `until` in the past ends it.
+
+        `target` is a group's name. Raises Refused where there is no server to reach.
+        """
         with self._world.state.lock:
+            if fault.kind not in ("refuse", "throttle") and not self._reach(fault):
+                where = f"of {fault.target} in {fault.region}" if fault.target else f"in {fault.region}"
+                raise Refused(Problem(f"no server {where} runs", "see: arriero status"))
             if fault.kind == "kill":
                 return self._kill(fault)
             self._faults.add(fault)
@@ -127,7 +135,11 @@ class AzureEmulator:
                 answer, region = self._manage(request)
         except ArmError as error:
             answer = refused(error)
-            region = region or self._region(request)
+            region = self._region(request)
+        except Exception:  # noqa: BLE001
+            # A slip of ours is an answer, too: SDKs try a closed connection again and again.
+            traceback.print_exc()
+            answer = refused(ArmError(500, "InternalServerError", "The emulated Azure made a mistake; see its log."))
         self._log.request(request, region, answer.status, _judged(request))
         return answer
 

@@ -137,7 +137,7 @@ def _prepare_subnet(state: State, subnet: ResourceId, properties: Document) -> N
     properties.setdefault("privateLinkServiceNetworkPolicies", "Enabled")
     for delegation in properties.get("delegations") or []:
         delegation["id"] = f"{subnet.path}/delegations/{delegation['name']}"
-        delegation["properties"]["actions"] = ["Microsoft.Network/virtualNetworks/subnets/action"]
+        delegation.setdefault("properties", {})["actions"] = ["Microsoft.Network/virtualNetworks/subnets/action"]
         delegation["properties"]["provisioningState"] = "Succeeded"
 
 

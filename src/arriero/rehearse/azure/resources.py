@@ -13,6 +13,8 @@ from arriero.rehearse.azure.runs import stamp
 from arriero.rehearse.azure.secrets import hidden
 from arriero.rehearse.azure.world import World
 
+# What some providers report and nobody can put; intelligence packs come as a bare list, unlike all others.
+_REPORTS: dict[str, Any] = {"intelligencepacks": [], "managementgroups": {"value": []}, "usages": {"value": []}}
 _UNCOMPARED = ("etag", "systemData")
 
 
@@ -182,8 +184,8 @@ def _collection_or_action(world: World, request: Request, resource: ResourceId) 
         return _act(world, resource)
     if request.method != "GET":
         raise ArmError(405, "MethodNotAllowed", f"The method {request.method} is not allowed on a collection.")
-    if resource.types[-1].lower() == "intelligencepacks":
-        return Answer(200, [])  # a bare list, unlike all others
+    if (report := _REPORTS.get(resource.types[-1].lower())) is not None:
+        return Answer(200, report)
     types.check_type(resource.type, request.query["api-version"], "global")
     if resource.is_child:
         world.resource(resource.parent)

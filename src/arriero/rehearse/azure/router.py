@@ -32,7 +32,7 @@ def answer(world: World, faults: Faults, request: Request) -> Answer:
 def region(world: World, request: Request) -> str:
     """Where the request goes: the resource's own region, else the one asked for, else its group's; maybe empty."""
     wanted = ResourceId.parse(request.path)
-    body = request.document() if request.method == "PUT" else {}
+    body = request.document() if request.method == "PUT" and request.is_readable else {}
     parts = request.path.strip("/").split("/")
     keys = [wanted.key, wanted.parent.key] if wanted and wanted.types else []
     groups = [group_key(parts[1], parts[3])] if len(parts) > 3 and parts[2].lower() == "resourcegroups" else []
@@ -45,6 +45,7 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
     what = parts[0].lower() if parts else ""
     if what == "providers" and len(parts) == 6 and parts[4].lower() in ("operations", "operationresults"):
         return operations.answer(world, request, parts[5])
+    operations.finish_due(world)
     faults.check(region(world, request), writes=is_writing(request))
     if what == "resources" and request.method == "GET":
         return resource_groups.list_resources(world, request)

@@ -25,8 +25,8 @@ _REGIONS = """
 australiacentral australiaeast australiasoutheast austriaeast brazilsouth canadacentral canadaeast centralindia
 centralus eastasia eastus eastus2 francecentral germanywestcentral indonesiacentral israelcentral italynorth japaneast
 japanwest jioindiawest koreacentral koreasouth malaysiawest mexicocentral newzealandnorth northcentralus northeurope
-norwayeast polandcentral qatarcentral southafricanorth southcentralus southindia southeastasia spaincentral swedencentral
-switzerlandnorth uaenorth uksouth ukwest westcentralus westeurope westindia westus westus2 westus3
+norwayeast polandcentral qatarcentral southafricanorth southcentralus southindia southeastasia spaincentral
+swedencentral switzerlandnorth uaenorth uksouth ukwest westcentralus westeurope westindia westus westus2 westus3
 """
 REGIONS = frozenset(_REGIONS.split())
 
