@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
-import click
 import typer
 
 from arriero.cli import show
@@ -114,8 +113,8 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Refused(Problem("this acts, and there is no terminal to ask at", "add --yes"))
-    if not click.confirm(question):
-        raise click.exceptions.Abort
+    if not typer.confirm(question):
+        raise typer.Abort
 
 
 def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
@@ -123,7 +122,7 @@ def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
         confirm("Remove all this?", yes)
         return
     confirm("Remove all this, storage and registries too?", yes)
-    if click.prompt(f"Type the service's name ({here.spec.name}) to go on") != here.spec.name:
+    if typer.prompt(f"Type the service's name ({here.spec.name}) to go on") != here.spec.name:
         raise Refused(Problem("that is not the service's name", "nothing was removed"))
 
 
@@ -142,12 +141,12 @@ def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
     return {site.site: estimate(here.spec.site(site.site), site.count) for site in wanted.sites}
 
 
-def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: object = None) -> None:
+def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | None = None) -> None:
     estimates = _estimates(here, wanted)
     if as_json and to is None:
         print(json.dumps(show.plan_json(wanted, facts, estimates), default=list))
     else:
-        print("\n".join(show.plan_lines(wanted, here.spec, estimates)), file=to or sys.stdout)  # type: ignore[call-overload]
+        print("\n".join(show.plan_lines(wanted, here.spec, estimates)), file=to or sys.stdout)
 
 
 def _still_different(here: Here, site: list[str] | None, outcome: engine.Outcome) -> list[Problem]:

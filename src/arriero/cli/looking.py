@@ -94,10 +94,12 @@ def env(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, 
 
     Example: [bold]eval "$(arriero env --rehearse)" && ansible-playbook -i fleet.arriero.yml site.yml[/bold]
     """
+    from arriero.deploy import fleet
     from arriero.deploy.settings import ansible_environment
 
     with opened(file, overlay, rehearse, quiet=True) as here:
-        additions = here.endpoints.environment if here.is_staged else {}
+        accounts = {fleet.ACCOUNTS: json.dumps(dict(here.endpoints.accounts))}
+        additions = {**here.endpoints.environment, **accounts} if here.is_staged else {}
         shown = {**additions, **ansible_environment(here.endpoints.environment)}
         if as_json:
             print(json.dumps({"schema": 1, "environment": shown}))

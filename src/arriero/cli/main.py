@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import cast
 
-import click
 import typer
 
 from arriero.cli import ask, deploying, looking, rehearsing, serving, setting_up, specifying
 from arriero.errors import ArrieroError, Problem
 
+# typer brings its own copy of click and exports only some of its errors
+UsageError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 DONE, ERROR, PENDING, VERDICT_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
@@ -32,14 +34,14 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     try:
         return int(app(arguments, prog_name="arriero", standalone_mode=False) or DONE)
-    except click.exceptions.Exit as end:
+    except typer.Exit as end:
         return end.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except ArrieroError as error:
         return _tell(error.problems, "--json" in arguments)
-    except click.ClickException as error:
+    except UsageError as error:
         return _tell([_usage_problem(error)], "--json" in arguments)
     except BrokenPipeError:
         sys.stderr.close()
@@ -55,7 +57,8 @@ def _tell(problems: tuple[Problem, ...] | list[Problem], as_json: bool) -> int:
     return ERROR
 
 
-def _usage_problem(error: click.ClickException) -> Problem:
+def _usage_problem(error: Exception) -> Problem:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "arriero"
-    return Problem(error.format_message().rstrip(".").lower(), f"see: {path} --help")
+    text: str = error.format_message()  # type: ignore[attr-defined]
+    return Problem(text.rstrip("."), f"see: {path} --help")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
-from arriero.plan.model import Change, Facts, Plan, SitePlan
+from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan
 from arriero.spec.model import Spec
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
@@ -14,10 +14,16 @@ CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local
 def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
     """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line."""
     lines = [line for site in plan.sites for line in _site_lines(site, spec, estimates[site.site])]
-    total = [e.monthly for e in estimates.values()]
-    known = f"{sum((money for money in total if money), start=total[0] * 0)}" if total else ""
-    lines.append(f"Everything together: {known} a month at these counts." if known else "")
-    return [*lines, _verdict(plan)]
+    return [*lines, *_total(tuple(estimates.values())), _verdict(plan)]
+
+
+def _total(estimates: tuple[Estimate, ...]) -> list[str]:
+    """The sum of what is known, said as a lower bound where something is not."""
+    known = [estimate.monthly for estimate in estimates if estimate.monthly]
+    if not known:
+        return []
+    least = "" if all(estimate.is_complete for estimate in estimates) else "at least "
+    return [f"Everything together: {least}{sum(known[1:], start=known[0])} a month at these counts."]
 
 
 def _site_lines(site: SitePlan, spec: Spec, estimate: Estimate) -> list[str]:
@@ -83,6 +89,18 @@ def _change_json(change: Change) -> dict[str, object]:
         "reason": change.reason,
         "differences": [{"property": d.property, "found": d.found, "wanted": d.wanted} for d in change.differences],
     }
+
+
+def removal_lines(there: tuple[SiteFacts, ...]) -> list[str]:
+    """What `arriero down` is about to remove, a paragraph a site."""
+    lines = []
+    for found in there:
+        lines.append(f"{found.site}: {CLOUDS[found.cloud]} {found.region}".rstrip())
+        lines += [f"  ! {found.problem}"] if found.problem else []
+        lines += [
+            f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in found.resources
+        ]
+    return lines
 
 
 def status_lines(status: Status) -> list[str]:
