@@ -26,6 +26,8 @@ class ServerState:
     tags: Mapping[str, str]
     process: Process
     log: str
+    host: str
+    stop_seconds: int
     file: Path
     environment: Mapping[str, str] = field(repr=False, default_factory=dict)
 
@@ -55,6 +57,8 @@ def _read(file: Path) -> ServerState:
             tags=data["tags"],
             process=Process(data["pid"], data["started"]),
             log=data["log"],
+            host=data["host"],
+            stop_seconds=data["stop_seconds"],
             file=file,
             environment=data["environment"],
         )

@@ -1,0 +1,100 @@
+"""Reads what runs on this machine: the servers' state files, and /proc for whether they still do."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Collection
+from pathlib import Path
+
+from arriero.clouds.local.state import ServerState, read_servers, site_folder
+from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, SiteRef, TargetFacts, TargetState
+
+_ANSWER_SECONDS = 0.5
+_LOG_LINES = 3
+
+
+def account() -> str:
+    """A machine's own name stands for its account."""
+    return socket.gethostname()
+
+
+def read_site(ref: SiteRef) -> SiteFacts:
+    """Servers that ended are here too, as not running: the plan starts them anew or clears them away."""
+    servers = read_servers(site_folder(ref.service, ref.site))
+    newest = max((_release(server) or 0 for server in servers), default=0)
+    return SiteFacts(
+        ref.site,
+        "local",
+        "",
+        account=account(),
+        resources=tuple(map(_resource, servers)),
+        targets=tuple(_target(ref, server) for server in servers),
+        count=sum(_release(server) == newest for server in servers),
+    )
+
+
+def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
+    return tuple(_target(ref, server) for server in read_servers(site_folder(ref.service, ref.site)))
+
+
+def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
+    """Sites of the service that have servers here although the spec no longer names them."""
+    folder = site_folder(service, "")
+    names = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+    left = [name for name in names if name not in known and read_servers(folder / name)]
+    return tuple(SiteRef(service, name, "local", "") for name in left)
+
+
+def _resource(server: ServerState) -> Resource:
+    return Resource(
+        "local.server",
+        server.name,
+        {
+            "running": server.process.is_alive,
+            "host": server.host,
+            "environment": dict(server.environment),
+            "stop_seconds": server.stop_seconds,
+        },
+        id=str(server.process.pid),
+        tags=server.tags,
+        details={"address": server.address, "log": server.log, "command": server.command},
+    )
+
+
+def _target(ref: SiteRef, server: ServerState) -> TargetFacts:
+    is_alive = server.process.is_alive
+    return TargetFacts(
+        id=server.name,
+        site=ref.site,
+        state=_state(server) if is_alive else "stopped",
+        address=server.address,
+        release=_release(server),
+        resource=server.name,
+        pid=server.process.pid if is_alive else None,
+        reason="" if is_alive else f"its process ended; the end of its log: {_last_lines(Path(server.log))}",
+    )
+
+
+def _state(server: ServerState) -> TargetState:
+    connection = http.client.HTTPConnection(server.address, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/")
+        return "ready" if connection.getresponse().status == 200 else "starting"
+    except (OSError, http.client.HTTPException):
+        return "starting"
+    finally:
+        connection.close()
+
+
+def _release(server: ServerState) -> int | None:
+    text = server.tags.get(RELEASE_TAG, "")
+    return int(text) if text.isdecimal() else None
+
+
+def _last_lines(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    except FileNotFoundError:
+        return "there is none"
+    return " / ".join(lines) or "it is empty"
