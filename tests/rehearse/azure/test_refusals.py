@@ -55,6 +55,20 @@ def put(world: World, name: str, body: dict[str, Any], version: str = "2025-09-0
     return resources.answer(world, request, resource)
 
 
+def test_a_network_with_a_wrong_subnet_is_not_made_at_all(world: World) -> None:
+    space = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
+    subnets = [{"name": "in", "properties": {"addressPrefix": "10.0.1.0/24"}}]
+    subnets.append({"name": "twice", "properties": {"addressPrefix": "10.0.1.128/25"}})
+    path = f"{RG}/providers/Microsoft.Network/virtualNetworks/net"
+    raw = json.dumps({"location": "eastus", "properties": {**space, "subnets": subnets}}).encode()
+    resource = ResourceId.parse(path)
+    assert resource
+    with pytest.raises(ArmError) as caught:
+        resources.answer(world, Request.of("PUT", "h", f"{path}?api-version=2024-03-01", {}, raw), resource)
+    assert caught.value.code == "NetcfgSubnetRangesOverlap"
+    assert list(world.state.resources) == [group_key(SUBSCRIPTION, "rg")]
+
+
 def patched(body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     result = copy.deepcopy(body)
     for pointer, value in patch.items():

@@ -63,10 +63,7 @@ def _put(world: World, request: Request, resource: ResourceId, body: Document) -
     body = _completed(world, resource, body, old)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.put(world, request, resource, body, old)
-    embedded = _take_embedded(resource, body)
-    stored = _store(world, resource, body, old)
-    if embedded is not None:
-        _put_embedded(world, resource, embedded)
+    stored = _put_with_children(world, resource, body, old)
     status = types.created_status(resource.type, existed=old is not None)
     headers: dict[str, str] = {}
     if types.is_long_running(resource.type):
@@ -114,6 +111,20 @@ def _store(world: World, resource: ResourceId, body: Document, old: Document | N
 
 def _compared(resource: Document) -> Document:
     return {name: value for name, value in resource.items() if name not in _UNCOMPARED}
+
+
+def _put_with_children(world: World, resource: ResourceId, body: Document, old: Document | None) -> Document:
+    """All or nothing: a child that is refused takes its parent with it."""
+    before = dict(world.state.resources)
+    try:
+        embedded = _take_embedded(resource, body)
+        stored = _store(world, resource, body, old)
+        if embedded is not None:
+            _put_embedded(world, resource, embedded)
+    except ArmError:
+        world.state.resources = before
+        raise
+    return stored
 
 
 def _take_embedded(resource: ResourceId, body: Document) -> list[Document] | None:
