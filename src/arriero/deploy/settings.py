@@ -31,6 +31,9 @@ def ansible_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "PATH": _with_our_programs(environment.get("PATH", os.defpath)),
         "ANSIBLE_COLLECTIONS_PATH": f"{OWN_COLLECTIONS}:{collections_path()}",
         "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+        # The inventory of a fleet, or a plain one. One that can't be read is an error: no play "succeeds" at no site.
+        "ANSIBLE_INVENTORY_ENABLED": "arriero.fleet.fleet,host_list,yaml",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_PIPELINING": "True",
