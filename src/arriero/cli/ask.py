@@ -33,12 +33,13 @@ def ask(
     """
     with opened(file, overlay, rehearse) as here:
         body = {"model": model or here.spec.models[0].name, "messages": [{"role": "user", "content": prompt}]}
-        for line, headers in stream(_gateway(here), body):
+        headers: http.client.HTTPMessage | None = None
+        for line, headers in stream(_gateway(here), body):  # noqa: B007 - the last line's headers are told below
             if as_json:
                 print(json.dumps({"schema": 1, **line}))
             else:
                 print(line.get("message", {}).get("content", ""), end="", flush=True)
-        if not as_json:
+        if headers and not as_json:
             print()
             print(f"answered by {headers.get('X-Arriero-Target')} at {headers.get('X-Arriero-Site')}", file=sys.stderr)
 

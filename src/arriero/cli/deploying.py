@@ -68,7 +68,7 @@ def up(
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             outcome = engine.deploy(here.project, here.spec, facts, wanted, here.endpoints.environment, progress)
             running = edge.ensure(here.project, here.spec, progress) if gateway else edge.find(here.project)
-        problems = [*outcome.problems, *_still_different(here, site, outcome)]
+        problems = [*outcome.problems, *_still_different(here, outcome)]
         if problems:
             raise ArrieroError(problems)
         if not as_json:
@@ -149,7 +149,7 @@ def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | No
         print("\n".join(show.plan_lines(wanted, here.spec, estimates)), file=to or sys.stdout)
 
 
-def _still_different(here: Here, site: list[str] | None, outcome: engine.Outcome) -> list[Problem]:
+def _still_different(here: Here, outcome: engine.Outcome) -> list[Problem]:
     """What a fresh look still finds different at the sites that were done: a deployment that did not take."""
     if not outcome.done:
         return []

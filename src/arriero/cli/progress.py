@@ -1,4 +1,4 @@
-"""Live progress of a deployment: one line a site on a terminal, one line a step elsewhere, one JSON event a line on wish."""
+"""Live progress of a deployment: a line a site on a terminal, a line a step elsewhere, or JSON events."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
     pinned = {**{k: v for k, v in spec.accounts.model_dump().items() if v}, **endpoints.accounts}
     clouds = sorted({site.cloud for site in spec.sites.values()})
     with ThreadPoolExecutor(max_workers=len(clouds), thread_name_prefix="account") as pool:
-        found = {cloud: account for cloud, account in zip(clouds, pool.map(_account, clouds), strict=True) if account}
+        answers = zip(clouds, pool.map(_account, clouds), strict=True)
+        found: dict[str, str] = {cloud: account for cloud, account in answers if account}
     wrong = [
         Problem(
             f"these credentials lead to account {found[cloud]}, and this deployment may only touch {pinned[cloud]}",

@@ -6,26 +6,27 @@ from collections.abc import Iterable, Mapping
 
 from arriero.plan.model import Action, Change, Difference, Resource, Value
 
+UNASKED = "it carries our tags, and the spec no longer asks for it"
+
 
 def compare(
     site: str,
     wanted: Iterable[Resource],
     found: Iterable[Resource],
     immutable: Mapping[str, Iterable[str]],
+    removal_reasons: Mapping[str, str] | None = None,
 ) -> tuple[Change, ...]:
     """What to create, update, replace or remove so that `found` becomes `wanted`.
 
     `immutable` names, by kind, the properties that no cloud can change in place ("*" for all): a difference there means
-    replace. Only properties that the wish names are compared; what a cloud adds of its own is left alone.
+    replace. `removal_reasons` says, by name, why a thing goes that is not simply unasked for. Only properties that the
+    wish names are compared; what a cloud adds of its own is left alone.
     """
     have = {(r.kind, r.name): r for r in found}
     wish = {(r.kind, r.name): r for r in wanted}
     changes = [_change(site, resource, have.get(key), immutable) for key, resource in wish.items()]
     leftovers = [resource for key, resource in have.items() if key not in wish]
-    removals = [
-        Change(site, "remove", r.kind, r.name, "it carries our tags, and the spec no longer asks for it")
-        for r in leftovers
-    ]
+    removals = [Change(site, "remove", r.kind, r.name, (removal_reasons or {}).get(r.name, UNASKED)) for r in leftovers]
     return tuple([change for change in changes if change] + removals)
 
 

@@ -77,7 +77,7 @@ def recorded(found: SiteFacts) -> Recorded | None:
 
 
 def count(site: ResolvedSite, found: SiteFacts) -> int:
-    """How many targets the site shall run: what it runs now, kept within min and max; min where nothing was released."""
+    """How many targets the site shall run: as many as now, kept within min and max; min where nothing was released."""
     return site.min if recorded(found) is None else max(site.min, min(found.count, site.max))
 
 
@@ -96,7 +96,10 @@ def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -
         wanted = module.wanted(site, found, release, count(site, found), digest)
     except Refused as error:
         return SitePlan(site.name, site.cloud, release, count(site, found), (), problem=error.problems[0])
-    changes = compare(site.name, wanted, found.resources, module.IMMUTABLE)
+    # Where each target is a thing of its own, a removal has its reason: it drifted, failed or is of a past release.
+    explain = getattr(module, "removal_reasons", None)
+    reasons = explain(site, found, release, count(site, found), digest) if explain else None
+    changes = compare(site.name, wanted, found.resources, module.IMMUTABLE, reasons)
     return SitePlan(
         site=site.name,
         cloud=site.cloud,
