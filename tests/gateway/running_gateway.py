@@ -7,9 +7,10 @@ import contextlib
 import dataclasses
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
+import uvloop
 from scripted_server import ScriptedServer
 
 from arriero.clock import SystemClock
@@ -24,6 +25,12 @@ from arriero.secret import Secret
 
 TOKEN = "a-token-of-tests"
 FAST = Limits(probe_every_seconds=0.05, probe_within_seconds=0.3, stall_seconds=0.2, drain_seconds=5.0)
+
+
+def run(story: Coroutine[None, None, None]) -> None:
+    """Runs it on the loop that the gateway itself runs on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story)
 
 
 @dataclasses.dataclass
@@ -45,10 +52,10 @@ class Running:
             await client.send(request(method, path, body, headers))
             return await client.reply(method)
 
-    async def until(self, condition: object, seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
         """Waits until `condition()` holds."""
         async with asyncio.timeout(seconds):
-            while not condition():  # type: ignore[operator]
+            while not condition():
                 await asyncio.sleep(0.005)
 
     def records(self) -> list[dict[str, object]]:
@@ -60,7 +67,6 @@ class Running:
 class Reply:
     status: int
     head: bytes
-    raw_body: bytes
     body: bytes
 
     def header(self, name: str) -> str | None:
@@ -94,12 +100,14 @@ class Client:
 
     async def reply(self, method: str = "GET") -> Reply:
         head = await self.head()
-        reply = Reply(int(head.split(b" ")[1]), head, b"", b"")
+        reply = Reply(int(head.split(b" ")[1]), head, b"")
         if method == "HEAD" or reply.status == 204:
             return reply
         if reply.header("transfer-encoding") == "chunked":
+            pieces = []
             while piece := await self.chunk():
-                reply.body += piece
+                pieces.append(piece)
+            reply.body = b"".join(pieces)
         elif (length := reply.header("content-length")) is not None:
             reply.body = await asyncio.wait_for(self.reader.readexactly(int(length)), 10)
         else:

@@ -6,17 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-import uvloop
-from running_gateway import entry, gateway, request
+from running_gateway import entry, gateway, request, run
 from scripted_server import Heard, ScriptedServer, chunk, json_response, says, stream_head
 
 CHAT = {"model": "llama2", "messages": []}
 LINES = [b'{"response":"a","done":false}\n', b'{"response":"b","done":false}\n', b'{"response":"","done":true}\n']
-
-
-def run(story: object) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(story)  # type: ignore[arg-type]
 
 
 def test_an_answer_comes_back_with_who_gave_it(tmp_path: Path) -> None:
@@ -244,7 +238,7 @@ def test_a_client_that_reads_slowly_slows_the_target_down_not_the_gateway(tmp_pa
     async def play(heard: Heard) -> None:
         nonlocal sent
         heard.writer.write(stream_head())
-        for _ in range(2000):
+        for _ in range(1000):
             await heard.send(chunk(b'{"response":"%b","done":false}\n' % (b"x" * 32_000)))
             sent += 32_000
         await heard.send(chunk(LINES[2]) + b"0\r\n\r\n")
@@ -259,10 +253,10 @@ def test_a_client_that_reads_slowly_slows_the_target_down_not_the_gateway(tmp_pa
             while sent != seen:
                 seen = sent
                 await asyncio.sleep(0.1)
-            assert sent < 40_000_000
+            assert sent < 24_000_000
             client.reader._transport.resume_reading()  # type: ignore[attr-defined]
             reply = await client.reply("POST")
-            assert reply.body.count(b"\n") == 2001
+            assert reply.body.count(b"\n") == 1001
             await client.aclose()
         await server.stop()
 

@@ -87,15 +87,15 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
             return
-        reading = self._reading
-        if reading is None or not reading.path:
-            self._count_head(len(data))
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "this server does not change protocols")
+            self._is_closing = True
         except httptools.HttpParserError as error:
             self._refuse(400, f"bad request: {error}")
+        reading = self._reading
+        if reading is not None and not reading.path:
+            self._count_head(reading, len(data))
         if self._reading is not None and self._reading.refusal:
             self._is_closing = True
             self._queue.append(self._reading)
@@ -136,7 +136,7 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         request = cast(Request, self._reading)
         request.headers.append((name, value))
-        request.head_bytes += len(name) + len(value)
+        request.head_bytes += len(name) + len(value) + 4
         key = name.lower()
         if key == b"host":
             if request.host is not None:
@@ -175,6 +175,8 @@ class ClientConnection(asyncio.Protocol):
         self._since = self._handler.now()
         request.body = request.pieces[0] if len(request.pieces) == 1 else b"".join(request.pieces)
         request.pieces.clear()
+        if self._parser.should_upgrade():
+            request.refuse(400, "this server does not change protocols")
         if request.is_http_1_0 or not self._parser.should_keep_alive():
             request.close = True
         self._queue.append(request)
@@ -258,12 +260,11 @@ class ClientConnection(asyncio.Protocol):
             self._is_paused = False
             self.transport.resume_reading()
 
-    def _count_head(self, received_bytes: int) -> None:
-        request = self._reading
-        if request is not None:
-            request.head_bytes += received_bytes
-            if request.head_bytes > 2 * self._handler.limits.header_bytes:
-                self._refuse(431, f"the header is larger than {self._handler.limits.header_bytes} bytes")
+    def _count_head(self, request: Request, received_bytes: int) -> None:
+        """Bounds a head that is not whole yet; the parser would keep an endless header line."""
+        request.head_bytes += received_bytes
+        if request.head_bytes > 2 * self._handler.limits.header_bytes:
+            self._refuse(431, f"the header is larger than {self._handler.limits.header_bytes} bytes")
 
     def _understand_head(self, request: Request) -> None:
         request.method = self._parser.get_method().decode("ascii")

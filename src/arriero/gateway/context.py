@@ -60,4 +60,4 @@ class Context:
         elif record.path.count("/") > 2 and record.path.startswith(("/v1/models/", "/api/blobs/")):
             record.path = record.path[:11]
         self.metrics.count(record)
-        self.log.write(record.line(self.clock.now().timestamp()))
+        self.log.write(record.line(self.clock.now().isoformat(timespec="milliseconds")))

@@ -27,7 +27,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_client", "_context", "_is_bare", "_is_head_out", "_model", "_quiet_since", "_reads", "_reads_before",
+        "_client", "_context", "_head", "_is_bare", "_is_head_out", "_model", "_quiet_since", "_reads", "_reads_before",
         "_record", "_request", "_runs", "_sent_at", "_stream", "_target", "_tried", "_upstream",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class Exchange:
         self._tried: list[str] = []
         self._upstream: Upstream | None = None
         self._stream: Stream | None = None
+        self._head = b""
         self._is_head_out = self._is_bare = False
         self._reads = self._reads_before = 0
         self._sent_at = self._quiet_since = 0.0
@@ -90,6 +91,8 @@ class Exchange:
         self._begin(upstream)
         if rest or upstream.is_complete:
             self.on_data(upstream, rest)
+        if self._head:
+            self._write(b"")
 
     def on_data(self, upstream: Upstream, data: bytes) -> None:
         self._reads += 1
@@ -176,7 +179,7 @@ class Exchange:
         self._context.metrics.count_attempt(result)
 
     def _begin(self, upstream: Upstream) -> None:
-        """Sends the head, with what the gateway adds; from here on there is no other target."""
+        """Makes the head, with what the gateway adds; from here on there is no other target."""
         request, client, dialect = self._request, self._client, self._request.dialect
         now = self._context.now()
         self._is_head_out = True
@@ -190,7 +193,7 @@ class Exchange:
             self._stream = Stream(dialect, is_chunked)
         request.close = request.close or self._is_bare or upstream.ends_with_connection
         more = client.headers_for(request) + self._headers() + client.closing_header(request)
-        self._write(response_head(upstream.head_lines, more, is_chunked))
+        self._head = response_head(upstream.head_lines, more, is_chunked)
         if client.is_blocked:
             self.pause()
 
@@ -249,6 +252,9 @@ class Exchange:
         return f"the stream broke off at target {entry.id} of site {entry.site}: {why}; the text so far is not complete"
 
     def _write(self, data: bytes) -> None:
+        if self._head:
+            # With the first of the body in one system call: that is a fifth of a small request's cost.
+            data, self._head = self._head + data, b""
         if data:
             self._record.sent_bytes += len(data)
             self._client.transport.write(data)
