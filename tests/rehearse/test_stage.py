@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -174,3 +175,44 @@ def test_endpoints_lead_to_the_stage_and_nothing_of_the_user_comes_along(stage: 
     assert seen["HOME"].startswith(str(stage.folder))
     assert list(Path(seen["HOME"]).iterdir()) == []
     assert os.access(seen["ARRIERO_OLLAMA"], os.X_OK)
+
+
+@pytest.fixture
+def sleepers() -> Iterator[list[subprocess.Popen[bytes]]]:
+    made = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) for _ in range(2)]
+    yield made
+    for one in made:
+        one.kill()
+        one.wait()
+
+
+def test_local_servers_are_shown_hit_by_faults_and_ended_with_the_stage(
+    stage: Stage, sleepers: list[subprocess.Popen[bytes]]
+) -> None:
+    stage.ensure()
+    folder = stage.folder / "home/.local/state/arriero/llm/office"
+    folder.mkdir(parents=True)
+    for name, one in zip("ab", sleepers, strict=True):
+        process = find(one.pid)
+        assert process
+        fixed = {"command": [], "tags": {}, "log": "", "host": "", "stop_seconds": 1, "environment": {}}
+        state = {"name": name, "address": "127.0.1.9:1", "pid": process.pid, "started": process.started, **fixed}
+        (folder / f"{name}.json").write_text(json.dumps(state))
+    local = {row.target: row.pid for row in stage.containers() if row.cloud == "local"}
+    assert local == {"a": sleepers[0].pid, "b": sleepers[1].pid}
+    assert stage.fault(Fault("local", "", "kill", "a")) == [f"killed a, pid {sleepers[0].pid}"]
+    assert sleepers[0].wait(5) == -signal.SIGKILL
+    stage.stop()
+    assert sleepers[1].wait(5) == -signal.SIGTERM
+
+
+def test_a_local_server_of_the_stage_ends_with_it_even_when_it_is_killed(stage: Stage) -> None:
+    stage.ensure()
+    program = stage.endpoints({}).environment["ARRIERO_OLLAMA"]
+    own = {"OLLAMA_HOST": f"{stage.status().block.split('.0.0/')[0]}.255.1:11434", "PATH": os.environ["PATH"]}
+    server = subprocess.Popen([program, "serve"], env=own, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    assert server.stdout.readline().startswith("Listening on")
+    os.kill(stage.status().pid or 0, signal.SIGKILL)
+    assert server.wait(5) == 0
+    server.stdout.close()
