@@ -8,6 +8,7 @@ whom we speak, comes from the environment only (HTTPS_PROXY and REQUESTS_CA_BUND
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -61,6 +62,8 @@ class Arm:
         from azure.core.pipeline import policies
         from azure.core.pipeline.transport import RequestsTransport
 
+        # Without a handler, Python prints the SDK's warnings to stderr; what is wrong is told by our own errors.
+        logging.getLogger("azure").addHandler(logging.NullHandler())
         self.subscription = login.subscription
         credential = _credential(login)
         bearer = policies.BearerTokenCredentialPolicy(credential, SCOPE)
@@ -76,7 +79,7 @@ class Arm:
 
     def get(self, path: str, version: str, **query: str) -> Found | None:
         """The JSON at `path` (from `/subscriptions/<id>` on, which is filled in); None where nothing is there."""
-        return self._read(f"/subscriptions/{self.subscription}{path}", {"api-version": version, **query})
+        return self._read(f"{ADDRESS}/subscriptions/{self.subscription}{path}", {"api-version": version, **query})
 
     def list(self, path: str, version: str, **query: str) -> list[Found]:
         """All pages of a collection; empty where its resource group is not there."""
@@ -135,16 +138,18 @@ def _credential(login: Login) -> Any:
         from azure.identity import ClientSecretCredential
 
         return ClientSecretCredential(login.tenant, login.client, login.secret.reveal())
-    from azure.identity import AzureCliCredential, ChainedTokenCredential, EnvironmentCredential
+    from azure.identity import AzureCliCredential, ChainedTokenCredential
 
-    return ChainedTokenCredential(EnvironmentCredential(), *_host_credentials(os.environ), AzureCliCredential())
+    return ChainedTokenCredential(*_offered_credentials(os.environ), AzureCliCredential())
 
 
-def _host_credentials(environment: Mapping[str, str]) -> list[Any]:
-    """Credentials that the machine itself offers, asked for only where it says so: a probe would take seconds."""
-    from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
+def _offered_credentials(environment: Mapping[str, str]) -> list[Any]:
+    """What the environment or the machine itself offers, asked for only where it says so: a probe takes seconds."""
+    from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
     found: list[Any] = []
+    if environment.get("AZURE_CLIENT_CERTIFICATE_PATH"):
+        found.append(EnvironmentCredential())
     if environment.get("AZURE_FEDERATED_TOKEN_FILE"):
         found.append(WorkloadIdentityCredential())
     if environment.get("IDENTITY_ENDPOINT") or environment.get("ANSIBLE_AZURE_AUTH_SOURCE") == "msi":

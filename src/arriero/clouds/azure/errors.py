@@ -40,7 +40,6 @@ CODES = {
     "ContainerGroupQuotaReached": ("the region's quota of container groups is used up", QUOTA),
     "StandardCoresQuotaExceeded": ("the region's quota of container cores is used up", QUOTA),
     "QuotaExceeded": ("a quota of the subscription is used up", QUOTA),
-    "ServiceUnavailable": ("the region has no room for the groups now", "try again later, or choose another region"),
     "LocationNotAvailableForResourceType": ("the region has no Container Instances", "choose another region"),
 }
 
@@ -66,11 +65,11 @@ def explain(error: Exception, region: str = "") -> Problem:
     for number, (what, remedy) in ENTRA.items():
         if re.search(rf"\b{number}\b", text):
             return Problem(f"Azure refused the login: {what} ({number})", remedy)
-    if status is None and isinstance(error, exceptions.ClientAuthenticationError):
-        return _no_login(error)
-    if isinstance(error, (exceptions.ServiceRequestError, exceptions.ServiceResponseError)):
+    if isinstance(error, (exceptions.ServiceRequestError, exceptions.ServiceResponseError)) or _is_cut_off(error):
         what = f"Azure can't be reached: {_first_line(text)}"
         return Problem(what, "check the network, the proxy (HTTPS_PROXY) and its certificates (REQUESTS_CA_BUNDLE)")
+    if status is None and isinstance(error, exceptions.ClientAuthenticationError):
+        return _no_login(error)
     return _explain_answer(error, status, region)
 
 
@@ -78,6 +77,15 @@ def no_subscription() -> CloudError:
     return CloudError(
         "", Problem("no Azure subscription is chosen", "set AZURE_SUBSCRIPTION_ID, or run `az account set`")
     )
+
+
+def _is_cut_off(error: BaseException | None) -> bool:
+    """azure-identity says "authentication failed" of a broken line too; only what it came from tells them apart."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _no_login(error: Exception) -> Problem:

@@ -22,6 +22,8 @@ REMEDIES = {
     "AuthorizationFailed": "give the login a role that holds this action, such as Contributor",
     "TooManyRequests": "Azure throttles: wait a minute and run arriero up again",
     "429": "Azure throttles: wait a minute and run arriero up again",
+    "ServiceUnavailable": "the region is down or full: run arriero up again later, or choose another region",
+    "does not run": "see its output with arriero logs, mend the image or the settings, and run arriero up again",
     "InaccessibleImage": "see that the image exists and that the subnet's way out reaches its registry",
 }
 REMOVAL_ORDER = {
@@ -83,7 +85,7 @@ def _parts(found: SiteFacts) -> list[Json]:
     """
     ours = [r for r in found.resources if r.tags.get(SITE_TAG) == found.site]
     addresses = {r.name for r in ours if r.kind == "azure.public_ip"}
-    gateways = [r for r in found.resources if r.kind == "azure.nat_gateway"]
+    gateways = [r for r in found.resources if r.kind == "azure.nat_gateway" and r not in ours]
     ours += [r for r in gateways if set(cast("tuple[str, ...]", r.properties["public_ips"])) <= addresses]
     return [
         {"provider": provider, "type": kind, "api_version": version, "name": resource.name}

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 
+from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.spec.model import ResolvedSite
@@ -47,7 +48,11 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
-    """The whole wish: `count` container groups of `release`, those that are right already under their own names."""
+    """The whole wish: `count` container groups of `release`, those that are right already under their own names.
+
+    Raises Refused where the network that stands can never become the one that is asked for.
+    """
+    _check_range(site, found)
     pattern = _pattern(site, release, digest)
     kept = _kept(pattern, found, count)
     names = [group.name for group in kept] + _new_names(pattern.name, found, count - len(kept))
@@ -126,6 +131,21 @@ def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
         "azure.virtual_network": {"address_prefixes": (site.network.cidr,), "subnet": subnet},
     }
     return tuple(Resource(kind, name, values) for kind, values in properties.items())
+
+
+def _check_range(site: ResolvedSite, found: SiteFacts) -> None:
+    """Azure changes no subnet in which container groups stand, and new ones must stand beside the old ones."""
+    network = found.find("azure.virtual_network")
+    subnet = network.properties["subnet"] if network else None
+    if not isinstance(subnet, Mapping) or subnet["prefix"] == subnet_prefix(site.network.cidr):
+        return
+    raise Refused(
+        Problem(
+            f"the site's subnet is {subnet['prefix']}, which can't become {subnet_prefix(site.network.cidr)}",
+            "put the range back; or name the site anew, `arriero up`, and take the old one down",
+            key=f"sites.{site.name}.network.cidr",
+        )
+    )
 
 
 def _pattern(site: ResolvedSite, release: int, digest: str) -> Resource:

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from azure_sites import planned, site
+
+from arriero.clouds.azure import variables
+from arriero.plan.model import Resource, SiteFacts
+from arriero.plan.wanted import azure as wish
+
+EMPTY = SiteFacts("azure-east", "azure", "eastus", account="0000")
+OURS = {"arriero-service": "llm", "arriero-site": "azure-east"}
+
+
+def test_a_new_site_gets_its_steps_and_its_groups_in_the_words_of_the_module() -> None:
+    values: Any = variables.site_variables(site(), planned(site(), EMPTY), EMPTY)
+    assert values["azure_site_steps"] == ["group", "network", "targets"]
+    assert [group["name"] for group in values["azure_site_groups"]] == ["llm-azure-east-r1-1", "llm-azure-east-r1-2"]
+    (container,) = values["azure_site_groups"][0]["containers"]
+    assert (container["image"], container["cpu"], container["memory"]) == ("acme/llm:1", 4.0, 16.0)
+    assert {"name": "OLLAMA_HOST", "value": "0.0.0.0:11434"} in container["environment_variables"]
+    assert values["azure_site_subnet_id"].startswith("/subscriptions/0000/resourceGroups/llm-azure-east/")
+
+
+def test_what_the_module_cannot_express_goes_as_a_whole_body() -> None:
+    wanted = site(deploy={"hung_after": "60s"})
+    values: Any = variables.site_variables(wanted, planned(wanted, EMPTY), EMPTY)
+    (container,) = values["azure_site_groups"][0]["body"]["properties"]["containers"]
+    assert container["properties"]["livenessProbe"] == {
+        "httpGet": {"path": "/", "port": 11434, "scheme": "http"},
+        "periodSeconds": 10,
+        "failureThreshold": 6,
+    }
+    assert "containers" not in values["azure_site_groups"][0]
+
+
+def test_groups_that_are_there_are_not_handed_over_and_replaced_ones_are_named() -> None:
+    there = replace(EMPTY, resources=wish.wanted(site(), EMPTY, 1, 2, "a"))
+    values = variables.site_variables(site(), planned(site(), there, count=1, digest="a"), there)
+    assert values["azure_site_groups"] == []
+    assert values["azure_site_retired_groups"] == ["llm-azure-east-r1-2"]
+    assert values["azure_site_steps"] == ["retire"]
+
+
+@pytest.mark.parametrize(("ours", "owned"), [(True, True), (False, False)])
+def test_a_resource_group_of_somebody_else_is_neither_tagged_nor_deleted(ours: bool, owned: bool) -> None:
+    found = replace(EMPTY, resources=(parent(ours),))
+    assert variables.site_variables(site(), planned(site(), found), found)["azure_site_owns_group"] is owned
+    assert variables.removal_variables(found, purge=True)["azure_site_owns_group"] is owned
+
+
+def test_where_nothing_is_there_nothing_is_removed() -> None:
+    values = variables.removal_variables(EMPTY, purge=True)
+    assert (values["azure_site_owns_group"], values["azure_site_parts"]) == (False, [])
+
+
+def test_from_somebody_elses_group_only_our_things_go_in_the_order_azure_allows() -> None:
+    things = [replace(r, tags=OURS) for r in wish.wanted(site(), EMPTY, 1, 1, "a")[1:]]
+    strange = Resource("azure.public_ip", "theirs", tags={})
+    found = replace(EMPTY, resources=(parent(ours=False), strange, *things))
+    parts: Any = variables.removal_variables(found, purge=False)["azure_site_parts"]
+    assert [part["type"] for part in parts] == [
+        "containerGroups",
+        "virtualNetworks",
+        "natGateways",
+        "publicIPAddresses",
+        "networkSecurityGroups",
+    ]
+    assert "theirs" not in {part["name"] for part in parts}
+
+
+def test_a_nat_gateway_that_holds_an_address_of_somebody_else_stays() -> None:
+    theirs = Resource("azure.nat_gateway", "llm-azure-east", {"public_ips": ("theirs",)})
+    found = replace(EMPTY, resources=(parent(ours=False), theirs))
+    assert variables.removal_variables(found, purge=True)["azure_site_parts"] == []
+
+
+def parent(ours: bool) -> Resource:
+    return Resource("azure.resource_group", "llm-azure-east", {"location": "eastus"}, details={"ours": ours})
