@@ -15,8 +15,9 @@ def tags(targets: Iterable[Target]) -> dict[str, Models]:
     """`/api/tags`: every model once, the latest first, as the first target that has it describes it."""
     merged: dict[str, Mapping[str, Any]] = {}
     for target in _answering(targets):
-        merged = {**target.inventory.on_disk, **merged}
-    return {"models": sorted(merged.values(), key=lambda model: str(model.get("modified_at", "")), reverse=True)}
+        merged |= {name: model for name, model in target.inventory.on_disk.items() if name not in merged}
+    # By whole seconds and stable, as Ollama does it.
+    return {"models": sorted(merged.values(), key=lambda model: str(model.get("modified_at", ""))[:19], reverse=True)}
 
 
 def ps(targets: Iterable[Target]) -> dict[str, Models]:
@@ -45,7 +46,7 @@ def _answering(targets: Iterable[Target]) -> list[Target]:
 
 
 def _openai_model(model: Mapping[str, Any]) -> dict[str, Any]:
-    owner = str(model["name"]).rpartition("/")[0] or "library"
+    owner = ["library", *str(model["name"]).split("/")[:-1]][-1]
     return {"id": model["name"], "object": "model", "created": _seconds(model.get("modified_at")), "owned_by": owner}
 
 
