@@ -15,7 +15,7 @@ from arriero.errors import ArrieroError, Problem
 from arriero.secret import Secret
 
 GatewayConfig = GatewaySettings
-_WORDS = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
+_WORDS = {str: "text", int: "a whole number above 0", float: "a number above 0", tuple: "a list of texts"}
 
 
 class ConfigError(ArrieroError):

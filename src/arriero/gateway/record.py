@@ -37,5 +37,6 @@ class Record:
             f'"path": {_quoted(self.path)}, "model": {_quoted(self.model[:MODEL_LENGTH_LIMIT])}, '
             f'"status": {self.status}, "outcome": "{self.outcome}", "site": {_quoted(self.site)}, '
             f'"target": {_quoted(self.target)}, "attempts": {self.attempts}, "first_byte_ms": {first}, '
-            f'"ms": {self.seconds * 1000:.1f}, "received_bytes": {self.received_bytes}, "sent_bytes": {self.sent_bytes}}}'
+            f'"ms": {self.seconds * 1000:.1f}, "received_bytes": {self.received_bytes}, '
+            f'"sent_bytes": {self.sent_bytes}}}'
         )

@@ -22,7 +22,6 @@ from arriero.plan.model import SiteRef, TargetFacts
 from arriero.spec.model import Spec
 
 INTERVAL_SECONDS = 2.0
-# A round waits this long for the slowest site, then goes on without it.
 PATIENCE_SECONDS = 10.0
 
 Read = Callable[[], Sequence[TargetFacts]]
@@ -48,11 +47,12 @@ class SiteReader:
 
 @dataclass
 class Discovery:
-    """One loop's memory. `look` is one round."""
+    """One loop's memory. `look` is one round; it waits `patience_seconds` at most for the slowest site."""
 
     readers: Sequence[SiteReader]
     clock: Clock
     listener: Listener = ignore
+    patience_seconds: float = PATIENCE_SECONDS
     _known: dict[str, tuple[TargetEntry, ...]] = field(default_factory=dict)
     _pending: dict[str, Future[Sequence[TargetFacts]]] = field(default_factory=dict)
     _unread: set[str] = field(default_factory=set)
@@ -83,7 +83,7 @@ class Discovery:
         for reader in self.readers:
             if reader.site not in self._pending:
                 self._pending[reader.site] = self._threads.submit(reader.read)
-        done = wait(self._pending.values(), PATIENCE_SECONDS).done
+        done = wait(self._pending.values(), self.patience_seconds).done
         for reader in self.readers:
             if self._pending[reader.site] in done:
                 self._take(reader, self._pending.pop(reader.site))
