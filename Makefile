@@ -43,7 +43,7 @@ check: setup-dev
 	$(BIN)/python -m pytest tests/test_size.py
 
 proof: setup-dev
-	$(BIN)/python -m tests.proof
+	$(BIN)/python tests/proof.py
 
 format: setup-dev
 	$(BIN)/ruff format src tests benchmarks

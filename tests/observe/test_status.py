@@ -1,0 +1,102 @@
+"""What a site's state means, and the document that machines read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from arriero.errors import Problem
+from arriero.observe import status
+from arriero.observe.status import ServerProcess
+from arriero.plan.model import Resource, SiteFacts, TargetFacts, TargetState
+from arriero.spec.model import Spec
+
+MODELS = ("llama2:latest",)
+SPEC = Spec.model_validate(
+    {
+        "name": "llm",
+        "image": "registry.example.com/acme/llm:1",
+        "models": [{"name": "llama2:latest"}],
+        "sites": {"a": {"cloud": "aws", "region": "us-east-1"}},
+        "scale": {"min": 2},
+    }
+)
+
+
+def site(*states: TargetState, problem: Problem | None = None) -> SiteFacts:
+    targets = tuple(TargetFacts(f"t{n}", "a", state, f"127.9.0.{n}:11434", 3) for n, state in enumerate(states))
+    resources = (Resource("aws.service", "llm-a"),) if states else ()
+    return SiteFacts("a", "aws", "us-east-1", resources=resources, targets=targets, problem=problem)
+
+
+def state(found: SiteFacts, answers: dict[str, tuple[str, ...] | None]) -> str:
+    return status.look(SPEC, {"a": found}, None, {}, answers.get).sites[0].state
+
+
+BOTH = {"127.9.0.0:11434": MODELS, "127.9.0.1:11434": MODELS}
+
+
+@pytest.mark.parametrize(
+    ("found", "answers", "expected"),
+    [
+        (site("ready", "ready"), BOTH, "ready"),
+        (site("ready", "starting"), BOTH, "degraded"),
+        (site("ready", "ready"), {"127.9.0.0:11434": MODELS}, "degraded"),
+        (site("ready", "ready"), {**BOTH, "127.9.0.1:11434": ("other:latest",)}, "degraded"),
+        (site("starting", "starting"), BOTH, "down"),
+        (site("ready", "ready"), {}, "down"),
+        (site(), {}, "absent"),
+        (site(problem=Problem("no", "wait")), {}, "unknown"),
+    ],
+    ids=[
+        "min targets answer for all models",
+        "one is not ready for its cloud",
+        "one does not answer",
+        "one lacks a model",
+        "none is ready",
+        "none answers",
+        "nothing stands there",
+        "the cloud can't be read",
+    ],
+)
+def test_the_state_of_a_site(found: SiteFacts, answers: dict[str, tuple[str, ...] | None], expected: str) -> None:
+    assert state(found, answers) == expected
+
+
+def test_the_document_for_machines() -> None:
+    now = status.look(
+        SPEC, {"a": site("ready")}, "http://127.0.0.1:11434", {"t0": ServerProcess(42, "simulated")}, BOTH.get
+    )
+    assert json.loads(json.dumps(now.as_json())) == {
+        "schema": 1,
+        "service": "llm",
+        "release": 3,
+        "gateway": {"url": "http://127.0.0.1:11434"},
+        "sites": [
+            {
+                "name": "a",
+                "cloud": "aws",
+                "region": "us-east-1",
+                "role": "active",
+                "state": "degraded",
+                "engine": "simulated",
+                "problem": None,
+                "targets": [
+                    {
+                        "id": "t0",
+                        "state": "ready",
+                        "address": "127.9.0.0:11434",
+                        "pid": 42,
+                        "release": 3,
+                        "models": ["llama2:latest"],
+                        "reason": "",
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def test_stopped_targets_are_not_listed() -> None:
+    assert status.look(SPEC, {"a": site("stopped")}, None, {}, BOTH.get).sites[0].targets == ()

@@ -1,0 +1,66 @@
+"""The whole proof, part by part: `make proof`. A part that was proven at this commit is not run again.
+
+Writes `docs/evidence/<part>.json`: commit, time, seconds, exit code, and the figures that the part printed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+EVIDENCE = ROOT / "docs" / "evidence"
+PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-rs")
+PARTS: dict[str, tuple[str, ...]] = {
+    "tests": (*PYTEST, "-m", "not story and not wide"),
+    "stories": (*PYTEST, "-m", "story"),
+    "wide": (*PYTEST, "-m", "wide"),
+    "benchmark-deploy": (sys.executable, "benchmarks/deploy.py"),
+    "benchmark-gateway": (sys.executable, "benchmarks/gateway.py"),
+}
+LINES_KEPT = 15
+
+
+def main() -> int:
+    commit = _git("rev-parse", "HEAD")
+    if _git("status", "--porcelain", "--", "src", "tests", "benchmarks", "examples"):
+        print("There are changes that are not committed: evidence needs a commit.", file=sys.stderr)
+        return 1
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    return max(prove(part, command, commit) for part, command in PARTS.items())
+
+
+def prove(part: str, command: tuple[str, ...], commit: str) -> int:
+    """Runs one part unless its evidence is of this commit and good; returns its exit code."""
+    record = EVIDENCE / f"{part}.json"
+    if record.exists() and (known := json.loads(record.read_text()))["commit"] == commit and not known["exit_code"]:
+        print(f"{part}: proven at this commit")
+        return 0
+    start = time.monotonic()
+    ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    lines = ended.stdout.strip().splitlines()[-LINES_KEPT:]
+    evidence = {
+        "part": part,
+        "commit": commit,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - start, 1),
+        "exit_code": ended.returncode,
+        "printed": lines,
+    }
+    new = record.with_suffix(".json.tmp")
+    new.write_text(json.dumps(evidence, indent=2) + "\n")
+    new.replace(record)
+    print(f"{part}: exit code {ended.returncode}", *lines, sep="\n  ")
+    return ended.returncode
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
