@@ -11,7 +11,7 @@ import botocore.session
 from botocore.config import Config
 
 HOME_REGION = "us-east-1"  # where global services (IAM, STS) are asked, whatever region the user's profile names
-ATTEMPTS = 6
+ATTEMPTS = 4
 _POOL = 16
 
 

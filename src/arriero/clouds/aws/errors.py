@@ -71,7 +71,7 @@ def explain(error: Exception, region: str = "") -> Problem:
         return Problem(_one_line(error), "set AWS_PROFILE to a profile of ~/.aws/config, or unset it")
     if isinstance(error, (sdk.TokenRetrievalError, sdk.UnauthorizedSSOTokenError, sdk.SSOError)):
         return Problem(f"{EXPIRED[0]}: {_one_line(error)}", EXPIRED[1])
-    if isinstance(error, sdk.HTTPClientError):
+    if isinstance(error, (sdk.HTTPClientError, sdk.ConnectionError)):
         remedy = "check the network, the proxy (HTTPS_PROXY), and that the region's name is right"
         return Problem(f"AWS can't be reached{where}: {_one_line(error)}", remedy)
     return Problem(f"the AWS SDK failed{where}: {_one_line(error)}", "`arriero doctor` checks the set-up")

@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from arriero.clouds.aws import ecs, identity, network, tasks
 from arriero.clouds.aws.clients import HOME_REGION, Clients, clients
 from arriero.clouds.aws.errors import door
-from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SiteRef, TargetFacts
+from arriero.errors import Problem
+from arriero.plan.model import Resource, SiteFacts, SiteRef, TargetFacts
 
 _THREADS = 12
 
@@ -35,6 +36,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         definition = ecs.read_task_definition(ecs_client, ref, service.result())
         running = service.result()
         names = {resource.id: resource.name for resource in network_found}
+        others = _present(readers)
         return SiteFacts(
             site=ref.site,
             cloud="aws",
@@ -42,12 +44,13 @@ def read_site(ref: SiteRef) -> SiteFacts:
             account=login.result(),
             resources=(
                 *network_found,
-                *_present(readers),
+                *others,
                 *([definition] if definition else []),
                 *([ecs.service_resource(running, names, definition)] if running else []),
             ),
             targets=targets.result(),
             count=running["desiredCount"] if running else 0,
+            problem=_elsewhere(others, ref),
             zones=() if _has_subnets(network_found) else network.zones(ec2),
         )
 
@@ -59,14 +62,21 @@ def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
 
 
 def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
-    """Sites of the service that only their tags remember: their networks, sought in every region of the account.
+    """Sites of the service that only AWS remembers, by the roles that every site has: their path names the region.
 
-    Raises CloudError. The network is the last thing that a removal takes away, so it stands as long as anything does.
+    One call for all regions. Raises CloudError. Roles are made first and removed last, so a site that is half there
+    is found too.
     """
-    with door(""), ThreadPoolExecutor(_THREADS, thread_name_prefix="aws") as pool:
-        made = clients()
-        regions = [each["RegionName"] for each in made.get("ec2", HOME_REGION).describe_regions()["Regions"]]
-        found = [ref for refs in pool.map(lambda region: _sites_in(made, service, region), regions) for ref in refs]
+    with door(""):
+        pages = (
+            clients().get("iam", HOME_REGION).get_paginator("list_roles").paginate(PathPrefix=f"/arriero/{service}/")
+        )
+        roles = [(str(role["Path"]), str(role["RoleName"])) for page in pages for role in page["Roles"]]
+    found = {
+        SiteRef(service, name.removeprefix(f"{service}-").rpartition("-")[0], "aws", path.split("/")[3])
+        for path, name in roles
+        if path.count("/") == 4 and name.startswith(f"{service}-") and name.endswith(("-exec", "-task"))
+    }
     return tuple(sorted((ref for ref in found if ref.site not in known), key=lambda ref: ref.site))
 
 
@@ -89,12 +99,17 @@ def _present(readers: Collection[Future[Resource | None]]) -> list[Resource]:
     return [resource for reader in readers if (resource := reader.result())]
 
 
+def _elsewhere(found: Collection[Resource], ref: SiteRef) -> Problem | None:
+    """Names are taken once for all regions: by its roles, a site whose region was changed in the spec."""
+    role = next((resource for resource in found if resource.kind == "aws.role"), None)
+    region = str(role.properties["path"]).rstrip("/").rpartition("/")[2] if role else ref.region
+    if region == ref.region:
+        return None
+    return Problem(
+        f"the site stands in {region}, and AWS can't move it to {ref.region}",
+        "give the site another name; or put the region back, run `arriero down` for the site, and then change it",
+    )
+
+
 def _has_subnets(found: Collection[Resource]) -> bool:
     return sum(resource.kind == "aws.subnet" for resource in found) >= 2
-
-
-def _sites_in(made: Clients, service: str, region: str) -> list[SiteRef]:
-    filters = [{"Name": f"tag:{SERVICE_TAG}", "Values": [service]}]
-    vpcs = made.get("ec2", region).describe_vpcs(Filters=filters)["Vpcs"]
-    tags = [{tag["Key"]: tag["Value"] for tag in vpc.get("Tags", ())} for vpc in vpcs]
-    return [SiteRef(service, each[SITE_TAG], "aws", region) for each in tags if SITE_TAG in each]

@@ -70,7 +70,7 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
     stray = [(r.name, policy) for r in roles for policy in cast("tuple[str, ...]", r.properties["inline_policies"])]
     prefix = f"arn:{partition(site.region)}:iam::aws:policy/"
     return {
-        "aws_site_role_path": f"/arriero/{site.service}/",
+        "aws_site_role_path": aws_task.role_path(site),
         "aws_site_trust": {"Version": "2012-10-17", "Statement": [cast(Json, wish.trust())]},
         "aws_site_roles": [
             {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"]},

@@ -21,13 +21,14 @@ from arriero.plan.wanted import aws_task
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
 
+# Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
 KINDS: Mapping[str, str] = {
+    "aws.role": "identity",
     "aws.vpc": "network",
     "aws.internet_gateway": "network",
     "aws.subnet": "network",
     "aws.route_table": "network",
     "aws.security_group": "firewall",
-    "aws.role": "identity",
     "aws.log_group": "logs",
     "aws.cluster": "cluster",
     "aws.task_definition": "service",
@@ -47,7 +48,7 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
-    return (*_network(site, found), *_roles(site), _log_group(site), *_service(site, release, count, digest))
+    return (*_roles(site), *_network(site, found), _log_group(site), *_service(site, release, count, digest))
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
@@ -156,7 +157,7 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
         Resource(
             "aws.role",
             name,
-            {"path": f"/arriero/{site.service}/", "trust": (trust(),), "policies": attached, "inline_policies": ()},
+            {"path": aws_task.role_path(site), "trust": (trust(),), "policies": attached, "inline_policies": ()},
             tags=site_tags(site),
         )
         for name, attached in policies.items()

@@ -36,14 +36,15 @@ COMPARED = (
     "proxyConfiguration",
 )
 _IN_ORDER = ("command", "entryPoint")
+_NAMED = ("containerDefinitions", "volumes", "secrets", "ulimits")
 
 
 def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
     """What RegisterTaskDefinition is given; `labels` tell which release it is, for no module here can tag it.
 
-    The roles are named without account (`/arriero/llm/llm-east-exec`), for a plan must not depend on one.
+    The roles are named without account (`/arriero/llm/us-east-1/llm-east-exec`), for a plan must not depend on one.
     """
-    base, path = f"{site.service}-{site.name}", f"/arriero/{site.service}/"
+    base, path = f"{site.service}-{site.name}", role_path(site)
     return {
         "family": base,
         "cpu": str(int(site.size.cpu * 1024)),
@@ -57,6 +58,11 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
         "volumes": [{"name": "scratch"}],
         "containerDefinitions": [_container(site, labels)],
     }
+
+
+def role_path(site: ResolvedSite) -> str:
+    """IAM is global: the path tells the service, and the region in which to look for the rest of the site."""
+    return f"/arriero/{site.service}/{site.region}/"
 
 
 def labels(site: ResolvedSite, release: int, digest: str) -> dict[str, str]:
@@ -106,13 +112,13 @@ def _container(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _role_name(arn: str) -> str:
-    """`arn:aws:iam::123456789012:role/arriero/llm/x` -> `/arriero/llm/x`."""
+    """`arn:aws:iam::123456789012:role/arriero/llm/us-east-1/x` -> `/arriero/llm/us-east-1/x`."""
     return arn.partition(":role")[2] if arn.startswith("arn:") else arn
 
 
 def _normal(value: Any, key: str = "") -> Value:
     if isinstance(value, Mapping):
-        parts = {name: _normal(part, name) for name, part in value.items()}
+        parts = {name: _normal(value[name], name) for name in sorted(value)}
         return {name: part for name, part in parts.items() if part not in (None, "", (), {}, False, 0)}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _normal_list(value, key)
@@ -121,12 +127,10 @@ def _normal(value: Any, key: str = "") -> Value:
 
 def _normal_list(values: Sequence[Any], key: str) -> Value:
     """Lists of named things become mappings, so that a difference names the thing and not its place."""
-    named = bool(values) and all(isinstance(value, Mapping) and "name" in value for value in values)
-    if named and all(set(value) <= {"name", "value"} for value in values):
-        return {value["name"]: value.get("value", "") for value in values}
-    if named and key != "portMappings":
-        return {
-            value["name"]: _normal({k: v for k, v in value.items() if k != "name"}) or "present" for value in values
-        }
+    if key == "environment":
+        return {each["name"]: each.get("value", "") for each in values}
+    if key in _NAMED:
+        unnamed = {each["name"]: {k: v for k, v in each.items() if k != "name"} for each in values}
+        return {name: _normal(rest) or "present" for name, rest in unnamed.items()}
     parts = [_normal(value) for value in values]
-    return tuple(parts if key in _IN_ORDER or (parts and parts[0] in ("CMD", "CMD-SHELL")) else sorted(parts, key=str))
+    return tuple(parts if key in _IN_ORDER else sorted(parts, key=str))

@@ -3,9 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tells why an ECS service's tasks stopped; reads only."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
@@ -49,27 +47,24 @@ reasons:
   sample: ["Essential container in task exited (exit code 1)"]
 """
 
-try:
-    import botocore
-except ImportError:
-    pass  # AnsibleAWSModule says so
-
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
+from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
 
 
 def main():
-    arguments = dict(cluster=dict(type="str", required=True), service=dict(type="str", required=True))
+    arguments = {"cluster": {"type": "str", "required": True}, "service": {"type": "str", "required": True}}
     module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=True)
     ecs = module.client("ecs", retry_decorator=AWSRetry.jittered_backoff())
     cluster, service = module.params["cluster"], module.params["service"]
     try:
         arns = ecs.list_tasks(aws_retry=True, cluster=cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
         tasks = ecs.describe_tasks(aws_retry=True, cluster=cluster, tasks=arns)["tasks"] if arns else []
-    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+    except (ClientError, BotoCoreError) as error:
         module.fail_json_aws(error, msg="Couldn't read the stopped tasks")
     tasks.sort(key=lambda task: str(task.get("stoppedAt", "")), reverse=True)
-    reasons = dict.fromkeys(filter(None, map(reason, tasks)))
+    # What ECS itself stopped to scale in or to roll back tells nothing about what went wrong.
+    reasons = dict.fromkeys(text for text in map(reason, tasks) if text and not text.startswith("Scaling activity"))
     module.exit_json(changed=False, reasons=list(reasons)[:3])
 
 

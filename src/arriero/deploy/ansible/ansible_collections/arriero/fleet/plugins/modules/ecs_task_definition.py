@@ -3,9 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Registers an ECS task definition as a whole document."""
 
-from __future__ import absolute_import, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
@@ -58,17 +56,16 @@ task_definition_arn:
   sample: arn:aws:ecs:us-east-1:123456789012:task-definition/llm:3
 """
 
-try:
-    import botocore
-except ImportError:
-    pass  # AnsibleAWSModule says so
-
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
+from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
 
 
 def main():
-    arguments = dict(document=dict(type="dict", required=True), force_create=dict(type="bool", default=False))
+    arguments = {
+        "document": {"type": "dict", "required": True},
+        "force_create": {"type": "bool", "default": False},
+    }
     module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=True)
     ecs = module.client("ecs", retry_decorator=AWSRetry.jittered_backoff())
     document = module.params["document"]
@@ -77,7 +74,7 @@ def main():
         if found or module.check_mode:
             module.exit_json(changed=not found, task_definition_arn=found or "")
         made = ecs.register_task_definition(aws_retry=True, **document)["taskDefinition"]
-    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+    except (ClientError, BotoCoreError) as error:
         module.fail_json_aws(error, msg="Couldn't register the task definition")
     module.exit_json(changed=True, task_definition_arn=made["taskDefinitionArn"])
 
