@@ -13,7 +13,7 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 class Event:
     """One thing that happened at a site (or to the whole service, `site=""`).
 
-    `kind` is `noun.verb`: deployment.started, step.started, step.progress, step.finished, step.failed,
+    `kind` is `noun.verb`: deployment.started, step.started, step.progress, step.skipped, step.finished, step.failed,
     site.finished, site.failed, edge.started, deployment.finished.
     """
 

@@ -24,8 +24,8 @@ class SiteLine:
     """What one site's line shows."""
 
     state: str = "waiting"
-    step: str = ""
     task: str = ""
+    held: str = ""
     started: float = 0.0
     ended: float = 0.0
 
@@ -71,20 +71,26 @@ class Progress:
             self._live.start()
 
     def _note(self, event: Event) -> str:
-        """Takes the event into its site's line; returns the text for a log, empty where there is nothing to say."""
+        """Takes the event into its site's line; returns the text for a log, empty where there is nothing to say.
+
+        A task's text is held back until the site's next event, because only then it is known not to be skipped.
+        """
         line, now = self._lines.setdefault(event.site, SiteLine()), time.monotonic()
         line.started = line.started or now
-        line.step = str(event.fields.get("step", line.step))
+        if event.kind == "step.skipped":
+            line.held = ""
+            return ""
         line.task = str(event.fields.get("task", line.task))
-        seconds = f"{line.elapsed_seconds(now):5.1f}s"
+        said, line.held = line.held, ""
+        head = f"{event.site or 'gateway':<12} {line.elapsed_seconds(now):5.1f}s"
         if event.kind in ("step.started", "step.progress"):
-            line.state, line.ended = "running", 0.0
-            return f"{event.site:<12} {seconds}  {line.task}" if line.task else ""
+            line.state, line.ended, line.held = "running", 0.0, f"{head}  {line.task}"
+            return said if line.held != said else ""
         if event.kind in ("site.finished", "site.failed", "step.failed"):
             line.state, line.ended = ("done" if event.kind == "site.finished" else "failed"), now
-            return f"{event.site:<12} {seconds}  {line.state}"
+            return "\n".join(filter(None, [said, f"{head}  {line.state}"]))
         text = str(event.fields.get("text", ""))
-        return f"{event.site or 'gateway':<12}         {text}" if text else ""
+        return "\n".join(filter(None, [said, f"{head}  {text}" if text else ""]))
 
     def _table(self) -> Table:
         table, now = Table.grid(padding=(0, 2)), time.monotonic()

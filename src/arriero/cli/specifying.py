@@ -29,13 +29,16 @@ def init(
     Example: [bold]arriero init --name chat[/bold]
     """
     from arriero.spec import starter
+    from arriero.spec.schema import schema as whole
 
     path = folder / "arriero.yaml"
     if path.exists():
         raise Refused(Problem("the file is there already", "edit it, or name another folder", file=str(path)))
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(starter.text(name))
-    print(f"Wrote {path}. Next: arriero plan --rehearse")
+    schema_file = folder / starter.SCHEMA_FILE
+    schema_file.write_text(json.dumps(whole(), indent=2) + "\n")
+    print(f"Wrote {path}, and {schema_file} for editors. Next: arriero plan --rehearse")
 
 
 def config(

@@ -73,6 +73,8 @@ class Watch:
         elif kind == "retried":
             attempt: dict[str, Json] = {"attempt": data["attempt"], "of": data["of"]}
             self._tell("step.progress", site, progress, attempt)
+        elif kind == "skipped":
+            self._tell("step.skipped", site, progress)
         elif kind == "ok" and data["changed"]:
             progress.is_changed = progress.is_step_changed = True
         elif kind == "failed":
