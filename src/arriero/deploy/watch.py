@@ -104,7 +104,7 @@ class Watch:
             return Problem(f"interrupted{where}", "run arriero up again: it goes on from what is there", key=key)
         if ending == "timed out":
             return Problem(f"not done in time{where}", "run arriero up again, or allow more time", key=key)
-        said = " ".join(explain(self._complaints)) if self._complaints else "Ansible ended without a word"
+        said = " ".join(explain(self._complaints)) if self._complaints else "no task ran there"
         return Problem(f"Ansible could not run{where}: {said}", "mend that and run arriero up again", key=key)
 
 
