@@ -15,7 +15,9 @@ from arriero.cli.progress import Progress
 from arriero.clouds import read
 from arriero.cost.estimate import Estimate, estimate
 from arriero.deploy import edge, engine
+from arriero.deploy.edge import Edge
 from arriero.errors import ArrieroError, Problem, Refused
+from arriero.events import Listener
 from arriero.plan import place
 from arriero.plan.model import Facts, Plan
 
@@ -67,8 +69,8 @@ def up(
             confirm("Make these changes?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             outcome = engine.deploy(here.project, here.spec, facts, wanted, here.endpoints.environment, progress)
-            running = edge.ensure(here.project, here.spec, progress) if gateway else edge.find(here.project)
-        problems = [*outcome.problems, *_still_different(here, outcome)]
+            running, unserved = _gateway(here, progress, outcome) if gateway else (edge.find(here.project), ())
+        problems = [*outcome.problems, *_still_different(here, outcome), *unserved]
         if problems:
             raise ArrieroError(problems)
         if not as_json:
@@ -147,6 +149,16 @@ def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | No
         print(json.dumps(show.plan_json(wanted, facts, estimates), default=list))
     else:
         print("\n".join(show.plan_lines(wanted, here.spec, estimates)), file=to or sys.stdout)
+
+
+def _gateway(here: Here, listener: Listener, outcome: engine.Outcome) -> tuple[Edge | None, tuple[Problem, ...]]:
+    """The running gateway, or why there is none: that never hides why a site failed, and follows from it at times."""
+    if outcome.problems and not outcome.done:
+        return edge.find(here.project), ()
+    try:
+        return edge.ensure(here.project, here.spec, listener), ()
+    except ArrieroError as error:
+        return None, error.problems
 
 
 def _still_different(here: Here, outcome: engine.Outcome) -> list[Problem]:

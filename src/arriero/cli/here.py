@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,17 +43,42 @@ class Here:
         return set(sites) if sites else None
 
 
-def load_project(file: Path | None, overlay: str | None) -> tuple[Project, Loaded]:
-    """Finds and loads the spec; raises SpecError with every problem of it."""
+class SecretsUnread(Mapping[str, str]):
+    """In place of the environment, for verbs that hand no secret on: none has to be set, and none is read.
+
+    The controller needs it: on a stage it runs in an environment without the variables that the spec names.
+    """
+
+    def __getitem__(self, name: str) -> str:
+        return "unread"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def load_project(
+    file: Path | None, overlay: str | None, secrets: Mapping[str, str] = os.environ
+) -> tuple[Project, Loaded]:
+    """Finds and loads the spec, its secrets from `secrets`; raises SpecError with every problem of it."""
     path = load.find(file, Path.cwd())
-    return Project(path.absolute(), overlay), load.load(path, overlay, os.environ)
+    return Project(path.absolute(), overlay), load.load(path, overlay, secrets)
 
 
 @contextmanager
-def opened(file: Path | None, overlay: str | None, rehearse: bool, *, quiet: bool = False) -> Iterator[Here]:
+def opened(
+    file: Path | None,
+    overlay: str | None,
+    rehearse: bool,
+    *,
+    quiet: bool = False,
+    secrets: Mapping[str, str] = os.environ,
+) -> Iterator[Here]:
     """Loads the spec and enters its Endpoints: the stage's, started if need be, or the real clouds'."""
     _refuse_other_platforms()
-    project, loaded = load_project(file, overlay)
+    project, loaded = load_project(file, overlay, secrets)
     is_staged = rehearse or loaded.spec.rehearse == "always"
     endpoints = stage_endpoints(project) if is_staged else real.from_process(os.environ)
     with endpoints.entered():

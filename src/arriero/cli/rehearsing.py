@@ -10,7 +10,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from arriero.cli.deploying import confirm
-from arriero.cli.here import load_project
+from arriero.cli.here import SecretsUnread, load_project
 from arriero.cli.options import File, Json, Overlay, Yes
 from arriero.errors import Problem, Refused
 from arriero.rehearse.emulator import Fault, FaultKind
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _stage(file: File, overlay: Overlay) -> Stage:
-    project, _ = load_project(file, overlay)
+    project, _ = load_project(file, overlay, SecretsUnread())
     project.make_state()
     return Stage(project.stage)
 
@@ -83,7 +83,7 @@ def fault(
 
     Example: [bold]arriero rehearse fault --site aws-east --kind kill[/bold]
     """
-    project, loaded = load_project(file, overlay)
+    project, loaded = load_project(file, overlay, SecretsUnread())
     sites = loaded.spec.sites
     if site not in sites:
         raise Refused(Problem(f"there is no site {site}", f"choose from {', '.join(sites)}", key="--site"))

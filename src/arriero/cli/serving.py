@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arriero.cli.here import opened
+from arriero.cli.here import SecretsUnread, opened
 from arriero.cli.options import File, Overlay, Rehearse
 
 gateway = typer.Typer(help="The gateway before the Ollama servers.", no_args_is_help=True)
@@ -39,6 +39,6 @@ def run_controller(file: File = None, overlay: Overlay = None, rehearse: Rehears
     from arriero.deploy import edge
     from arriero.observe import discovery
 
-    with opened(file, overlay, rehearse) as here:
+    with opened(file, overlay, rehearse, secrets=SecretsUnread()) as here:
         discovery.run(here.spec, lambda: found.client() if (found := edge.find(here.project)) else None)
     return 0
