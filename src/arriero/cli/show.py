@@ -29,7 +29,7 @@ def _total(estimates: tuple[Estimate, ...]) -> list[str]:
 def _site_lines(site: SitePlan, spec: Spec, estimate: Estimate) -> list[str]:
     place = spec.sites[site.site]
     head = f"{site.site}: {CLOUDS[site.cloud]} {place.region}".rstrip()
-    head += f", {place.role}, {_targets(site.count)}, release {site.release}, {estimate.sentence}"
+    head += f", {place.role}, {_counted(site.count, 'target')}, release {site.release}, {estimate.sentence}"
     if site.problem:
         return [head, f"  ! {site.problem}"]
     changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
@@ -46,12 +46,12 @@ def _verdict(plan: Plan) -> str:
         return "Nothing to do: everything is as the spec says."
     changes = sum(len(site.changes) for site in plan.sites)
     sites = sum(1 for site in plan.sites if site.steps)
-    unread = f"; {len(plan.problems)} sites can't be read" if plan.problems else ""
-    return f"{changes} changes at {sites} sites{unread}. To make them: arriero up"
+    unread = f"; {_counted(len(plan.problems), 'site')} can't be read" if plan.problems else ""
+    return f"{_counted(changes, 'change')} at {_counted(sites, 'site')}{unread}. To make them: arriero up"
 
 
-def _targets(count: int) -> str:
-    return "1 target" if count == 1 else f"{count} targets"
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[str, object]:
