@@ -20,7 +20,7 @@ from arriero.clock import SystemClock
 from arriero.clouds.local import process
 from arriero.clouds.local.process import Process
 from arriero.control.client import Gateway, GatewayError
-from arriero.control.settings import GatewaySettings
+from arriero.control.settings import GatewaySettings, Limits
 from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem
 from arriero.events import Event, Listener
@@ -28,7 +28,8 @@ from arriero.secret import Secret
 from arriero.spec.model import Spec
 
 START_SECONDS = 20.0
-STOP_SECONDS = 10.0
+DRAIN_SECONDS = 30
+STOP_SECONDS = DRAIN_SECONDS + 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def _start(project: Project, spec: Spec) -> Edge:
         admin_token_file=str(token),
         targets_file=str(folder / "targets.json"),
         access_log=str(folder / "access.log"),
+        limits=Limits(drain_seconds=DRAIN_SECONDS),
     )
     settings.write(folder / "gateway.json")
     gateway = _spawn(folder, "gateway", [sys.executable, "-m", "arriero.gateway", str(folder / "gateway.json")])
