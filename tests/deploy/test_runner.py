@@ -49,7 +49,13 @@ def test_each_site_has_its_own_outcome(workspace: Workspace, play: Play, heard: 
     outcome = runner.run(workspace, playbook, dict(os.environ), SITES, heard, SystemClock())
     assert (outcome.ok, outcome.changed, outcome.code) == ({"here"}, {"here"}, 2)
     assert [str(problem) for problem in outcome.problems] == ["sites.there: the network never came up; see its log"]
-    assert heard.of("here") == ["step.started", *["step.progress"] * 2, "step.finished", "site.finished"]
+    assert heard.of("here") == [
+        "step.started",
+        *["step.progress"] * 2,
+        "step.skipped",
+        "step.finished",
+        "site.finished",
+    ]
     assert heard.of("there") == ["step.started", *["step.progress"] * 2, "step.failed", "site.failed"]
     assert [entry["site"] for entry in journal.read(workspace.journal)] == [e.site for e in heard.events]  # type: ignore[index, call-overload]
 

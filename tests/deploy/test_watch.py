@@ -73,6 +73,12 @@ def test_one_failed_site_hides_nothing_of_the_other(watch: Watch, heard: Heard) 
     assert heard.of("b") == ["step.started", "step.finished", "site.finished"]
 
 
+def test_a_task_that_is_passed_over_is_told_as_such(watch: Watch, heard: Heard) -> None:
+    watch.record("started", started("wait", "Say why"))
+    watch.record("skipped", started("wait", "Say why"))
+    assert [event.kind for event in heard.events] == ["step.started", "step.skipped"]
+
+
 def test_a_failure_that_the_play_caught_is_none(watch: Watch) -> None:
     watch.record("started", started("network", "Try"))
     watch.record("caught", {**started("network", "Try"), "messages": ["no"]})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-_STOPPED = frozenset("TtZX")
+_GONE = frozenset(("", "Z", "X"))
+_STOPPED = _GONE | {"T", "t"}
 _PATIENCE_SECONDS = 2.0
 
 
@@ -27,15 +28,17 @@ def kill_children(mark: str) -> None:
 def _kill(process: int) -> None:
     if not _signal(process, signal.SIGSTOP):
         return
-    _wait_until_stopped(process)
+    _wait(process, _STOPPED)
     for child in _children(process):
         _kill(child)
     _signal(process, signal.SIGKILL)
+    _wait(process, _GONE)
 
 
-def _wait_until_stopped(process: int) -> None:
+def _wait(process: int, states: Collection[str]) -> None:
+    """A signal takes a moment to work; one that the kernel holds up (a dead disk) is not waited for any longer."""
     end = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < end and not (_stat(process)[:1] in _STOPPED or not _stat(process)):
+    while _stat(process)[:1] not in states and time.monotonic() < end:
         time.sleep(0.001)
 
 
