@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 import sys
 import time
@@ -22,6 +24,8 @@ from arriero.observe.status import ServerProcess, Status
 
 VERDICT_FAILED = 3
 WATCH_SECONDS = 1.0
+# What could lead a program started by hand past the stage.
+LEADS_ELSEWHERE = re.compile(r"(AWS|AZURE|ARM|BOTO|ANSIBLE)_|.*_PROXY$|.*_CA_BUNDLE$", re.IGNORECASE)
 
 
 def register(app: typer.Typer) -> None:
@@ -97,6 +101,7 @@ def env(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, 
     from arriero.deploy import fleet
     from arriero.deploy.settings import ansible_environment
 
+    mine = set(os.environ)
     with opened(file, overlay, rehearse, quiet=True) as here:
         accounts = {fleet.ACCOUNTS: json.dumps(dict(here.endpoints.accounts))}
         additions = {**here.endpoints.environment, **accounts} if here.is_staged else {}
@@ -104,6 +109,8 @@ def env(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, 
         if as_json:
             print(json.dumps({"schema": 1, "environment": shown}))
         else:
+            leading = sorted(name for name in mine - shown.keys() if here.is_staged and LEADS_ELSEWHERE.match(name))
+            print(*(f"unset {name}" for name in leading), sep="\n")
             print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(shown.items())))
 
 

@@ -70,6 +70,7 @@ def test_an_image_that_exits_says_why_and_what_served_before_goes_on(site: AwsSi
     assert before <= {target.id for target in facts.read_targets(REF) if target.state == "ready"}
 
 
+@pytest.mark.wide
 def test_storage_beyond_what_is_included_is_registered_and_converges(site: AwsSite) -> None:
     wish = spec(deploy={"stop_within": "2s"}, size={"storage": "50GiB"})
     done = site.up(wish)
