@@ -170,6 +170,20 @@ def test_a_wrong_secret_of_one_cloud_is_named_with_its_remedy_and_hides_no_other
     assert "not-the-secret" not in plan.out + plan.err
 
 
+def test_down_with_one_region_down_removes_the_other_and_a_rerun_ends_it(pair: Place) -> None:
+    fault(pair, "aws-east", "refuse", OUTAGE_SECONDS)
+    down = pair.arriero("down", "--purge", "--yes")
+    assert down.code == 1
+    assert len(problems(down.err, "aws-east")) == 1
+    assert problems(down.err, "azure-east") == []
+    assert wait_for(lambda: pair.arriero("status").code == 0, 2 * OUTAGE_SECONDS)
+    assert states(pair)["azure-east"] == "absent"
+    assert states(pair)["aws-east"] != "absent"
+    again = pair.arriero("down", "--purge", "--yes")
+    assert again.code == 0, again.err
+    assert set(states(pair).values()) == {"absent"}
+
+
 @pytest.mark.wide
 def test_a_short_storm_of_429s_delays_a_deployment_and_does_not_fail_it(azure_only: Place) -> None:
     assert azure_only.arriero("rehearse", "start").code == 0
