@@ -71,7 +71,7 @@ def test_every_target_has_a_process_and_an_address_of_its_own(two_clouds: Place)
 def test_the_gateway_streams_an_answer(two_clouds: Place) -> None:
     asked = two_clouds.arriero("ask", "Why deploy to two clouds?")
     assert asked.code == 0, asked.err
-    assert len(asked.out.split()) > 3
+    assert asked.out.strip()
     assert "answered by" in asked.err
 
 
@@ -147,7 +147,5 @@ def test_down_purge_leaves_nothing(two_clouds: Place, clouds: Callable[[str], An
     assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 10)
     assert two_clouds.arriero("rehearse", "status", "--json").json["servers"] == []
     clusters = clouds("ecs").describe_clusters(clusters=[BASE])["clusters"]
-    assert {cluster["status"] for cluster in clusters} <= {
-        "INACTIVE"
-    }  # ECS goes on telling of removed ones for a while
+    assert {cluster["status"] for cluster in clusters} <= {"INACTIVE"}  # ECS tells of removed ones for a while
     assert "There was nothing to remove" in two_clouds.arriero("down", "--purge", "--yes").out

@@ -68,7 +68,12 @@ def deploy(
 def standing(spec: Spec, facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...]:
     """The sites where anything of the service stands, or can't be known to stand; `only` limits them."""
     chosen = [facts.sites[name] for name in spec.sites if only is None or name in only]
-    return tuple(found for found in chosen if found.resources or found.targets or found.problem)
+    return tuple(found for found in chosen if found.resources or found.problem or _runs(found))
+
+
+def _runs(found: SiteFacts) -> bool:
+    """Whether a target is still there; clouds go on telling of stopped ones for a while."""
+    return any(target.state != "stopped" for target in found.targets)
 
 
 def remove(
