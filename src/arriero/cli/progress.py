@@ -86,6 +86,8 @@ class Progress:
         if event.kind in ("step.started", "step.progress"):
             line.state, line.ended, line.held = "running", 0.0, f"{head}  {line.task}"
             return said if line.held != said else ""
+        if event.kind == "site.failed" and line.state == "failed":
+            return said
         if event.kind in ("site.finished", "site.failed", "step.failed"):
             line.state, line.ended = ("done" if event.kind == "site.finished" else "failed"), now
             return "\n".join(filter(None, [said, f"{head}  {line.state}"]))
