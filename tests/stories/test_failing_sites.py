@@ -144,7 +144,7 @@ def test_an_image_that_exits_is_named_with_its_exit_code_and_takes_no_target_awa
     assert "exit code 1" in aws
     assert "llm-azure-east-r2-1" in azure
     assert "exits with code 1" in azure
-    assert "run arriero up again" in aws
+    assert "run `arriero up` again" in aws
     assert "run arriero up again" in azure
     assert before.items() <= pids(pair).items()
     assert pair.arriero("ask", "Still there?").code == 0
