@@ -152,8 +152,8 @@ def test_no_server_outlives_a_killed_stage(tmp_path: Path) -> None:
 
 FAKE_OLLAMA = """#!/bin/sh
 # Stands for the real one: a server with a runner that outlives it.
-sleep 300 & echo $! > runner.pid
 env > environment.txt
+sleep 300 & echo $! > runner.tmp && mv runner.tmp runner.pid
 wait
 """
 
