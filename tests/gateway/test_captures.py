@@ -14,7 +14,7 @@ from arriero.gateway.paths import Kind, rule_of
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "data" / "ollama-captures"
 VERSIONS = ("v0.17.4", "v0.32.15")
-OURS = ("connection", "x-arriero-site", "x-arriero-target", "x-arriero-attempts", "x-request-id")
+OURS = ("connection", "x-arriero-site", "x-arriero-target", "x-arriero-attempts", "x-arriero-queue-ms", "x-request-id")
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the recorded exchanges are not here")
 
 

@@ -198,9 +198,9 @@ class Exchange:
             self.pause()
 
     def _headers(self) -> bytes:
-        entry, attempts = self._target.entry, len(self._tried)
+        entry, queue_ms = self._target.entry, self._record.queue_seconds * 1000
         names = f"X-Arriero-Site: {entry.site}\r\nX-Arriero-Target: {entry.id}\r\n"
-        return f"{names}X-Arriero-Attempts: {attempts}\r\n".encode()
+        return f"{names}X-Arriero-Attempts: {len(self._tried)}\r\nX-Arriero-Queue-Ms: {queue_ms:.0f}\r\n".encode()
 
     def _complete(self, upstream: Upstream, data: bytes) -> None:
         """The target has sent its last byte."""

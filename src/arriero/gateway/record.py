@@ -10,19 +10,25 @@ MODEL_LENGTH_LIMIT = 128
 
 
 class Record:
-    """`outcome`: answered by a target or here; failed (5xx); cut in mid-stream; the client had gone; refused (4xx)."""
+    """`outcome`: answered by a target or here; failed (5xx); cut in mid-stream; the client had gone; refused (4xx).
+
+    `key` is the name of the API key. `queue_seconds` passed before a target was granted. Tokens and `load_seconds` are
+    as the answer's last record tells them; `migrations` counts the targets that carried on a cut answer.
+    """
 
     __slots__ = (
-        "attempts", "first_byte_seconds", "id", "method", "model", "outcome", "path", "received_bytes", "seconds",
-        "sent_bytes", "site", "status", "target",
+        "attempts", "first_byte_seconds", "id", "key", "load_seconds", "method", "migrations", "model", "outcome",
+        "path", "queue_seconds", "received_bytes", "seconds", "sent_bytes", "site", "status", "target", "tokens_in",
+        "tokens_out",
     )  # fmt: skip
 
     def __init__(self, request_id: str, method: str, path: str) -> None:
         self.id, self.method, self.path = request_id, method, path
-        self.model = self.site = self.target = ""
+        self.model = self.site = self.target = self.key = ""
         self.outcome: Outcome = "answered"
         self.status = self.attempts = self.received_bytes = self.sent_bytes = 0
-        self.seconds = 0.0
+        self.tokens_in = self.tokens_out = self.migrations = 0
+        self.seconds = self.queue_seconds = self.load_seconds = 0.0
         self.first_byte_seconds: float | None = None
 
     def judge(self, status: int) -> None:
@@ -36,7 +42,9 @@ class Record:
             f'{{"at": "{at}", "event": "request", "id": {_quoted(self.id)}, "method": "{self.method}", '
             f'"path": {_quoted(self.path)}, "model": {_quoted(self.model[:MODEL_LENGTH_LIMIT])}, '
             f'"status": {self.status}, "outcome": "{self.outcome}", "site": {_quoted(self.site)}, '
-            f'"target": {_quoted(self.target)}, "attempts": {self.attempts}, "first_byte_ms": {first}, '
-            f'"ms": {self.seconds * 1000:.1f}, "received_bytes": {self.received_bytes}, '
-            f'"sent_bytes": {self.sent_bytes}}}'
+            f'"target": {_quoted(self.target)}, "attempts": {self.attempts}, "migrations": {self.migrations}, '
+            f'"key": {_quoted(self.key)}, "queue_ms": {self.queue_seconds * 1000:.1f}, "first_byte_ms": {first}, '
+            f'"ms": {self.seconds * 1000:.1f}, "load_ms": {self.load_seconds * 1000:.1f}, '
+            f'"tokens_in": {self.tokens_in}, "tokens_out": {self.tokens_out}, '
+            f'"received_bytes": {self.received_bytes}, "sent_bytes": {self.sent_bytes}}}'
         )
