@@ -43,16 +43,16 @@ def choose(targets: Iterable[Target], model: str | None, tried: Collection[str],
 def finds(target: Target, model: str | None) -> Finds:
     if model is None:
         return Finds.A_FREE_SLOT
-    slots = target.entry.slots
-    if target.is_resident(model) and target.in_flight < slots:
+    slots, busy = target.slots, target.busy
+    if target.is_resident(model) and busy < slots:
         return Finds.A_FREE_SLOT
-    if (target.is_resident(model) or target.is_loading(model)) and target.in_flight < slots * QUEUE_PER_SLOT:
+    if (target.is_resident(model) or target.is_loading(model)) and busy < slots * QUEUE_PER_SLOT:
         return Finds.A_SHORT_QUEUE
-    return Finds.AN_IDLE_SERVER_TO_LOAD if target.in_flight == 0 else Finds.A_CROWD
+    return Finds.AN_IDLE_SERVER_TO_LOAD if busy == 0 else Finds.A_CROWD
 
 
 def _key(target: Target, model: str | None, now: float) -> tuple[bool, bool, int, float, int]:
     entry = target.entry
     has_failed = target.state == "suspect" or target.cooling_until > now
-    load = (target.in_flight + 1) / (entry.slots * target.weight)
+    load = (target.busy + 1) / (target.slots * target.weight)
     return has_failed, entry.role != "active", finds(target, model), load, target.turns

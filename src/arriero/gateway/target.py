@@ -7,10 +7,11 @@ States: `new` (has not answered yet), `up`, `suspect` (missed one probe; still u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arriero.control.messages import TargetEntry, TargetStanding, TargetStatus
+from arriero.gateway.told import Told
 
 MISSES_UNTIL_DOWN = 2
 COOLING_SECONDS = 1.0
@@ -39,11 +40,14 @@ class Inventory:
 
 
 class Target:
-    """Mutable, changed only from the event loop's thread, and never across an await."""
+    """Mutable, changed only from the event loop's thread, and never across an await.
+
+    `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere.
+    """
 
     __slots__ = (
-        "_digests", "_has_answered", "_misses", "_override",
-        "cooling_until", "entry", "in_flight", "inventory", "reason", "running", "state", "turns",
+        "_digests", "_has_answered", "_misses", "_override", "_told",
+        "cooling_until", "entry", "in_flight", "inventory", "others", "reason", "running", "state", "turns",
     )  # fmt: skip
 
     def __init__(self, entry: TargetEntry) -> None:
@@ -51,7 +55,7 @@ class Target:
         self.state: TargetStanding = "new"
         self.reason = "has not answered yet"
         self.inventory = Inventory({}, {})
-        self.in_flight = 0
+        self.in_flight = self.others = 0
         self.running: dict[str, int] = {}
         self.cooling_until = 0.0
         self.turns = 0
@@ -59,6 +63,7 @@ class Target:
         self._has_answered = False
         self._override: int | None = None
         self._digests: frozenset[str] = frozenset()
+        self._told: Told | None = None
 
     def become(self, state: TargetStanding, why: str) -> Turn | None:
         """Changes the state; returns what is to be told, or None when nothing changed."""
@@ -72,9 +77,26 @@ class Target:
     def answered(self, inventory: Inventory) -> Turn | None:
         """A probe succeeded."""
         self._misses, self._has_answered = 0, True
-        self.inventory = inventory
-        self._digests = frozenset(str(model.get("digest", name)) for name, model in inventory.resident.items())
+        self._hold(inventory)
         return self._settle("answers")
+
+    def told(self, told: Told) -> Turn | None:
+        """Its sidecar says how it is: that counts from now on, more than what this gateway knows by itself."""
+        self._told = told
+        self.others = max(0, told.in_flight - self.in_flight)
+        if told.resident is not None:
+            self._hold(replace(self.inventory, resident=told.resident))
+        if told.answers:
+            self._misses = 0
+        elif not self._misses:
+            self._misses = 1
+        return self._settle("answers" if told.answers else told.why)
+
+    def lost(self, why: str) -> Turn | None:
+        """Its sidecar tells nothing any more: until the next probe it is suspect."""
+        self._told, self.others = None, 0
+        self._misses = max(1, self._misses)
+        return self._settle(why)
 
     def missed(self, why: str) -> Turn | None:
         """A probe failed."""
@@ -105,6 +127,21 @@ class Target:
         return self.entry.weight if self._override is None else self._override
 
     @property
+    def is_followed(self) -> bool:
+        """A sidecar tells its state."""
+        return self._told is not None
+
+    @property
+    def slots(self) -> int:
+        """How many requests it answers at a time; its sidecar knows best."""
+        return self.entry.slots if self._told is None else self._told.slots
+
+    @property
+    def busy(self) -> int:
+        """Requests that are open there, whoever sent them."""
+        return self.in_flight + self.others
+
+    @property
     def can_take(self) -> bool:
         return self.state == "up" or self.state == "suspect"
 
@@ -120,8 +157,9 @@ class Target:
         return self.inventory.digest(model) in self._digests
 
     def is_loading(self, model: str) -> bool:
-        """A request for it is open here, and it was not in memory: it is on its way in."""
-        return model in self.running and not self.is_resident(model)
+        """A request for it is open there, and it was not in memory: it is on its way in."""
+        is_asked_for = model in self.running or (self._told is not None and model in self._told.loading)
+        return is_asked_for and not self.is_resident(model)
 
     def take(self, model: str | None) -> None:
         """A request starts here; `give_back` must follow."""
@@ -153,15 +191,21 @@ class Target:
             role=entry.role,
             release=entry.release,
             weight=self.weight,
-            in_flight=self.in_flight,
+            in_flight=self.busy,
             models=tuple(models),
             resident=tuple(name for name in models if self.is_resident(name)),
             reason=self.reason,
         )
 
+    def _hold(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._digests = frozenset(str(model.get("digest", name)) for name, model in inventory.resident.items())
+
     def _settle(self, why: str) -> Turn | None:
         if self.weight == 0:
             return self.become("draining", why)
+        if self._told is not None and self._told.is_draining:
+            return self.become("draining", "its sidecar drains")
         if self._misses >= MISSES_UNTIL_DOWN:
             return self.become("down", why)
         if not self._has_answered:
