@@ -1,8 +1,12 @@
-"""A cheap server in Ollama's place: `gateway_upstream.py PORT`. One small answer, or a stream of paced tokens."""
+"""A cheap server in Ollama's place: `gateway_upstream.py PORT`. One small answer, or a stream of paced tokens.
+
+`"num_predict":N` streams N tokens at 50 a second; a negative N sends that many at once and holds the stream open.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 
 import uvloop
@@ -11,13 +15,24 @@ TOKENS_A_SECOND = 50
 MODEL = (
     b'{"models":[{"name":"llama2:latest","model":"llama2:latest","digest":"d","modified_at":"2026-01-01T00:00:00Z"}]}'
 )
-SMALL = b'{"model":"llama2","created_at":"2026-01-01T00:00:00Z","response":"yes","done":true,"eval_count":1}'
+SHOWN = (
+    b'{"template":"{{ .Prompt }}{{ .Response }}","details":{"family":"llama"},"model_info":{},'
+    b'"capabilities":["completion"],"modified_at":"2026-01-01T00:00:00Z"}'
+)
+SMALL = (
+    b'{"model":"llama2","created_at":"2026-01-01T00:00:00Z","response":"yes","done":true,"done_reason":"stop",'
+    b'"total_duration":9000000,"prompt_eval_count":5,"eval_count":1}'
+)
 START = b'{"model":"llama2","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":"'
 TOKEN = START + b' word"},"done":false}\n'
+LONG_TOKEN = START + b" so many words that fifty bytes of text come at once" + b'"},"done":false}\n'
 LAST = (
-    b'{"model":"llama2","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":""},"done":true}\n'
+    b'{"model":"llama2","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":""},"done":true,'
+    b'"done_reason":"stop","total_duration":9000000,"prompt_eval_count":5,"eval_count":300}\n'
 )
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
+_PREDICT = re.compile(rb'"num_predict": ?(-?\d+)')
 
 
 def _whole(body: bytes) -> bytes:
@@ -29,30 +44,44 @@ def _chunk(text: bytes) -> bytes:
 
 
 ANSWERS = {
+    b"/": _whole(b"Ollama is running"),
     b"/api/tags": _whole(MODEL),
     b"/api/ps": _whole(MODEL),
+    b"/api/show": _whole(SHOWN),
     b"/api/version": _whole(b'{"version":"0.32.15"}'),
     b"/api/generate": _whole(SMALL),
 }
-TOKEN_CHUNK, END = _chunk(TOKEN), _chunk(LAST) + b"0\r\n\r\n"
+TOKEN_CHUNK, LONG_CHUNK, END = _chunk(TOKEN), _chunk(LONG_TOKEN), _chunk(LAST) + b"0\r\n\r\n"
 
 
 class Server(asyncio.Protocol):
-    """Takes each read for one request: its clients send small ones, one at a time."""
+    """One request at a time on a connection, as its clients send them."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         self.loop = asyncio.get_running_loop()
+        self.held = b""
 
     def data_received(self, data: bytes) -> None:
-        path = data.split(b" ", 2)[1]
+        self.held += data
+        head, end, body = self.held.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if not end or (length and len(body) < int(length[1])):
+            return
+        self.held = b""
+        path = head.split(b" ", 2)[1]
         if path in ANSWERS:
             self.transport.write(ANSWERS[path])
-        else:
-            self.left = int(data.rpartition(b'"num_predict":')[2].strip(b" }"))
-            self.transport.write(HEAD)
-            self.next_at = self.loop.time()
-            self._token()
+            return
+        predict = _PREDICT.search(body)
+        self.left = int(predict[1]) if predict else 5
+        self.transport.write(HEAD)
+        if self.left < 0:
+            for _ in range(-self.left):
+                self.loop.call_soon(self.transport.write, LONG_CHUNK)
+            return
+        self.next_at = self.loop.time()
+        self._token()
 
     def _token(self) -> None:
         if self.transport.is_closing():
@@ -67,7 +96,7 @@ class Server(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", port, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
