@@ -62,12 +62,12 @@ def test_a_target_that_never_answered_is_new_then_down() -> None:
 def test_what_is_taken_is_given_back() -> None:
     target = Target(ONE)
     for _ in range(2):
-        target.take("m")
+        target.take("m", 0.0)
     assert target.is_loading("m")
     target.give_back("m")
     assert (target.in_flight, target.running) == (1, {"m": 1})
     target.give_back("m")
-    target.take(None)
+    target.take(None, 0.0)
     target.give_back(None)
     assert (target.in_flight, target.running) == (0, {})
 
@@ -75,7 +75,7 @@ def test_what_is_taken_is_given_back() -> None:
 def test_a_model_that_answered_is_in_memory_at_once() -> None:
     target = Target(ONE)
     target.answered(inventory("m"))
-    target.take("m")
+    target.take("m", 0.0)
     assert target.is_loading("m")
     target.served("m")
     assert target.is_resident("m")
@@ -103,7 +103,7 @@ def test_a_list_replaces_the_former_one_and_what_left_stays_until_it_is_empty() 
     made = pool(ONE, TWO)
     one = next(iter(made))
     one.answered(inventory("m"))
-    one.take("m")
+    one.take("m", 0.0)
     turns = made.set_targets(Targets((TWO,)))
     assert [(turn.target, turn.now) for turn in turns] == [("one", "draining")]
     assert [(status.id, status.in_flight) for status in made.status()] == [("two", 0), ("one", 1)]

@@ -32,7 +32,7 @@ def test_what_is_no_such_line_is_refused(line: bytes) -> None:
 
 def test_requests_of_others_fill_the_slots_that_the_sidecar_tells() -> None:
     made = target()
-    made.take("m")
+    made.take("m", 0.0)
     made.told(Told(2, 2, {"m": 2}))
     assert (made.busy, made.others, made.slots, finds(made, "m")) == (2, 1, 2, Finds.A_SHORT_QUEUE)
     made.give_back("m")

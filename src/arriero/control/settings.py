@@ -16,9 +16,11 @@ class Limits:
     body_bytes: int = 67_108_864
     connections: int = 4096
     attempts: int = 2
+    queue_length: int = 256
     header_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 120.0
+    queue_seconds: float = 300.0
     connect_seconds: float = 2.0
     first_byte_seconds: float = 900.0
     stall_seconds: float = 5.0

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from arriero.clock import Clock
 from arriero.control.settings import GatewaySettings
+from arriero.gateway.figures import Figures
 from arriero.gateway.log import Log
 from arriero.gateway.metrics import Metrics
 from arriero.gateway.paths import rule_of
 from arriero.gateway.pool import Pool
 from arriero.gateway.record import Record
-from arriero.gateway.target import Turn
+from arriero.gateway.target import Target, Turn
 from arriero.gateway.upstream import Upstreams
 
 if TYPE_CHECKING:
+    from arriero.gateway.connection import ClientConnection
     from arriero.gateway.forward import Exchange
+    from arriero.gateway.request import Request
+    from arriero.gateway.waiting import Queue
 
 
 @dataclass(slots=True)
@@ -36,12 +40,15 @@ class Context:
     open: set[Exchange] = field(default_factory=set)
     look_now: asyncio.Event = field(default_factory=asyncio.Event)
     is_draining: bool = False
+    queue: Queue | None = None
+    beside: tuple[Figures, ...] = ()
     now: Callable[[], float] = field(init=False)
     _id_start: str = field(default_factory=lambda: secrets.token_hex(6))
     _id_count: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
 
     def __post_init__(self) -> None:
         self.now = self.clock.monotonic
+        self.metrics.knows = lambda model: any(target.has(model) for target in self.pool)
 
     def new_id(self) -> str:
         return f"{self._id_start}-{self._id_count():x}"
@@ -52,6 +59,24 @@ class Context:
             if turn is not None:
                 at = self.clock.now().isoformat(timespec="milliseconds")
                 self.log.tell("target", at, target=turn.target, was=turn.was, now=turn.now, why=turn.why)
+
+    def gave_back(self, _: Target) -> None:
+        """A place there is free again: whoever waits for one is looked after, once the event loop's call is over."""
+        if self.queue is not None:
+            self.queue.look_soon()
+
+    def requeue(
+        self, client: ClientConnection, request: Request, model: str, record: Record, tried: Collection[str] = ()
+    ) -> None:
+        """Puts a request that runs `model` at the head of its line; `client.work` is its work until it goes on.
+
+        For whom no target has a place at the moment (`Without.PLACE`), or whose target was full after all: the place
+        there has been given back, the exchange is out of `open`, and nothing of an answer was passed on. `tried` are the
+        targets that failed it (a full one is not among them: it failed nobody). Its deadline goes on.
+        """
+        if self.queue is None:
+            raise RuntimeError("nobody serves this gateway's queue")
+        self.queue.requeue(client, request, model, record, tried)
 
     def finished(self, record: Record) -> None:
         """A request is over."""

@@ -7,11 +7,13 @@ that the client sees it is not whole. Nothing here waits: every step is one call
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from arriero.gateway.answers import Answer, error_answer
 from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.headers import media_type, request_bytes, response_head
-from arriero.gateway.record import Outcome, Record
+from arriero.gateway.record import Outcome, Record, record_of
 from arriero.gateway.request import Request
 from arriero.gateway.stream import Stream
 from arriero.gateway.target import Target
@@ -23,7 +25,7 @@ _FAILED = frozenset((500, 502, 503, 504))
 class Exchange:
     """A request, the target it is at, and how far its answer has come. It is the client connection's `Work`.
 
-    `runs` says that the model has to be in memory for it.
+    `runs` says that the model has to be in memory for it; `record` and `tried` are what former targets left.
     """
 
     __slots__ = (
@@ -39,18 +41,20 @@ class Exchange:
         model: str | None,
         runs: bool,
         target: Target,
+        record: Record | None = None,
+        tried: Collection[str] = (),
     ) -> None:
         self._context, self._client, self._request = context, client, request
         self._model, self._runs = model, runs
         self._target = target
-        self._tried: list[str] = []
+        self._tried: list[str] = list(tried)
         self._upstream: Upstream | None = None
         self._stream: Stream | None = None
         self._head = b""
         self._is_head_out = self._is_bare = False
         self._reads = self._reads_before = 0
         self._sent_at = self._quiet_since = 0.0
-        self._record = Record(request.id, request.method, request.path)
+        self._record = record or record_of(request)
         self._record.model = model or ""
         self._record.received_bytes = len(request.body)
         context.open.add(self)
@@ -164,7 +168,7 @@ class Exchange:
         self._tried.append(target.entry.id)
         self._upstream = None
         self._sent_at = self._quiet_since = self._context.now()
-        target.take(self._model if self._runs else None)
+        self._record.found = target.take(self._model if self._runs else None, self._sent_at)
         self._record.target, self._record.site = target.entry.id, target.entry.site
         self._record.attempts = len(self._tried)
         home = self._context.upstreams.home(target.entry.address)
@@ -176,6 +180,7 @@ class Exchange:
         if upstream is not None and result == "status":
             upstream.close()
         self._target.give_back(self._model if self._runs else None)
+        self._context.gave_back(self._target)
         self._context.metrics.count_attempt(result)
 
     def _begin(self, upstream: Upstream) -> None:
@@ -191,6 +196,7 @@ class Exchange:
         self._is_bare = upstream.is_chunked and not is_chunked
         if not upstream.has_length and media_type(upstream.head_lines) == dialect.stream_type:
             self._stream = Stream(dialect, is_chunked)
+            self._record.is_stream = True
         request.close = request.close or self._is_bare or upstream.ends_with_connection
         more = client.headers_for(request) + self._headers() + client.closing_header(request)
         self._head = response_head(upstream.head_lines, more, is_chunked)
@@ -242,6 +248,7 @@ class Exchange:
     def _over(self, outcome: Outcome) -> None:
         self._context.open.discard(self)
         self._target.give_back(self._model if self._runs else None)
+        self._context.gave_back(self._target)
         self._context.metrics.count_attempt("answered" if outcome in ("answered", "refused") else outcome)
         self._record.outcome = outcome
         self._record.seconds = self._context.now() - self._request.came_at

@@ -16,6 +16,7 @@ class Without(Enum):
     TARGETS = "is known yet"
     MODEL = "has this model"
     HEALTH = "that may have this model answers now"
+    PLACE = "has a free place now"
     CHOICE = "is left to try"
 
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from arriero.gateway.dialects import Dialect
 from arriero.gateway.paths import dialect_of
 
+if TYPE_CHECKING:
+    from arriero.gateway.guard import Caller
+
 _JSON = json.JSONDecoder()
 
 
 class Request:
-    """`refusal` is a status and sentence when it must not be served; header names are as the client wrote them."""
+    """`refusal` is a status and sentence when it must not be served; header names are as the client wrote them.
+
+    `caller` is whose key it came with, once the guard knows; None where no keys are set.
+    `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
+    an answer of any kind has to go on in that stream.
+    """
 
     __slots__ = (
-        "body", "came_at", "close", "head_bytes", "headers", "host", "id", "is_http_1_0", "lengths", "method", "origin",
+        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_head_sent", "is_http_1_0", "lengths", "method", "origin",
         "path", "pieces", "refusal", "target", "wants_continue",
     )  # fmt: skip
 
@@ -35,7 +44,9 @@ class Request:
         self.wants_continue = False
         self.is_http_1_0 = False
         self.close = False
+        self.is_head_sent = False
         self.refusal: tuple[int, str] | None = None
+        self.caller: Caller | None = None
 
     @property
     def dialect(self) -> Dialect:

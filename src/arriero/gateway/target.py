@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from arriero.control.messages import TargetEntry, TargetStanding, TargetStatus
 from arriero.gateway.told import Told
 
 MISSES_UNTIL_DOWN = 2
 COOLING_SECONDS = 1.0
+
+# What a request finds at a target: its model in memory, on its way in, or on disk only; empty when it runs none.
+Found = Literal["", "warm", "loading", "cold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +164,17 @@ class Target:
         is_asked_for = model in self.running or (self._told is not None and model in self._told.loading)
         return is_asked_for and not self.is_resident(model)
 
-    def take(self, model: str | None) -> None:
-        """A request starts here; `give_back` must follow."""
+    def take(self, model: str | None, now: float) -> Found:
+        """A request starts here, and finds `model` (None: it runs nothing) like this; `give_back` must follow."""
         self.in_flight += 1
         self.turns += 1
-        if model:
-            self.running[model] = self.running.get(model, 0) + 1
+        if not model:
+            return ""
+        running = self.running.get(model, 0)
+        self.running[model] = running + 1
+        if self.is_resident(model):
+            return "warm"
+        return "loading" if running else "cold"
 
     def give_back(self, model: str | None) -> None:
         self.in_flight -= 1
