@@ -1,0 +1,119 @@
+"""How much may be tried again: a budget for retries, a breaker a target, a quarantine for requests that kill. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from hashlib import blake2b
+
+SHARE = 0.1
+# So that a gateway with little traffic can still leave a target that failed: this many at once, back within a minute.
+FLOOR, FLOOR_SECONDS = 16.0, 60.0
+SAVED_LIMIT = 200.0
+
+WINDOW_SECONDS = 30.0
+FAILURES_LIMIT = 16
+OPEN_SECONDS, OPEN_SECONDS_LIMIT = 1.0, 30.0
+# A probe that is never heard of again must not keep the breaker open.
+PROBE_SECONDS = 60.0
+
+QUARANTINE_SECONDS = 300.0
+QUARANTINE_LIMIT = 256
+
+
+class Budget:
+    """Each request saves a tenth of a retry, up to SAVED_LIMIT; each retry spends one. Beside that a small floor."""
+
+    __slots__ = ("_at", "_floor", "_saved")
+
+    def __init__(self) -> None:
+        self._saved, self._floor, self._at = 0.0, FLOOR, 0.0
+
+    def save(self) -> None:
+        """A request came."""
+        saved = self._saved + SHARE
+        self._saved = saved if saved < SAVED_LIMIT else SAVED_LIMIT
+
+    def spend(self, now: float) -> bool:
+        """False when the budget is used up: then nothing may be tried again now."""
+        self._floor = min(FLOOR, self._floor + (now - self._at) * FLOOR / FLOOR_SECONDS)
+        self._at = now
+        if self._saved >= 1.0:
+            self._saved -= 1.0
+        elif self._floor >= 1.0:
+            self._floor -= 1.0
+        else:
+            return False
+        return True
+
+
+class Breaker:
+    """Counts a target's 5xx over a window. Open: others first, twice as long with each further failure in the window.
+
+    After that one request goes there to see (half open): if it is answered the breaker closes.
+    """
+
+    __slots__ = ("_failures", "_open_until", "_probe_until")
+
+    def __init__(self) -> None:
+        self._failures: deque[float] = deque(maxlen=FAILURES_LIMIT)
+        self._open_until = self._probe_until = 0.0
+
+    def is_open(self, now: float) -> bool:
+        """Others should be asked first."""
+        return now < self._open_until or now < self._probe_until
+
+    @property
+    def is_closed(self) -> bool:
+        """It has not failed since it was last answered."""
+        return not self._open_until
+
+    def asked(self, now: float) -> None:
+        """A request goes there. The first one after the open time is the one that sees how it is."""
+        if self._open_until and not self.is_open(now):
+            self._probe_until = now + PROBE_SECONDS
+
+    def failed(self, now: float) -> None:
+        failures = self._failures
+        failures.append(now)
+        while now - failures[0] > WINDOW_SECONDS:
+            failures.popleft()
+        self._open_until = now + min(OPEN_SECONDS * 2.0 ** (len(failures) - 1), OPEN_SECONDS_LIMIT)
+        self._probe_until = 0.0
+
+    def answered(self) -> None:
+        """The failures in the window stay: one that fails half of the time is not whole."""
+        self._open_until = self._probe_until = 0.0
+
+
+class Quarantine:
+    """Requests that two targets died under, by hash; each stays QUARANTINE_SECONDS, the oldest leave for new ones."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, float] = {}
+
+    def put(self, path: str, body: bytes, now: float) -> None:
+        self._forget(now)
+        mark = _mark(path, body)
+        self._until.pop(mark, None)
+        if len(self._until) >= QUARANTINE_LIMIT:
+            del self._until[next(iter(self._until))]
+        self._until[mark] = now + QUARANTINE_SECONDS
+
+    def seconds_left(self, path: str, body: bytes, now: float) -> float:
+        """For how long this request is refused; 0 when it is not."""
+        if not self._until:
+            return 0.0
+        return max(0.0, self._until.get(_mark(path, body), 0.0) - now)
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def _forget(self, now: float) -> None:
+        for mark in [mark for mark, until in self._until.items() if until <= now]:
+            del self._until[mark]
+
+
+def _mark(path: str, body: bytes) -> bytes:
+    return blake2b(body, digest_size=16, person=path.encode("utf-8", "replace")[-16:]).digest()
