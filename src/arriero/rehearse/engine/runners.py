@@ -61,6 +61,8 @@ class Runners:
 
     async def _load(self, model: str) -> None:
         await asyncio.sleep(self._load_seconds)
+        # Ollama's own words in its log: loads are counted there, by the same pattern for both.
+        print(f'msg="llama runner started in {self._load_seconds:.2f} seconds"', flush=True)
         self._do(self._scheduler.loaded(model, time.time()))
 
     def _wait_for_expiry(self) -> None:
