@@ -6,8 +6,7 @@ own; so `wrong_login` leaves the stage, with an environment that leads to the st
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -17,7 +16,7 @@ import pytest
 from azure.identity import ClientSecretCredential
 from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 from azure.mgmt.resource import ResourceManagementClient
-from conftest import Place, open_place
+from places import Place, open_spec, wait_for
 
 from arriero.clouds.endpoints import Endpoints
 
@@ -57,30 +56,15 @@ def azure_only(tmp_path: Path) -> Iterator[Place]:
 
 
 def new_place(folder: Path, spec: str = SPEC) -> Iterator[Place]:
-    source = folder / "spec.txt"
-    source.write_text(spec)
     (folder / "arriero.broken.yaml").write_text(BROKEN)
     (folder / "arriero.leaving.yaml").write_text(LEAVING)
-    yield from open_place(folder, source)
+    yield from open_spec(folder, spec)
 
 
 def fault(place: Place, site: str, kind: str, seconds: float) -> None:
     """0 seconds end a fault that is on."""
     played = place.arriero("rehearse", "fault", "--site", site, "--kind", kind, "--for", str(seconds))
     assert played.code == 0, played.err
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def states(place: Place) -> dict[str, str]:
-    return {site["name"]: site["state"] for site in place.arriero("status", "--json").json["sites"]}
 
 
 def pids(place: Place) -> dict[str, int]:
@@ -130,7 +114,7 @@ def test_once_the_region_is_back_a_rerun_adds_what_was_missing_and_nothing_else(
     assert wait_for(lambda: pair.arriero("status").code == 0, 2 * OUTAGE_SECONDS)
     up = pair.arriero("up", "--yes")
     assert up.code == 0, up.err
-    assert states(pair) == {"aws-east": "ready", "azure-east": "ready"}
+    assert pair.states() == {"aws-east": "ready", "azure-east": "ready"}
     assert before.items() <= pids(pair).items()
     assert pair.arriero("plan").code == 0
 
@@ -155,7 +139,7 @@ def test_a_rerun_with_the_image_mended_removes_what_failed_and_keeps_what_served
     up = pair.arriero("up", "--yes")
     assert up.code == 0, up.err
     assert pair.arriero("plan").code == 0
-    assert states(pair) == {"aws-east": "ready", "azure-east": "ready"}
+    assert pair.states() == {"aws-east": "ready", "azure-east": "ready"}
     assert len(before) == 2
 
 
@@ -177,11 +161,11 @@ def test_down_with_one_region_down_removes_the_other_and_a_rerun_ends_it(pair: P
     assert len(problems(down.err, "aws-east")) == 1
     assert problems(down.err, "azure-east") == []
     assert wait_for(lambda: pair.arriero("status").code == 0, 2 * OUTAGE_SECONDS)
-    assert states(pair)["azure-east"] == "absent"
-    assert states(pair)["aws-east"] != "absent"
+    assert pair.states()["azure-east"] == "absent"
+    assert pair.states()["aws-east"] != "absent"
     again = pair.arriero("down", "--purge", "--yes")
     assert again.code == 0, again.err
-    assert set(states(pair).values()) == {"absent"}
+    assert set(pair.states().values()) == {"absent"}
 
 
 @pytest.mark.wide

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import LIMIT_SECONDS, Command, Place
+from places import LIMIT_SECONDS, Command, Place
 
 SPEC = """\
 name: llm

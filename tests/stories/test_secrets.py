@@ -7,13 +7,11 @@ The tests of this file go on from one another, in their order, on one stage.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
-from conftest import Command, Place, open_place
+from places import Command, Onlooker, Place, open_spec
 
 pytestmark = pytest.mark.story
 
@@ -41,33 +39,6 @@ KEPT_BY_THE_EDGE = {"edge/token"}
 
 
 @dataclass
-class Onlooker:
-    """Reads every process's command line over and over, and keeps all that it has seen."""
-
-    seen: set[bytes] = field(default_factory=set)
-    rounds: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def look(self) -> None:
-        while not self._over.wait(0.05):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(path.read_bytes())
-                except OSError:  # it ended meanwhile
-                    continue
-            self.rounds += 1
-
-    def __enter__(self) -> Onlooker:
-        self._thread = threading.Thread(target=self.look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-
-@dataclass
 class Life:
     """A service that came and went: what was printed, what was seen, and what was in the files while it stood."""
 
@@ -81,11 +52,10 @@ class Life:
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     folder = tmp_path_factory.mktemp("secrets")
-    (folder / "spec.txt").write_text(SPEC)
     with pytest.MonkeyPatch.context() as environment:
         for name, value in PLANTED.items():
             environment.setenv(name, value)
-        for place in open_place(folder, folder / "spec.txt"):
+        for place in open_spec(folder, SPEC):
             yield lived(place)
 
 
@@ -97,21 +67,13 @@ def lived(place: Place) -> Life:
         for verb in ("plan", "config", "up --yes", "status", "logs", "doctor"):
             printed[verb] = place.arriero(*verb.split())
         logins["token of the edge"] = (place.folder / ".arriero/edge/token").read_text()
-        holders = files_with(place, [*PLANTED.values(), *logins.values()])
+        holders = place.files_with([*PLANTED.values(), *logins.values()])
         for verb in ("down --purge --yes", "plan --json"):
             printed[verb] = place.arriero(*verb.split())
     assert onlooker.rounds > 20
-    for value, names in files_with(place, list(holders)).items():
+    for value, names in place.files_with(list(holders)).items():
         holders[value] |= names
     return Life(place, logins, printed, onlooker.seen, holders)
-
-
-def files_with(place: Place, values: list[str]) -> dict[str, set[str]]:
-    """For each value the files of the project that hold it, named from `.arriero` on."""
-    state = place.folder / ".arriero"
-    contents = {str(f.relative_to(state)): f.read_bytes() for f in state.rglob("*") if f.is_file()}
-    assert len(contents) > 10
-    return {value: {name for name, text in contents.items() if value.encode() in text} for value in values}
 
 
 def test_the_service_came_and_went(life: Life) -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from conftest import Place
+from places import Place, wait_for
 
 pytestmark = pytest.mark.story
 
@@ -32,20 +31,6 @@ def clouds(two_clouds: Place) -> Callable[[str], Any]:
     return lambda service: session.client(service, endpoint_url=found["AWS_ENDPOINT_URL"])
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Real processes take real time: looks until it is so, or the time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def states(place: Place) -> dict[str, str]:
-    return {site["name"]: site["state"] for site in place.arriero("status", "--json").json["sites"]}
-
-
 def plan_lines(place: Place) -> list[str]:
     return [line for line in place.arriero("plan").out.splitlines() if line.startswith("  ")]
 
@@ -55,7 +40,7 @@ def test_up_deploys_four_sites_and_says_where_the_gateway_is(two_clouds: Place) 
     assert up.code == 0, up.err + up.out
     assert up.err.startswith("Acting on the stage.")
     assert "Release 1 is up. The gateway answers at http://127.0.0.1:" in up.out
-    assert states(two_clouds) == dict.fromkeys(("aws-east", "aws-west", "azure-east", "azure-eu"), "ready")
+    assert two_clouds.states() == dict.fromkeys(("aws-east", "aws-west", "azure-east", "azure-eu"), "ready")
 
 
 def test_every_target_has_a_process_and_an_address_of_its_own(two_clouds: Place) -> None:
@@ -94,7 +79,7 @@ def test_kill_9_removes_exactly_that_target_and_the_service_comes_back(two_cloud
         return victim["id"] not in {t["id"] for t in now if t["state"] == "ready"}
 
     assert wait_for(is_told, 2)
-    assert wait_for(lambda: states(two_clouds)[site["name"]] == "ready", 20)
+    assert wait_for(lambda: two_clouds.states()[site["name"]] == "ready", 20)
     now = {target["id"] for target in two_clouds.arriero("status", "--json").json["sites"][0]["targets"]}
     assert others <= now
     assert two_clouds.arriero("ask", "Still there?").code == 0
@@ -143,7 +128,7 @@ def test_down_purge_leaves_nothing(two_clouds: Place, clouds: Callable[[str], An
     pids = [row["pid"] for row in two_clouds.arriero("rehearse", "status", "--json").json["servers"]]
     down = two_clouds.arriero("down", "--purge", "--yes")
     assert down.code == 0, down.err
-    assert set(states(two_clouds).values()) == {"absent"}
+    assert set(two_clouds.states().values()) == {"absent"}
     assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 10)
     assert two_clouds.arriero("rehearse", "status", "--json").json["servers"] == []
     clusters = clouds("ecs").describe_clusters(clusters=[BASE])["clusters"]

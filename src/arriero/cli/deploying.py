@@ -10,7 +10,7 @@ import typer
 
 from arriero.cli import show
 from arriero.cli.here import Here, opened
-from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, Yes
+from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Yes
 from arriero.cli.progress import Progress
 from arriero.clouds import read
 from arriero.cost.estimate import Estimate, estimate
@@ -34,6 +34,7 @@ def plan(
     file: File = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
     as_json: Json = False,
     site: Sites = None,
 ) -> int:
@@ -41,7 +42,7 @@ def plan(
 
     Example: [bold]arriero plan --site aws-east[/bold]
     """
-    with opened(file, overlay, rehearse) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         facts, wanted = _plan(here, site)
         _show(here, facts, wanted, as_json)
         if wanted.problems:
@@ -53,6 +54,7 @@ def up(
     file: File = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
     as_json: Json = False,
     yes: Yes = False,
     site: Sites = None,
@@ -62,7 +64,7 @@ def up(
 
     Example: [bold]arriero up --yes --site azure-east[/bold]
     """
-    with opened(file, overlay, rehearse) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         facts, wanted = _plan(here, site)
         if not wanted.is_empty:
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
@@ -82,6 +84,7 @@ def down(
     file: File = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
     as_json: Json = False,
     yes: Yes = False,
     site: Sites = None,
@@ -91,7 +94,7 @@ def down(
 
     Example: [bold]arriero down --site azure-eu[/bold]
     """
-    with opened(file, overlay, rehearse) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
         facts = _read(here)
         there = engine.standing(here.spec, facts, only)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from arriero.clouds import endpoints as real
 from arriero.clouds.endpoints import Endpoints
+from arriero.deploy import credentials
 from arriero.deploy.project import Project
-from arriero.errors import Problem, Refused
+from arriero.errors import ArrieroError, Problem, Refused
 from arriero.spec import load
 from arriero.spec.load import Loaded
 from arriero.spec.model import Spec
@@ -73,6 +74,7 @@ def opened(
     overlay: str | None,
     rehearse: bool,
     *,
+    vault_password: Path | None = None,
     quiet: bool = False,
     secrets: Mapping[str, str] = os.environ,
 ) -> Iterator[Here]:
@@ -80,7 +82,7 @@ def opened(
     _refuse_other_platforms()
     project, loaded = load_project(file, overlay, secrets)
     is_staged = rehearse or loaded.spec.rehearse == "always"
-    endpoints = stage_endpoints(project) if is_staged else real.from_process(os.environ)
+    endpoints = stage_endpoints(project) if is_staged else _real_endpoints(project, loaded, vault_password)
     with endpoints.entered():
         if not quiet:
             print(f"Acting on {endpoints.label}.", file=sys.stderr)
@@ -94,6 +96,16 @@ def stage_endpoints(project: Project) -> Endpoints:
     stage = Stage(project.stage)
     stage.ensure()
     return stage.endpoints(os.environ)
+
+
+def _real_endpoints(project: Project, loaded: Loaded, vault_password: Path | None) -> Endpoints:
+    """The real clouds, with the logins of the user's environment and of the spec's vaults."""
+    try:
+        environment = credentials.entered(loaded.spec, project.folder, vault_password, os.environ)
+    except ArrieroError as error:
+        raise Refused(loaded.placed(error.problems)) from None
+    names = loaded.spec.credentials.vault
+    return real.from_process(environment, " and of ".join(("the accounts of your environment", *names)))
 
 
 def _refuse_other_platforms() -> None:

@@ -8,15 +8,17 @@ import re
 import shlex
 import sys
 import time
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, NoReturn
 
 import typer
 
 from arriero.cli import show
 from arriero.cli.here import Here, opened
-from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites
+from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites, VaultPassword
 from arriero.clouds import read
 from arriero.deploy import collections, edge
+from arriero.errors import ArrieroError, Problem
 from arriero.observe import doctor as checks
 from arriero.observe import logs as merged
 from arriero.observe import status as observed
@@ -39,6 +41,7 @@ def status(
     file: File = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
     as_json: Json = False,
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on, once a second.")] = False,
 ) -> int:
@@ -46,7 +49,7 @@ def status(
 
     Example: [bold]arriero status -w[/bold]
     """
-    with opened(file, overlay, rehearse, quiet=watch) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file, quiet=watch) as here:
         while True:
             now = _status(here)
             if as_json:
@@ -63,6 +66,7 @@ def logs(
     file: FileLong = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
     as_json: Json = False,
     site: Sites = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
@@ -73,18 +77,24 @@ def logs(
 
     Example: [bold]arriero logs --follow --site aws-east --since 1h[/bold]
     """
-    with opened(file, overlay, rehearse) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         refs = read.refs(here.spec, here.only(site))
         for line in merged.lines(refs, merged.since(since), follow, grep):
             print(json.dumps(merged.as_json(line)) if as_json else line, flush=True)
 
 
-def doctor(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False) -> int:
+def doctor(
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
+    as_json: Json = False,
+) -> int:
     """Check tools, credentials, permissions, quotas and retired things; each fault comes with its remedy.
 
     Example: [bold]arriero doctor[/bold]
     """
-    with opened(file, overlay, rehearse) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         found = checks.examine(here.spec, here.endpoints, collections.is_installed)
         if as_json:
             print(json.dumps({"schema": 1, "checks": [check.as_json() for check in found]}))
@@ -93,25 +103,45 @@ def doctor(file: File = None, overlay: Overlay = None, rehearse: Rehearse = Fals
         return VERDICT_FAILED if any(check.verdict == "fault" for check in found) else 0
 
 
-def env(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False) -> None:
-    """Print the environment in which plain ansible-playbook, aws and az reach what arriero reaches.
+def env(
+    command: Annotated[list[str] | None, typer.Argument(help="A program to run in it, after --.")] = None,
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
+    as_json: Json = False,
+) -> None:
+    """Run a program where it reaches what arriero reaches, logins from vaults included; or print that environment.
 
-    Example: [bold]eval "$(arriero env --rehearse)" && ansible-playbook -i fleet.arriero.yml site.yml[/bold]
+    What is printed holds no login, but for the stage's.
+
+    Example: [bold]arriero env -- ansible-playbook -i fleet.arriero.yml arriero.fleet.site[/bold]
+
+    Example: [bold]eval "$(arriero env --rehearse)"[/bold]
     """
     from arriero.deploy import fleet
     from arriero.deploy.settings import ansible_environment
 
     mine = set(os.environ)
-    with opened(file, overlay, rehearse, quiet=True) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file, quiet=True) as here:
         accounts = {fleet.ACCOUNTS: json.dumps(dict(here.endpoints.accounts))}
         additions = {**here.endpoints.environment, **accounts} if here.is_staged else {}
         shown = {**additions, **ansible_environment(here.endpoints.environment)}
+        if command:
+            _become(command, {**here.endpoints.environment, **shown})
         if as_json:
             print(json.dumps({"schema": 1, "environment": shown}))
         else:
             leading = sorted(name for name in mine - shown.keys() if here.is_staged and LEADS_ELSEWHERE.match(name))
             print(*(f"unset {name}" for name in leading), sep="\n")
             print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(shown.items())))
+
+
+def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
+    try:
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        raise ArrieroError(Problem(f"{command[0]} can't be run: {error.strerror}", "check its name")) from None
 
 
 def _status(here: Here) -> Status:

@@ -26,3 +26,11 @@ Sites = Annotated[
 FileLong = Annotated[
     Path | None, typer.Option("--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False)
 ]
+VaultPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--vault-password-file",
+        help="The file with the password of the spec's vaults, or a program that prints it.",
+        show_default=False,
+    ),
+]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from arriero.cli.here import SecretsUnread, opened
-from arriero.cli.options import File, Overlay, Rehearse
+from arriero.cli.options import File, Overlay, Rehearse, VaultPassword
 
 gateway = typer.Typer(help="The gateway before the Ollama servers.", no_args_is_help=True)
 controller = typer.Typer(help="The loop that keeps the gateway's list of targets true.", no_args_is_help=True)
@@ -31,7 +31,9 @@ def run_gateway(config: Annotated[Path, typer.Option("--config", help="The setti
 
 
 @controller.command("run")
-def run_controller(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False) -> int:
+def run_controller(
+    file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, vault_password_file: VaultPassword = None
+) -> int:
     """Read all sites every two seconds and tell the gateway which targets there are.
 
     Example: [bold]arriero controller run[/bold]
@@ -39,6 +41,6 @@ def run_controller(file: File = None, overlay: Overlay = None, rehearse: Rehears
     from arriero.deploy import edge
     from arriero.observe import discovery
 
-    with opened(file, overlay, rehearse, secrets=SecretsUnread()) as here:
+    with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
         discovery.run(here.spec, lambda: found.client() if (found := edge.find(here.project)) else None)
     return 0

@@ -35,9 +35,9 @@ class Endpoints:
             os.environ.update(before)
 
 
-def from_process(environment: Mapping[str, str]) -> Endpoints:
+def from_process(environment: Mapping[str, str], label: str = "the accounts of your environment") -> Endpoints:
     """The real clouds, with the credentials that the user's own environment gives."""
-    return Endpoints(label="the accounts of your environment", environment=dict(environment))
+    return Endpoints(label=label, environment=dict(environment))
 
 
 def sealed(environment: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:

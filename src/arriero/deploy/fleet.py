@@ -9,6 +9,7 @@ from pathlib import Path
 
 from arriero.clouds import read
 from arriero.clouds.endpoints import Endpoints
+from arriero.deploy import credentials
 from arriero.deploy.engine import variables_of
 from arriero.deploy.workspace import SiteHost, group_name
 from arriero.errors import Problem, Refused
@@ -39,6 +40,8 @@ def inventory(spec_path: Path, overlay: str | None, environment: Mapping[str, st
     lead to another account than the pinned one.
     """
     spec = load.load(spec_path, overlay, environment).spec
+    if spec.rehearse != "always" and ACCOUNTS not in environment:
+        credentials.refuse_unopened(spec, spec_path.parent, environment)
     read.check_accounts(spec, _endpoints(spec, spec_path, environment))
     facts = read.read(spec)
     planned = place.plan(spec, facts)

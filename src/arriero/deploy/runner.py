@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
@@ -46,18 +45,16 @@ def run(
     *,
     forks: int = 0,
     timeout_seconds: float = TIMEOUT_SECONDS,
-    vault_files: Sequence[Path] = (),
 ) -> RunOutcome:
     """Runs a playbook of the collection (or one at an absolute path) at `sites`, side by side; blocks until it ended.
 
-    `environment` is the child's whole environment but for Ansible's own settings. `vault_files` are variable files, as
-    a rule encrypted by Ansible Vault; its password comes from the file that ANSIBLE_VAULT_PASSWORD_FILE names. Raises
-    Interrupted on Ctrl-C and SIGTERM, and ArrieroError when the set-up is not complete.
+    `environment` is the child's whole environment but for Ansible's own settings; logins from vaults are in it already,
+    see `credentials.py`. Raises Interrupted on Ctrl-C and SIGTERM, and ArrieroError when the set-up is not complete.
     """
     if problem := collections.missing():
         raise ArrieroError(problem)
     whole = run_environment(environment, workspace.config, workspace.temporary, forks or max(1, len(sites)))
-    command = ["ansible-playbook", "-i", str(workspace.inventory), *_variable_files(vault_files)]
+    command = ["ansible-playbook", "-i", str(workspace.inventory)]
     with workspace.locked(), journal.opened(workspace.journal, listener) as noted, _interrupts() as is_interrupted:
         watch = Watch(sites, noted, clock)
         ending = _Ending(is_interrupted, clock, clock.monotonic() + timeout_seconds, str(workspace.inventory))
@@ -96,10 +93,6 @@ def _play(
         runner = Runner(config, event_handler=told, cancel_callback=is_over)
         runner.run()
     return int(runner.rc if runner.rc is not None else 254)
-
-
-def _variable_files(files: Sequence[Path]) -> list[str]:
-    return [word for file in files for word in ("-e", f"@{file.absolute()}")]
 
 
 @contextmanager

@@ -20,8 +20,6 @@ _PASSED_ON = (
     "ANSIBLE_AZURE_CLOUD_ENVIRONMENT",
     "ANSIBLE_HOME",
     "ANSIBLE_REMOTE_TMP",
-    "ANSIBLE_VAULT_IDENTITY_LIST",
-    "ANSIBLE_VAULT_PASSWORD_FILE",
 )
 
 
@@ -54,7 +52,6 @@ def run_environment(environment: Mapping[str, str], config: Path, temporary: Pat
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_FORKS": str(forks),
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "False",  # would hide why: a vault file is read first of all
         "ANSIBLE_INVENTORY_ENABLED": "yaml",
         "ANSIBLE_LOCAL_TEMP": str(temporary),
         "ANSIBLE_NOCOLOR": "1",

@@ -22,7 +22,7 @@ KEPT_RUNS = 20
 class SiteHost:
     """A site as Ansible sees it: a host, on this machine, with all variables of its role.
 
-    Variables are written to the inventory, so they hold no secret: secrets travel in the environment or in vault files.
+    Variables are written to the inventory, so they hold no secret: secrets travel in the environment.
     """
 
     name: str

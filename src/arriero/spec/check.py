@@ -41,6 +41,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _model_problems(spec)
     found += _network_problems(spec)
     found += _patience_problems(spec)
+    found += _credential_problems(spec)
     return tuple(found)
 
 
@@ -152,3 +153,13 @@ def _patience_problems(spec: Spec) -> Iterator[Problem]:
     if days not in catalog.log_retention_days():
         nearest = min(catalog.log_retention_days(), key=lambda known: abs(known - days))
         yield Problem(f"CloudWatch can't keep logs for {days} days", f"use {nearest}", "logs.retention_days")
+
+
+def _credential_problems(spec: Spec) -> Iterator[Problem]:
+    given = spec.credentials
+    for index, name in enumerate(given.vault):
+        if name in given.vault[:index]:
+            yield Problem(f"{name} is here twice", "keep one of them", f"credentials.vault[{index}]")
+    if given.password_file and not given.vault:
+        remedy = "name the vault too: vault: [vault.yml]"
+        yield Problem("there is no vault that it is for", remedy, "credentials.password_file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -39,6 +39,17 @@ class Loaded:
     spec: Spec
     path: Path
     origins: Mapping[str, Place]
+
+    def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """The problems, each with the line where its key stands, or else the nearest section around that."""
+        return tuple(self._placed(problem) for problem in problems)
+
+    def _placed(self, problem: Problem) -> Problem:
+        key = problem.key
+        while key and key not in self.origins:
+            key = _above(key)
+        place = self.origins.get(key)
+        return replace(problem, file=place.file, line=place.line) if place else problem
 
 
 def find(path: Path | None, start: Path) -> Path:
@@ -178,7 +189,7 @@ class _Loading:
         by_key = {dotted(path): path for path in self._nodes}
         key = problem.key
         while key and key not in by_key:
-            key = re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", key)
+            key = _above(key)
         place = self._nodes[by_key.get(key, ())].place
         return Problem(problem.what, problem.remedy, problem.key, place.file, place.line)
 
@@ -191,6 +202,11 @@ class _Loading:
     def _order(self, problem: Problem) -> tuple[bool, str, int, str]:
         """The base file first, then the overlay; in each by line."""
         return problem.file != self._tree.place.file, problem.file, problem.line or 0, problem.key
+
+
+def _above(key: str) -> str:
+    """The section around a key: `sites.office` for `sites.office.hosts`; empty at the top."""
+    return re.sub(r"(\.[^.\[]*|\[\d+\]|^[^.\[]*)$", "", key)
 
 
 def _section(key: str) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ VariableText = Annotated[str, BeforeValidator(values.variable_text), WithJsonSch
 AwsAccount = Annotated[str, BeforeValidator(values.aws_account), values.schema(r"^\d{12}$")]
 AzureSubscription = Annotated[str, BeforeValidator(values.azure_subscription), values.schema(values.UUID_PATTERN)]
 SecretName = Annotated[str, BeforeValidator(values.secret_name), values.schema(values.SECRET_NAME_PATTERN)]
+FileName = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 SecretValue = Annotated[Secret, values.SecretSchema]
 Cpu = Annotated[VCpu, values.above_zero]
 Amount = Annotated[Bytes, values.above_zero]
@@ -160,6 +161,17 @@ class Accounts(Section):
     azure: AzureSubscription | None = Field(default=None, description="The Azure subscription id.")
 
 
+class Credentials(Section):
+    """Where logins to the clouds come from, if not from the environment; a rehearsal reads none of it."""
+
+    vault: tuple[FileName, ...] = Field(
+        default=(), description="Files encrypted by Ansible Vault that hold logins; paths start at this file."
+    )
+    password_file: FileName | None = Field(
+        default=None, description="The file that holds the vaults' password, or a program that prints it."
+    )
+
+
 class Site(Section):
     """One region of one cloud, or this machine. Its own sections replace the service's, key by key."""
 
@@ -199,6 +211,9 @@ class Spec(Section):
     logs: Logs = Field(default=Logs(), description="How long logs are kept.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")
+    credentials: Credentials = Field(
+        default=Credentials(), description="Where logins to the clouds come from, if not from the environment."
+    )
     rehearse: Literal["on-request", "always"] = Field(
         default="on-request", description="`always`: this spec never leaves the local stage."
     )

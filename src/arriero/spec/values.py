@@ -138,6 +138,13 @@ def secret_name(value: object) -> str:
     return text
 
 
+def file_name(value: object) -> str:
+    text = _text(value)
+    if not text or "\n" in text:
+        raise ValueError(f"{shown(text)} is not a file's name; write a path like vault.yml")
+    return text
+
+
 def shown(value: object) -> str:
     """What was written, in quotes if it is text, and short enough for a message."""
     text = {"True": "true", "False": "false", "None": "nothing"}.get(str(value), str(value))
