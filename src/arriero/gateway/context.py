@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import secrets
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -12,24 +13,30 @@ from typing import TYPE_CHECKING
 from arriero.clock import Clock
 from arriero.control.settings import GatewaySettings
 from arriero.gateway.figures import Figures
+from arriero.gateway.guard import Guard
 from arriero.gateway.log import Log
 from arriero.gateway.metrics import Metrics
 from arriero.gateway.paths import rule_of
 from arriero.gateway.pool import Pool
 from arriero.gateway.record import Record
 from arriero.gateway.target import Target, Turn
+from arriero.gateway.trace import Traces
 from arriero.gateway.upstream import Upstreams
 
 if TYPE_CHECKING:
     from arriero.gateway.connection import ClientConnection
     from arriero.gateway.forward import Exchange
+    from arriero.gateway.spans import Spans
     from arriero.gateway.request import Request
+    from arriero.gateway.shared import SharedLimits
     from arriero.gateway.waiting import Queue
 
 
 @dataclass(slots=True)
 class Context:
-    """Touched from the event loop's thread only. `look_now` is set when targets should be probed without waiting."""
+    """Touched from the event loop's thread only. `look_now` is set when targets should be probed without waiting,
+    `renew_now` when keys and certificates should be read anew.
+    """
 
     settings: GatewaySettings
     clock: Clock
@@ -39,16 +46,26 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     open: set[Exchange] = field(default_factory=set)
     look_now: asyncio.Event = field(default_factory=asyncio.Event)
+    renew_now: asyncio.Event = field(default_factory=asyncio.Event)
     is_draining: bool = False
     queue: Queue | None = None
     beside: tuple[Figures, ...] = ()
+    guard: Guard = field(default_factory=Guard)
+    shared: SharedLimits | None = None
+    spans: Spans | None = None
+    traces: Traces = field(init=False)
     now: Callable[[], float] = field(init=False)
     _id_start: str = field(default_factory=lambda: secrets.token_hex(6))
     _id_count: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
 
     def __post_init__(self) -> None:
         self.now = self.clock.monotonic
+        self.traces = Traces(self.spans is not None, random.Random(secrets.randbits(256)))
         self.metrics.knows = lambda model: any(target.has(model) for target in self.pool)
+
+    def timestamp(self) -> float:
+        """The wall clock, in seconds since 1970: what keys expire by, and what limits are counted by."""
+        return self.clock.now().timestamp()
 
     def new_id(self) -> str:
         return f"{self._id_start}-{self._id_count():x}"
@@ -59,6 +76,10 @@ class Context:
             if turn is not None:
                 at = self.clock.now().isoformat(timespec="milliseconds")
                 self.log.tell("target", at, target=turn.target, was=turn.was, now=turn.now, why=turn.why)
+
+    def report(self, event: str, **fields: object) -> None:
+        """Logs something that is no request and no target's state."""
+        self.log.tell(event, self.clock.now().isoformat(timespec="milliseconds"), **fields)
 
     def gave_back(self, _: Target) -> None:
         """A place there is free again: whoever waits for one is looked after, once the event loop's call is over."""
@@ -80,9 +101,19 @@ class Context:
 
     def finished(self, record: Record) -> None:
         """A request is over."""
+        if record.caller is not None:
+            self._give_back(record)
         if rule_of(record.path) is None:
             record.path = "other"
         elif record.path.count("/") > 2 and record.path.startswith(("/v1/models/", "/api/blobs/")):
             record.path = record.path[:11]
+        at = self.clock.now()
         self.metrics.count(record)
-        self.log.write(record.line(self.clock.now().isoformat(timespec="milliseconds")))
+        if self.spans is not None:
+            self.spans.tell(record, at.timestamp())
+        self.log.write(record.line(at.isoformat(timespec="milliseconds")))
+
+    def _give_back(self, record: Record) -> None:
+        if self.shared is not None:
+            self.shared.finished(record)
+        self.guard.finished(record, self.timestamp())

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from arriero.gateway.request import Request
+
+if TYPE_CHECKING:
+    from arriero.gateway.trace import Trace
 
 # Hop-by-hop (RFC 9110, 7.6.1), what is written anew for the target, and what is between client and gateway only.
 _NOT_FORWARDED = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"
-    b" upgrade http2-settings host content-length expect origin authorization x-api-key x-request-id".split()
+    b" upgrade http2-settings host content-length expect origin authorization x-api-key api-key x-request-id".split()
 )
 _NOT_RETURNED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate trailer upgrade x-request-id"
     b" access-control-allow-origin".split()
 )
+_TRACEPARENT = frozenset((b"traceparent",))
+_TRACE = frozenset((b"traceparent", b"tracestate"))
 
 
 def request_bytes(request: Request, host: bytes) -> bytes:
     """The whole request for a target; `host` is the target's own, since Ollama refuses a foreign one with 403."""
-    dropped = _NOT_FORWARDED | _named_by_connection(request)
+    dropped = _NOT_FORWARDED | _named_by_connection(request) | _replaced(request.trace)
     lines = [
         b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b"
         % (request.method.encode(), request.target, host, request.id.encode())
     ]
     lines += [b"%b: %b" % (name, value) for name, value in request.headers if name.lower() not in dropped]
+    trace = request.trace
+    if trace is not None and not trace.is_kept:
+        lines.append(trace.header())
     if request.body or request.method not in ("GET", "HEAD"):
         lines.append(b"Content-Length: %d" % len(request.body))
     lines.append(b"\r\n" + request.body)
@@ -45,6 +55,12 @@ def media_type(lines: list[bytes]) -> bytes:
         if name.lower() == b"content-type":
             return value.partition(b";")[0].strip().lower()
     return b""
+
+
+def _replaced(trace: Trace | None) -> frozenset[bytes]:
+    if trace is None or trace.is_kept:
+        return frozenset()
+    return _TRACEPARENT if trace.is_state_kept else _TRACE
 
 
 def _named_by_connection(request: Request) -> frozenset[bytes]:

@@ -1,97 +1,165 @@
-"""The gateway's figures in Prometheus text. Label sets are bounded: known paths, statuses, sites, states."""
+"""Counts what requests were, into rows of figures. Label sets are bounded: known paths, statuses, sites, states; models
+that a target has, key names, and no more than VALUES_LIMIT of each: the rest is counted as `other`.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from arriero.control.messages import TargetStatus
+from arriero.gateway import families as f
+from arriero.gateway.families import Family
+from arriero.gateway.figures import Figures
 from arriero.gateway.record import Record
 
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-
-
-class Histogram:
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(BUCKETS, value)] += 1
-        self.sum += value
-
-    def lines(self, name: str, labels: str) -> list[str]:
-        total, lines = 0, []
-        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self.counts, strict=True):
-            total += count
-            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
-        return [*lines, f"{name}_sum{{{labels}}} {self.sum:.6f}", f"{name}_count{{{labels}}} {total}"]
+VALUES_LIMIT = 200
+OTHER = "other"
+_KINDS = {
+    400: "bad request", 401: "no key", 403: "forbidden", 404: "not found", 405: "not found", 408: "slow client",
+    413: "too large", 429: "limited", 431: "too large", 502: "target broke", 503: "unavailable", 504: "late",
+}  # fmt: skip
 
 
 class Metrics:
-    def __init__(self) -> None:
-        self._requests: Counter[tuple[str, int, str]] = Counter()
-        self._attempts: Counter[str] = Counter()
-        self._first_byte: dict[str, Histogram] = {}
-        self._seconds: dict[str, Histogram] = {}
+    """Each count is a few additions in memory. `knows` says whether some target has a model of this name."""
+
+    def __init__(self, figures: Figures | None = None, knows: Callable[[str], bool] = lambda _: True) -> None:
+        self.figures = figures or Figures()
+        self.knows = knows
+        self._numbers = self.figures.numbers
+        # Where counts go when the block is full: a row that nobody reads.
+        self._spill = self.figures.row("", 32) or 0
+        self._requests: dict[tuple[str, int, str], int] = {}
+        self._paths: dict[str, tuple[int, int]] = {}
+        self._models: dict[str, _Model] = {}
+        self._keys: dict[str, tuple[int, int, int]] = {}
+        self._singles: dict[tuple[Family, str], int] = {}
 
     def count(self, record: Record) -> None:
         """`record.path` has to be one of the known ones, or `other`."""
-        path = record.path
-        self._requests[path, record.status, record.outcome] += 1
-        if path not in self._seconds:
-            self._seconds[path], self._first_byte[path] = Histogram(), Histogram()
-        self._seconds[path].observe(record.seconds)
-        if record.first_byte_seconds is not None:
-            self._first_byte[path].observe(record.first_byte_seconds)
+        numbers, status, outcome = self._numbers, record.status, record.outcome
+        kind = (record.path, status, outcome)
+        row = self._requests.get(kind)
+        if row is None:
+            row = self._requests[kind] = self.row(f.REQUESTS, kind[0], str(status), outcome)
+        numbers[row] += 1
+        self._count_times(record)
+        if outcome != "answered":
+            self.add(f.ERRORS, _kind_of(record))
+        if record.attempts > 1:
+            self.add(f.RETRIES, amount=record.attempts - 1)
+        if record.migrations:
+            self.add(f.MIGRATIONS, amount=record.migrations)
+        if record.model:
+            self._count_model(record)
+        if record.key:
+            self._count_key(record)
 
     def count_attempt(self, result: str) -> None:
         """`result`: answered, unreachable, broke, status (5xx or a missing model), late."""
-        self._attempts[result] += 1
+        self.add(f.ATTEMPTS, result)
 
-    def text(self, open_requests: int, targets: Iterable[TargetStatus], dropped_lines: int) -> bytes:
-        seen = list(targets)
-        states = Counter((target.site, target.state) for target in seen)
-        flights = Counter({target.site: 0 for target in seen})
-        flights.update({site: sum(t.in_flight for t in seen if t.site == site) for site in list(flights)})
-        resident = Counter(model for target in seen for model in target.resident)
-        blocks = [
-            _block("arriero_requests_total", "counter", "Requests answered, by path, status and outcome.",
-                   {_labels(path=p, status=str(s), outcome=o): n for (p, s, o), n in self._requests.items()}),
-            _block("arriero_attempts_total", "counter", "Requests sent to targets, by what came of it.",
-                   {_labels(result=result): n for result, n in self._attempts.items()}),
-            _block("arriero_requests_open", "gauge", "Requests at a target now.", {"": open_requests}),
-            _block("arriero_requests_in_flight", "gauge", "Requests at the targets of a site now.",
-                   {_labels(site=site): n for site, n in flights.items()}),
-            _block("arriero_targets", "gauge", "Targets by site and state.",
-                   {_labels(site=site, state=state): n for (site, state), n in states.items()}),
-            _block("ollama_models_loaded", "gauge", "Targets that hold the model in memory.",
-                   {_labels(model=model): n for model, n in resident.items()}),
-            _block("arriero_log_lines_dropped_total", "counter", "Access lines lost to a full disk or a stuck reader.",
-                   {"": dropped_lines}),
-            _histograms("arriero_first_byte_seconds", "From a request to its answer's first byte.", self._first_byte),
-            _histograms("arriero_request_seconds", "From a request to its answer's last byte.", self._seconds),
-        ]  # fmt: skip
-        return ("\n".join(block for block in blocks if block) + "\n").encode()
+    def add(self, family: Family, value: str = "", amount: float = 1.0) -> None:
+        """Counts one thing of a family with one label at most, whose values are ours."""
+        self._numbers[self._single(family, value)] += amount
+
+    def set(self, family: Family, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
+        """Replaces all rows of a gauge."""
+        self.figures.clear((f"{family.name}{{",))
+        for labels, value in values:
+            self._numbers[self.row(family, *labels)] = value
+
+    def row(self, family: Family, *values: str) -> int:
+        row = self.figures.row(family.row_name(*values), family.width)
+        return self._spill if row is None else row
+
+    def _count_times(self, record: Record) -> None:
+        rows = self._paths.get(record.path)
+        if rows is None:
+            rows = self.row(f.SECONDS_IN_ALL, record.path), self.row(f.FIRST_BYTE, record.path)
+            self._paths[record.path] = rows
+        self._observe(rows[0], f.SECONDS, record.seconds)
+        if record.first_byte_seconds is not None:
+            self._observe(rows[1], f.SECONDS, record.first_byte_seconds)
+
+    def _count_model(self, record: Record) -> None:
+        numbers, model = self._numbers, self._model(record.model)
+        outcome = model.outcomes.get(record.outcome)
+        if outcome is None:
+            outcome = self.row(f.MODEL_REQUESTS, model.name, record.outcome)
+            model.outcomes[record.outcome] = outcome
+        numbers[outcome] += 1
+        self._observe(model.queue_seconds, f.SECONDS, record.queue_seconds)
+        if record.load_seconds > 0:
+            self._observe(model.load_seconds, f.SECONDS, record.load_seconds)
+        if not record.tokens_out or record.first_byte_seconds is None:
+            return
+        numbers[model.tokens_in] += record.tokens_in
+        numbers[model.tokens_out] += record.tokens_out
+        if not record.is_stream:
+            return
+        self._observe(model.first_token, f.SECONDS, record.first_byte_seconds)
+        taken = record.seconds - record.first_byte_seconds
+        if record.tokens_out > 1 and taken > 0:
+            between = taken / (record.tokens_out - 1)
+            self._observe(model.between_tokens, f.TOKEN_SECONDS, between)
+            self._observe(model.token_rate, f.TOKEN_RATES, 1 / between)
+
+    def _count_key(self, record: Record) -> None:
+        rows = self._keys.get(record.key)
+        if rows is None:
+            name = record.key if len(self._keys) < VALUES_LIMIT else OTHER
+            tokens_in, tokens_out = (self.row(f.KEY_TOKENS, name, direction) for direction in ("in", "out"))
+            rows = self.row(f.KEY_REQUESTS, name), tokens_in, tokens_out
+            if name != OTHER:
+                self._keys[name] = rows
+        self._numbers[rows[0]] += 1
+        self._numbers[rows[1]] += record.tokens_in
+        self._numbers[rows[2]] += record.tokens_out
+
+    def _observe(self, row: int, bounds: tuple[float, ...], value: float) -> None:
+        numbers = self._numbers
+        numbers[row + bisect_left(bounds, value)] += 1
+        numbers[row + len(bounds) + 1] += value
+
+    def _model(self, name: str) -> _Model:
+        model = self._models.get(name)
+        if model is not None:
+            return model
+        if len(self._models) >= VALUES_LIMIT or not self.knows(name):
+            name = OTHER
+        if name not in self._models:
+            self._models[name] = _Model(self, name)
+        return self._models[name]
+
+    def _single(self, family: Family, value: str) -> int:
+        row = self._singles.get((family, value))
+        if row is None:
+            row = self._singles[family, value] = self.row(family, *((value,) if family.labels else ()))
+        return row
 
 
-def _labels(**labels: str) -> str:
-    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+class _Model:
+    """The rows of one model."""
+
+    __slots__ = (
+        "between_tokens", "first_token", "load_seconds", "name", "outcomes", "queue_seconds", "token_rate", "tokens_in",
+        "tokens_out",
+    )  # fmt: skip
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self.name = name
+        self.outcomes: dict[str, int] = {}
+        self.first_token = metrics.row(f.FIRST_TOKEN, name)
+        self.between_tokens = metrics.row(f.BETWEEN_TOKENS, name)
+        self.token_rate = metrics.row(f.TOKEN_RATE, name)
+        self.load_seconds = metrics.row(f.LOAD_SECONDS, name)
+        self.queue_seconds = metrics.row(f.QUEUE_SECONDS, name)
+        self.tokens_in = metrics.row(f.TOKENS_IN, name)
+        self.tokens_out = metrics.row(f.TOKENS_OUT, name)
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _block(name: str, kind: str, help_text: str, samples: Mapping[str, int]) -> str:
-    if not samples:
-        return ""
-    lines = [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in samples.items()]
-    return "\n".join([f"# HELP {name} {help_text}", f"# TYPE {name} {kind}", *lines])
-
-
-def _histograms(name: str, help_text: str, by_path: Mapping[str, Histogram]) -> str:
-    lines = [line for path, histogram in by_path.items() for line in histogram.lines(name, _labels(path=path))]
-    return "\n".join([f"# HELP {name} {help_text}", f"# TYPE {name} histogram", *lines]) if lines else ""
+def _kind_of(record: Record) -> str:
+    if record.outcome in ("cut", "gone"):
+        return {"cut": "cut in mid-stream", "gone": "client gone"}[record.outcome]
+    return _KINDS.get(record.status, "refused by target" if record.status < 500 else "target failed")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from arriero.gateway.guard import Caller
     from arriero.gateway.request import Request
-    from arriero.gateway.target import Found
+    from arriero.gateway.memory import Found
     from arriero.gateway.trace import Trace
 
 Outcome = Literal["answered", "failed", "cut", "gone", "refused"]
@@ -58,13 +58,14 @@ class Record:
             f'"key": {_quoted(self.key)}, "queue_ms": {self.queue_seconds * 1000:.1f}, "found": "{self.found}", "first_byte_ms": {first}, '
             f'"ms": {self.seconds * 1000:.1f}, "load_ms": {self.load_seconds * 1000:.1f}, '
             f'"tokens_in": {self.tokens_in}, "tokens_out": {self.tokens_out}, '
-            f'"trace": "{self.trace.id if self.trace else ""}", "received_bytes": {self.received_bytes}, "sent_bytes": {self.sent_bytes}}}'
+            f'"trace": "{self.trace.id if self.trace else ""}", '
+            f'"received_bytes": {self.received_bytes}, "sent_bytes": {self.sent_bytes}}}'
         )
 
 
 def record_of(request: Request) -> Record:
     """An empty record of this request, in the name of its caller."""
     record = Record(request.id, request.method, request.path)
-    record.caller = request.caller
+    record.caller, record.trace = request.caller, request.trace
     record.key = request.caller.name if request.caller else ""
     return record

@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from arriero.gateway.dialects import Dialect
+from arriero.gateway.dialects import NATIVE, Dialect
+from arriero.gateway.opening import mark_of
 from arriero.gateway.paths import dialect_of
 
 if TYPE_CHECKING:
     from arriero.gateway.guard import Caller
+    from arriero.gateway.trace import Trace
 
 _JSON = json.JSONDecoder()
 
@@ -20,12 +22,14 @@ class Request:
 
     `caller` is whose key it came with, once the guard knows; None where no keys are set.
     `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
-    an answer of any kind has to go on in that stream.
+    an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
+    streamed answer, and `mark` stands for the beginning of its conversation.
     """
 
     __slots__ = (
-        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_head_sent", "is_http_1_0", "lengths", "method", "origin",
-        "path", "pieces", "refusal", "target", "wants_continue",
+        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_head_sent", "is_http_1_0",
+        "lengths", "mark", "method", "origin", "path", "pieces", "refusal", "streams", "target", "trace",
+        "wants_continue",
     )  # fmt: skip
 
     def __init__(self, came_at: float) -> None:
@@ -44,9 +48,11 @@ class Request:
         self.wants_continue = False
         self.is_http_1_0 = False
         self.close = False
-        self.is_head_sent = False
+        self.is_head_sent = self.streams = False
+        self.mark = 0
         self.refusal: tuple[int, str] | None = None
         self.caller: Caller | None = None
+        self.trace: Trace | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -69,6 +75,8 @@ class Request:
             return None
         if not isinstance(value, dict):
             return None
+        self.mark = mark_of(value)
+        self.streams = value.get("stream", self.dialect is NATIVE) is True
         named = [value[key] for key in value if key.lower() == "model"]
         if self.path == "/api/show" and not (named and named[-1]):
             named = [value[key] for key in value if key.lower() == "name"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 
-from arriero.gateway import listing, metrics
+from arriero.gateway import exposition, listing
 from arriero.gateway.answers import Answer, error_answer, json_answer, try_again
 from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.dialects import NATIVE
+from arriero.gateway.entrance import Entrance
 from arriero.gateway.forward import Exchange
 from arriero.gateway.naming import canonical
 from arriero.gateway.origins import Origins, cors_headers, preflight_headers
 from arriero.gateway.paths import Kind, Rule, rule_of
 from arriero.gateway.pool import Without
-from arriero.gateway.record import Record
+from arriero.gateway.record import Record, record_of
 from arriero.gateway.request import Request
 from arriero.gateway.target import Target
 
@@ -27,7 +28,8 @@ class Router:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._origins = Origins(context.settings.origins)
+        self._origins = Origins(context.settings.origins, context.settings.hosts)
+        self._entrance = Entrance(context, self._origins)
         self.limits = context.settings.limits
         self.connections: set[ClientConnection] = set()
 
@@ -37,7 +39,10 @@ class Router:
     def handle(self, client: ClientConnection, request: Request) -> Exchange | None:
         request.close = request.close or self._context.is_draining
         rule = rule_of(request.path)
-        answer = self._refusal(request) or self._for_browsers(request, rule) or self._misplaced(request, rule)
+        answer = self._entrance.wrong_way(request) or self._for_browsers(request, rule)
+        answer = answer or self._misplaced(request, rule)
+        if answer is None and rule is not None:
+            answer = self._entrance.without_key(request, rule)
         if answer is None and rule is not None:
             if rule.kind is not Kind.LOCAL:
                 return self._forward(client, request, rule)
@@ -56,18 +61,11 @@ class Router:
         return b"X-Request-Id: %b\r\n%b" % (request.id.encode(), cors)
 
     def answered(self, request: Request, status: int, sent_bytes: int, record: Record | None) -> None:
-        record = record or Record(request.id, request.method, request.path)
+        record = record or record_of(request)
         record.judge(status)
         record.sent_bytes = sent_bytes
         record.seconds = self.now() - request.came_at
         self._context.finished(record)
-
-    def _refusal(self, request: Request) -> Answer | None:
-        """403 with an empty body, as Ollama has it."""
-        if not self._origins.is_our_host(request.host or ""):
-            return Answer(403, b"", b"")
-        is_foreign = self._origins.is_foreign(request.origin, request.host)
-        return Answer(403, b"", b"") if is_foreign and not self._origins.may_ask(request.origin) else None
 
     def _for_browsers(self, request: Request, rule: Rule | None) -> Answer | None:
         if request.method != "OPTIONS":
@@ -98,7 +96,7 @@ class Router:
         if path == "/readyz":
             return self._readiness()
         if path == "/metrics":
-            return self._metrics(client)
+            return self._entrance.without_sight(client.peer, request) or self._metrics()
         if not pool.is_ready():
             return self._none(request, Without.HEALTH if any(pool) else Without.TARGETS)
         if path == "/api/version":
@@ -111,23 +109,26 @@ class Router:
             return Answer(503, b"draining\n")
         return Answer(200, b"ok\n") if self._context.pool.is_ready() else Answer(503, b"no target answers\n")
 
-    def _metrics(self, client: ClientConnection) -> Answer:
-        if not client.peer.startswith("127.") and client.peer != "::1":
-            return error_answer(NATIVE, 403, "the figures are told on this machine only")
+    def _metrics(self) -> Answer:
         context = self._context
-        text = context.metrics.text(len(context.open), context.pool.status(), context.log.dropped_lines)
-        return Answer(200, text, metrics.CONTENT_TYPE)
+        exposition.refresh(context, len(self.connections))
+        return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)
 
     def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Exchange | None:
+        request.trace = self._context.traces.of(request.headers)
         name = request.model()
         model = canonical(name) if name else None
+        answer = self._entrance.over_limit(request, model)
+        if answer is not None:
+            client.answer(answer)
+            return None
         runs = rule.kind is Kind.RUN
         found = self._context.pool.find(model, runs, (), self.now())
         if isinstance(found, Target):
             request.id = request.id or self._id_of(request)
             return Exchange(self._context, client, request, model, runs, found)
         request.id = request.id or self._id_of(request)
-        record = Record(request.id, request.method, request.path)
+        record = record_of(request)
         record.model, record.received_bytes = model or "", len(request.body)
         if found is Without.MODEL:
             missing = error_answer(request.dialect, 404, rule.missing.format(name, model))
