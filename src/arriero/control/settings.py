@@ -10,16 +10,22 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may ask of the gateway, and how long each wait lasts; sizes in bytes, times in seconds."""
+    """What one client may ask of the gateway, and how long each wait lasts; sizes in bytes, times in seconds.
+
+    `connections_an_address` counts a load balancer as one address. `send_seconds`: a client that reads nothing of its
+    answer for so long is let go.
+    """
 
     header_bytes: int = 65_536
     body_bytes: int = 67_108_864
     connections: int = 4096
+    connections_an_address: int = 4096
     attempts: int = 2
     queue_length: int = 256
     header_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 120.0
+    send_seconds: float = 300.0
     queue_seconds: float = 300.0
     connect_seconds: float = 2.0
     first_byte_seconds: float = 900.0
@@ -36,6 +42,13 @@ class GatewaySettings:
     `admin_token_file` holds the token of the control port (mode 0600). `targets_file`, if given, keeps the list of
     targets over a restart. `access_log` is a file, `-` for stdout, or empty for none. `origins` are web origins allowed
     besides the ones of this machine.
+
+    `keys_file` holds the API keys (mode 0600); where it exists, a key is needed. `hosts` are public names in the Host
+    header. Ranges of addresses: `metrics_sources` may read /metrics without a key, `trusted_proxies` tell the client's
+    address in X-Forwarded-For. `front_door_id` is what X-Azure-FDID must say. `limits_store` (`valkey://host:port/0`)
+    counts the keys' limits for several gateways; when it is away each one counts for itself (`allow`), or keys with
+    limits get 503 (`refuse`). Prices are for a million tokens. `tls_*` is the listener's side, `targets_*` the side of
+    targets at `https://host:port`; `targets_name` is the name in their certificates, if it is not the host.
     """
 
     service: str
@@ -46,6 +59,23 @@ class GatewaySettings:
     access_log: str = "-"
     origins: tuple[str, ...] = ()
     limits: Limits = field(default=Limits())
+    keys_file: str = ""
+    hosts: tuple[str, ...] = ()
+    metrics_sources: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    front_door_id: str = ""
+    limits_store: str = ""
+    limits_store_password_file: str = ""
+    limits_when_away: str = "allow"
+    price_in_per_million: float = 0.0
+    price_out_per_million: float = 0.0
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    targets_ca: str = ""
+    targets_certificate: str = ""
+    targets_key: str = ""
+    targets_name: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}

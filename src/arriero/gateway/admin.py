@@ -10,7 +10,7 @@ from typing import Any
 
 from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
 from arriero.gateway.answers import Answer, error_answer, json_answer
-from arriero.gateway.config import split_address
+from arriero.gateway.address import split_target
 from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.dialects import NATIVE
@@ -72,7 +72,7 @@ class Admin:
     def _set_targets(self, body: Any) -> dict[str, Any]:
         targets = Targets.from_json(body)
         for entry in targets.entries:
-            split_address(entry.address)
+            split_target(entry.address)
             if entry.slots < 1 or entry.weight < 0:
                 raise ValueError(f"{entry.id}: slots start at 1, weights at 0")
         apply_targets(self._context, targets)

@@ -81,26 +81,33 @@ class Shortage:
 def shortage(key: Key, usage: Usage, now: float) -> Shortage | None:
     """The limit that stops the next request of this key; None when it may go."""
     if key.concurrency is not None and usage.open >= key.concurrency:
-        return Shortage(have_open(key), 1)
-    if key.requests_a_minute is not None:
-        wait = usage.requests.seconds_until_below(key.requests_a_minute, now)
-        if wait > 0:
-            return Shortage(f"ask {key.requests_a_minute} times a minute", _whole(wait))
-    if key.tokens_a_minute is not None:
-        wait = usage.tokens.seconds_until_below(key.tokens_a_minute, now)
-        if wait > 0:
-            return Shortage(f"use {key.tokens_a_minute} tokens a minute", _whole(wait))
-    if key.spend_a_day is not None and usage.spent_today(now) >= key.spend_a_day:
-        return Shortage(spend(key), _whole(DAY - now % DAY))
-    return None
+        return too_many_open(key)
+    return (
+        too_many_requests(key, usage.requests.seconds_until_below(key.requests_a_minute or math.inf, now))
+        or too_many_tokens(key, usage.tokens, now)
+        or too_much_spent(key, usage.spent_today(now), now)
+    )
 
 
-def have_open(key: Key) -> str:
-    return f"have {key.concurrency} requests open at a time"
+def too_many_open(key: Key) -> Shortage:
+    return Shortage(f"have {key.concurrency} requests open at a time", 1)
 
 
-def spend(key: Key) -> str:
-    return f"spend {key.spend_a_day:g} a day"
+def too_many_requests(key: Key, wait_seconds: float) -> Shortage | None:
+    if wait_seconds <= 0:
+        return None
+    return Shortage(f"ask {key.requests_a_minute} times a minute", _whole(wait_seconds))
+
+
+def too_many_tokens(key: Key, used: Minute, now: float) -> Shortage | None:
+    wait = used.seconds_until_below(key.tokens_a_minute or math.inf, now)
+    return Shortage(f"use {key.tokens_a_minute} tokens a minute", _whole(wait)) if wait > 0 else None
+
+
+def too_much_spent(key: Key, spent: float, now: float) -> Shortage | None:
+    if key.spend_a_day is None or spent < key.spend_a_day:
+        return None
+    return Shortage(f"spend {key.spend_a_day:g} a day", _whole(DAY - now % DAY))
 
 
 def _whole(seconds: float) -> int:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from arriero.gateway.dialects import Dialect, compact, error_body
+from arriero.gateway.guard import Refusal
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TEXT = b"text/plain; charset=utf-8"
@@ -33,6 +34,14 @@ def json_answer(value: Any, dialect: Dialect) -> Answer:
 
 def error_answer(dialect: Dialect, status: int, message: str, headers: bytes = b"") -> Answer:
     return Answer(status, error_body(dialect, status, message), dialect.content_type, headers)
+
+
+def denial(dialect: Dialect, refusal: Refusal) -> Answer:
+    """A refusal of the guard: how to show a key with 401, when to come back with Retry-After."""
+    headers = b"WWW-Authenticate: Bearer\r\n" if refusal.status == 401 else b""
+    if refusal.after_seconds is not None:
+        headers += b"Retry-After: %d\r\n" % refusal.after_seconds
+    return error_answer(dialect, refusal.status, refusal.message, headers)
 
 
 def try_again(dialect: Dialect, message: str, after_seconds: int) -> Answer:

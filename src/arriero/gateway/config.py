@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import typing
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from arriero.control.settings import GatewaySettings, Limits
 from arriero.errors import ArrieroError, Problem
+from arriero.gateway.safety import unsafe
 from arriero.secret import Secret
 
 GatewayConfig = GatewaySettings
@@ -30,29 +30,22 @@ def load(path: Path) -> GatewayConfig:
     data.pop("schema", None)
     settings = _section(GatewaySettings, data, "", path, problems, known={"limits": limits})
     if settings:
-        problems += _addresses(settings, path)
+        problems += unsafe(settings, str(path))
     if settings is None or problems:
         raise ConfigError(problems)
     return typing.cast(GatewayConfig, settings)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """`host:port` (or `[v6]:port`) in two; raises ValueError when it is not that."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError(f"{address!r} is not host:port")
-    return host.strip("[]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def read_token(path: Path) -> Secret:
-    """The control port's token; a file that others may read is refused."""
+    """The control port's token; a file that others may read, or a guessable token, is refused."""
+    secret = read_secret(path)
+    if len(secret.reveal()) < 16:
+        raise ConfigError(Problem("the token is shorter than 16 characters", "make a longer one", file=str(path)))
+    return secret
+
+
+def read_secret(path: Path) -> Secret:
+    """The text of a file that only its owner may read; raises ConfigError."""
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
@@ -61,8 +54,6 @@ def read_token(path: Path) -> Secret:
         ) from None
     if mode & 0o077:
         raise ConfigError(Problem("others may read this token", f"chmod 600 {path}", file=str(path)))
-    if len(text) < 16:
-        raise ConfigError(Problem("the token is shorter than 16 characters", "make a longer one", file=str(path)))
     return Secret(text)
 
 
@@ -110,17 +101,3 @@ def _fits(value: Any, wanted: Any) -> bool:
         return isinstance(value, str)
     is_number = isinstance(value, (int, float) if wanted is float else int) and not isinstance(value, bool)
     return is_number and value > 0
-
-
-def _addresses(settings: GatewaySettings, path: Path) -> list[Problem]:
-    problems = []
-    for key, address in (("listen", settings.listen), ("control", settings.control)):
-        try:
-            host, _ = split_address(address)
-        except ValueError as error:
-            problems.append(Problem(str(error), "write it like 127.0.0.1:11434", key, str(path)))
-            continue
-        if not is_loopback(host):
-            what = f"{address} can be reached from other machines, and there are no keys"
-            problems.append(Problem(what, "listen on 127.0.0.1, behind a proxy that authenticates", key, str(path)))
-    return problems

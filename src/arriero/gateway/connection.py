@@ -53,7 +53,7 @@ class Handler(Protocol):
 
 class ClientConnection(asyncio.Protocol):
     __slots__ = (
-        "_body_bytes", "_handler", "_is_closing", "_is_paused", "_is_pumping", "_parser", "_queue", "_reading",
+        "_blocked_since", "_body_bytes", "_handler", "_is_closing", "_is_paused", "_is_pumping", "_parser", "_queue", "_reading",
         "_since", "current", "is_blocked", "peer", "transport", "work",
     )  # fmt: skip
 
@@ -64,6 +64,7 @@ class ClientConnection(asyncio.Protocol):
         self._reading: Request | None = None
         self._since = handler.now()
         self._body_bytes = 0
+        self._blocked_since = 0.0
         self._is_closing = False
         self._is_pumping = False
         self._is_paused = False
@@ -80,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
         connections = self._handler.connections
         connections.add(self)
-        if len(connections) > self._handler.limits.connections:
+        if self._are_too_many(connections):
             self._is_closing = True
             transport.close()
 
@@ -115,6 +116,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.is_blocked = True
+        self._blocked_since = self._handler.now()
         if self.work is not None:
             self.work.pause()
 
@@ -227,6 +229,9 @@ class ClientConnection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Ends what a slow or silent client holds open."""
+        if self.is_blocked and now - self._blocked_since > self._handler.limits.send_seconds:
+            self.abort()
+            return
         if self.current is not None or self._is_closing:
             return
         limits, waited = self._handler.limits, now - self._since
@@ -241,6 +246,14 @@ class ClientConnection(asyncio.Protocol):
             self._pump()
 
     # Its own steps
+
+    def _are_too_many(self, connections: set[ClientConnection]) -> bool:
+        limits = self._handler.limits
+        if len(connections) > limits.connections:
+            return True
+        if len(connections) <= limits.connections_an_address:
+            return False
+        return sum(other.peer == self.peer for other in connections) > limits.connections_an_address
 
     def _pump(self) -> None:
         """Handles queued requests until one has to wait. A loop: a handler that answers calls `finish`."""

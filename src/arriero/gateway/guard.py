@@ -83,10 +83,9 @@ class Guard:
         caller = self._caller(text, now)
         if isinstance(caller, Refusal):
             return caller
-        role = caller.key.role
+        request.caller, role = caller, caller.key.role
         if role not in (_SEERS if request.path == METRICS_PATH else _ROLES.get(rule.kind, ROLES)):
             return Refusal(403, f"a key with the role {role} may not do this")
-        request.caller = caller
         return None
 
     def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:

@@ -21,8 +21,10 @@ _HEADERS = (
 class Origins:
     """Asks of one listener, remembering its answers (a bounded number of them)."""
 
-    def __init__(self, allowed: Collection[str]) -> None:
+    def __init__(self, allowed: Collection[str], hosts: Collection[str] = ()) -> None:
+        """`allowed`: web origins, or `*`; `hosts`: public names of this server, without ports."""
         self._allowed = frozenset(allowed)
+        self._public = frozenset(host.lower() for host in hosts)
         self._hostname = socket.gethostname().lower()
         self._hosts: dict[str, bool] = {}
 
@@ -57,8 +59,9 @@ class Origins:
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
-            return name in ("", "localhost", self._hostname) or name.endswith(_LOCAL_ENDINGS)
-        return address.is_loopback or address.is_private or address.is_unspecified
+            is_known = name in ("", "localhost", self._hostname) or name in self._public
+            return is_known or name.endswith(_LOCAL_ENDINGS)
+        return name in self._public or address.is_loopback or address.is_private or address.is_unspecified
 
 
 def cors_headers(origin: str) -> bytes:

@@ -1,6 +1,6 @@
 """The running gateway: its listeners and its long-lived tasks, all started and ended here.
 
-Tasks: `probe targets` (health.py) and `sweep` (deadlines, twice a second). Everything else is a call of the event loop
+Tasks: `probe targets` (health.py), `sweep` (deadlines, twice a second), `renew credentials` (renewal.py). Everything else is a call of the event loop
 into connection.py or upstream.py. `serve` returns when it was told to stop and the open requests have ended, or had
 `drain_seconds`.
 """
@@ -8,13 +8,16 @@ into connection.py or upstream.py. `serve` returns when it was told to stop and 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 from arriero.gateway.admin import Admin, apply_targets, kept_targets
-from arriero.gateway.config import split_address
+from arriero.gateway.address import split_address
 from arriero.gateway.connection import ClientConnection, Handler
 from arriero.gateway.context import Context
+from arriero.gateway.credentials import watched
 from arriero.gateway.health import Prober
+from arriero.gateway.renewal import Renewal
 from arriero.gateway.router import Router
 from arriero.secret import Secret
 
@@ -23,21 +26,28 @@ BACKLOG = 2048
 
 
 async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: Callable[[], None]) -> None:
-    """Serves until `stop` is set, then drains. Raises OSError when an address can't be listened on."""
+    """Serves until `stop` is set, then drains.
+
+    Raises OSError when an address can't be listened on, ArrieroError for keys and certificates that can't be used.
+    """
     settings = context.settings
+    files, tls = watched(context)
     router, admin = Router(context), Admin(context, token)
     kept = kept_targets(settings.targets_file)
     control = await _listen(admin, settings.control)
     try:
-        clients = await _listen(router, settings.listen)
+        clients = await _listen(router, settings.listen, tls.context if tls else None)
         if kept is not None:
             apply_targets(context, kept)
         is_ready()
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(Prober(context).run(), name="probe targets")
             sweeping = tasks.create_task(_sweep(context, (router, admin)), name="sweep")
+            renewal = Renewal(files, context.renew_now, context.report)
+            renewing = tasks.create_task(renewal.run(), name="renew credentials")
             await stop.wait()
             await _drain(context, clients, router)
+            renewing.cancel()
             probing.cancel()
             sweeping.cancel()
     finally:
@@ -46,10 +56,14 @@ async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: 
         await context.upstreams.close()
 
 
-async def _listen(handler: Handler, address: str) -> asyncio.Server:
+async def _listen(handler: Handler, address: str, tls: ssl.SSLContext | None = None) -> asyncio.Server:
     host, port = split_address(address)
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: ClientConnection(handler), host, port, backlog=BACKLOG)
+    # Who opens a connection and says nothing is let go after the time that a header may take.
+    seconds = handler.limits.header_seconds if tls else None
+    return await loop.create_server(
+        lambda: ClientConnection(handler), host, port, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=seconds
+    )
 
 
 async def _sweep(context: Context, handlers: tuple[Handler, ...]) -> None:

@@ -12,6 +12,9 @@ from typing import Protocol, cast
 
 import httptools
 
+from arriero.gateway.address import TLS_PREFIX, split_target
+from arriero.gateway.tls import TargetsTls
+
 HEAD_BYTES_LIMIT = 65_536
 IDLE_LIMIT = 256
 
@@ -183,9 +186,8 @@ class Home:
     """The connections to one address."""
 
     def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        self.name = address.encode()
-        self.host, self.port = host.strip("[]"), int(port)
+        self.host, self.port, self.has_tls = split_target(address)
+        self.name = address.removeprefix(TLS_PREFIX).encode()
         self._idle: deque[Upstream] = deque()
         self.is_closed = False
 
@@ -214,10 +216,11 @@ class Home:
 
 
 class Upstreams:
-    """Every address's connections. `connect_seconds` bounds the wait for a new one."""
+    """Every address's connections. `connect_seconds` bounds the wait for a new one; `tls` is for `https://` ones."""
 
     def __init__(self, connect_seconds: float) -> None:
         self._connect_seconds = connect_seconds
+        self.tls: TargetsTls | None = None
         self._homes: dict[str, Home] = {}
         self._opening: set[asyncio.Task[None]] = set()
 
@@ -250,10 +253,9 @@ class Upstreams:
         self.keep_only(set())
 
     async def _open(self, home: Home, request: bytes, receiver: Receiver) -> None:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_seconds):
-                _, upstream = await loop.create_connection(lambda: Upstream(home), home.host, home.port)
+                upstream = await self._connected(home)
         except TimeoutError:
             receiver.on_lost(f"no connection within {self._connect_seconds:g} s", False)
         except OSError as error:
@@ -263,3 +265,16 @@ class Upstreams:
                 upstream.ask(request, receiver)
             else:
                 upstream.transport.close()
+
+    async def _connected(self, home: Home) -> Upstream:
+        loop = asyncio.get_running_loop()
+        if not home.has_tls:
+            _, upstream = await loop.create_connection(lambda: Upstream(home), home.host, home.port)
+        elif self.tls is None:
+            raise OSError("this gateway has no TLS for its targets")
+        else:
+            name = self.tls.name or home.host
+            _, upstream = await loop.create_connection(
+                lambda: Upstream(home), home.host, home.port, ssl=self.tls.context, server_hostname=name
+            )
+        return upstream

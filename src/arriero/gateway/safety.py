@@ -1,0 +1,73 @@
+"""Which settings of a gateway would be unsafe, or can't be meant. All problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from arriero.control.settings import GatewaySettings
+from arriero.errors import Problem
+from arriero.gateway.address import split_address
+from arriero.gateway.sources import Sources, is_loopback
+
+_STORES = ("valkey", "valkeys", "redis", "rediss")
+_PAIRS = (
+    ("tls_certificate", "tls_key"), ("tls_key", "tls_certificate"), ("tls_client_ca", "tls_certificate"),
+    ("targets_certificate", "targets_key"), ("targets_key", "targets_certificate"),
+    ("limits_store", "keys_file"), ("limits_store_password_file", "limits_store"),
+)  # fmt: skip
+
+
+def unsafe(settings: GatewaySettings, file: str) -> list[Problem]:
+    return [*_listeners(settings, file), *_ranges(settings, file), *_choices(settings, file), *_pairs(settings, file)]
+
+
+def _listeners(settings: GatewaySettings, file: str) -> Iterator[Problem]:
+    for key, address in (("listen", settings.listen), ("control", settings.control)):
+        try:
+            host, _ = split_address(address)
+        except ValueError as error:
+            yield Problem(str(error), "write it like 127.0.0.1:11434", key, file)
+            continue
+        if is_loopback(host) or host == "localhost":
+            continue
+        what = f"{address} can be reached from other machines"
+        if key == "control":
+            yield Problem(f"{what}, and who gives orders is on this one", "take orders on 127.0.0.1", key, file)
+        elif not settings.keys_file:
+            yield Problem(f"{what}, and there are no keys", "set keys_file, or listen on 127.0.0.1", key, file)
+        elif not Path(settings.keys_file).exists():
+            what = f"{what}, and {settings.keys_file} is not there"
+            yield Problem(what, f"make a key with: arriero keys add NAME --keys {settings.keys_file}", key, file)
+
+
+def _ranges(settings: GatewaySettings, file: str) -> Iterator[Problem]:
+    for key in ("metrics_sources", "trusted_proxies"):
+        for text in getattr(settings, key):
+            try:
+                Sources([text])
+            except ValueError as error:
+                yield Problem(str(error), "write it like 10.0.0.0/8", key, file)
+
+
+def _choices(settings: GatewaySettings, file: str) -> Iterator[Problem]:
+    if settings.limits_when_away not in ("allow", "refuse"):
+        yield Problem(
+            f"{settings.limits_when_away!r} is neither allow nor refuse", "correct it", "limits_when_away", file
+        )
+    if not settings.limits_store:
+        return
+    parts = urlsplit(settings.limits_store)
+    if parts.scheme not in _STORES or not parts.hostname:
+        yield Problem("not the address of a store", "write it like valkey://127.0.0.1:6379/0", "limits_store", file)
+    elif parts.password:
+        yield Problem(
+            "a password in the settings can be read", "put it into limits_store_password_file", "limits_store", file
+        )
+
+
+def _pairs(settings: GatewaySettings, file: str) -> Iterator[Problem]:
+    for key, needed in _PAIRS:
+        if getattr(settings, key) and not getattr(settings, needed):
+            yield Problem(f"useless without {needed}", f"set {needed} as well", key, file)
