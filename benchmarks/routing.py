@@ -6,7 +6,7 @@ Three real Ollamas that hold one model each (OLLAMA_MAX_LOADED_MODELS=1) and thr
 then built-in engines: 50 targets and 40 models, the popular ones becoming the unpopular ones in mid-run. Arrivals are
 Poisson, models Zipf-skewed; every proxy gets the same requests at the same moments, and finds all memories empty.
 Loads are counted in the servers' own logs; the first token is timed by a client of its own. Exit code 1 if a bar is
-missed. `--engine` leaves out the real Ollamas. About four minutes.
+missed. `--engine` leaves out the real Ollamas. About five minutes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> int:
         bars += judged(Scene("3 real Ollamas, 3 models", models, asked.rate, asked.seconds), 3)
     if not asked.small:
         models = tuple(f"model{place:02d}" for place in range(40))
-        bars += judged(Scene("50 engines, 40 models, demand shifts", models, 20, asked.seconds, shifts=True), 50)
+        bars += judged(Scene("50 engines, 40 models, demand shifts", models, 25, 2 * asked.seconds, shifts=True), 50)
     return conclude(bars, asked.report)
 
 

@@ -30,6 +30,8 @@ class Server:
     address: str
     process: subprocess.Popen[bytes]
     log: Path
+    command: Sequence[str]
+    environment: Mapping[str, str]
 
     def loads(self) -> int:
         """How many times it brought a model into memory, by its own log."""
@@ -86,18 +88,27 @@ def ollamas(folder: Path, count: int, seeds: Sequence[int], **settings: str) -> 
         yield servers
 
 
-def start(folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Server:
-    """One process; it may not listen yet."""
+def restart(server: Server) -> Server:
+    """Anew in its place, when what was there has ended; listens when this returns."""
+    server.end()
+    home = server.log.parent
+    new = start(home.parent, server.name, server.command, server.environment, server.address)
+    until(new.is_listening, f"{new.log} tells why it does not listen", 60)
+    return new
+
+
+def start(folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str], address: str = "") -> Server:
+    """One process, at a free port if no address is given; it may not listen yet."""
     home = folder / name
     home.mkdir(exist_ok=True)
-    address, log = f"127.0.0.1:{free_port()}", home / "log"
+    address, log = address or f"127.0.0.1:{free_port()}", home / "log"
     kept = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
     own = {"OLLAMA_HOST": address, "HOME": str(home), "OLLAMA_NO_CLOUD": "1", **environment}
-    with log.open("wb") as file:
+    with log.open("ab") as file:
         process = subprocess.Popen(
             command, env={**kept, **own}, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
         )
-    return Server(name, address, process, log)
+    return Server(name, address, process, log, command, environment)
 
 
 @contextlib.contextmanager
