@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
-from arriero.gateway.answers import Answer, error_answer, json_answer
 from arriero.gateway.address import split_target
+from arriero.gateway.answers import Answer, error_answer, json_answer
 from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.dialects import NATIVE

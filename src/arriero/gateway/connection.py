@@ -53,8 +53,8 @@ class Handler(Protocol):
 
 class ClientConnection(asyncio.Protocol):
     __slots__ = (
-        "_blocked_since", "_body_bytes", "_handler", "_is_closing", "_is_paused", "_is_pumping", "_parser", "_queue", "_reading",
-        "_since", "current", "is_blocked", "peer", "transport", "work",
+        "_blocked_since", "_body_bytes", "_handler", "_is_closing", "_is_paused", "_is_pumping", "_parser", "_queue",
+        "_reading", "_since", "current", "is_blocked", "peer", "transport", "work",
     )  # fmt: skip
 
     def __init__(self, handler: Handler) -> None:

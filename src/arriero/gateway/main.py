@@ -1,4 +1,7 @@
-"""`arriero gateway run`: settings, listeners, signals. SIGTERM and SIGINT drain; a second one ends at once."""
+"""`arriero gateway run`: settings, listeners, signals. SIGTERM and SIGINT drain; a second one ends at once.
+
+SIGHUP reads keys and certificates anew.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,7 @@ async def _run(settings: GatewaySettings, token: Secret, config_path: Path) -> N
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, context.renew_now.set)
     try:
         await serve(context, token, stop, lambda: tell("gateway.started"))
         tell("gateway.ended")
