@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arriero.control.messages import TargetEntry
-from arriero.gateway.policy import Finds, finds
+from arriero.gateway.prospects import Finds, finds
 from arriero.gateway.target import Inventory, Target
 from arriero.gateway.told import Told, read
 
@@ -34,7 +34,7 @@ def test_requests_of_others_fill_the_slots_that_the_sidecar_tells() -> None:
     made = target()
     made.take("m", 0.0)
     made.told(Told(2, 2, {"m": 2}))
-    assert (made.busy, made.others, made.slots, finds(made, "m")) == (2, 1, 2, Finds.A_SHORT_QUEUE)
+    assert (made.busy, made.others, made.slots, finds(made, "m")) == (2, 1, 2, Finds.A_QUEUE)
     made.give_back("m")
     made.told(Told(2, 0, {}))
     assert (made.busy, finds(made, "m")) == (0, Finds.A_FREE_SLOT)

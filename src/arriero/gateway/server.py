@@ -1,6 +1,6 @@
 """The running gateway: its listeners and its long-lived tasks, all started and ended here.
 
-Tasks: `probe targets` (health.py), `sweep` (deadlines, twice a second), `renew credentials` (renewal.py). Everything else is a call of the event loop
+Tasks: `probe targets` (health.py), `follow sidecars` (follow.py), `sweep` (deadlines, twice a second), `renew credentials` (renewal.py). Everything else is a call of the event loop
 into connection.py or upstream.py. `serve` returns when it was told to stop and the open requests have ended, or had
 `drain_seconds`.
 """
@@ -16,6 +16,7 @@ from arriero.gateway.address import split_address
 from arriero.gateway.connection import ClientConnection, Handler
 from arriero.gateway.context import Context
 from arriero.gateway.credentials import watched
+from arriero.gateway.follow import Followers
 from arriero.gateway.health import Prober
 from arriero.gateway.renewal import Renewal
 from arriero.gateway.router import Router
@@ -42,6 +43,7 @@ async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: 
         is_ready()
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(Prober(context).run(), name="probe targets")
+            following = tasks.create_task(Followers(context).run(), name="follow sidecars")
             sweeping = tasks.create_task(_sweep(context, (router, admin)), name="sweep")
             renewal = Renewal(files, context.renew_now, context.report)
             renewing = tasks.create_task(renewal.run(), name="renew credentials")
@@ -49,6 +51,7 @@ async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: 
             await _drain(context, clients, router)
             renewing.cancel()
             probing.cancel()
+            following.cancel()
             sweeping.cancel()
     finally:
         control.close()

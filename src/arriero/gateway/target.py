@@ -46,11 +46,12 @@ class Target:
     """Mutable, changed only from the event loop's thread, and never across an await.
 
     `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere.
+    From `look_at` on, a target whose sidecar tells its state is to be probed once more.
     """
 
     __slots__ = (
         "_digests", "_has_answered", "_misses", "_override", "_told",
-        "cooling_until", "entry", "in_flight", "inventory", "others", "reason", "running", "state", "turns",
+        "cooling_until", "entry", "in_flight", "inventory", "look_at", "others", "reason", "running", "state", "turns",
     )  # fmt: skip
 
     def __init__(self, entry: TargetEntry) -> None:
@@ -60,7 +61,7 @@ class Target:
         self.inventory = Inventory({}, {})
         self.in_flight = self.others = 0
         self.running: dict[str, int] = {}
-        self.cooling_until = 0.0
+        self.cooling_until = self.look_at = 0.0
         self.turns = 0
         self._misses = 0
         self._has_answered = False
@@ -80,11 +81,16 @@ class Target:
     def answered(self, inventory: Inventory) -> Turn | None:
         """A probe succeeded."""
         self._misses, self._has_answered = 0, True
-        self._hold(inventory)
+        if self._told is None:
+            self.others = 0
+        # What the sidecar told of its memory is newer than what a probe read a moment ago.
+        self._hold(replace(inventory, resident=self.inventory.resident) if self._told else inventory)
         return self._settle("answers")
 
     def told(self, told: Told) -> Turn | None:
         """Its sidecar says how it is: that counts from now on, more than what this gateway knows by itself."""
+        if self._told is None or self._told.disk != told.disk:
+            self.look_at = 0.0
         self._told = told
         self.others = max(0, told.in_flight - self.in_flight)
         if told.resident is not None:
@@ -100,6 +106,10 @@ class Target:
         self._told, self.others = None, 0
         self._misses = max(1, self._misses)
         return self._settle(why)
+
+    def was_full(self) -> None:
+        """It refused a request for want of a slot: none is free there until it tells, or is probed, again."""
+        self.others = max(self.others, self.slots - self.in_flight)
 
     def missed(self, why: str) -> Turn | None:
         """A probe failed."""

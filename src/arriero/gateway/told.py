@@ -1,4 +1,4 @@
-"""What a sidecar tells of its Ollama, a JSON object a line: the one truth of slots in use and of models in memory. Pure.
+"""What a sidecar tells of its Ollama, a JSON object a line: the one truth of slots in use and of residency. Pure.
 
 A line without `resident` says that what is in memory has not changed since the line before it.
 """
@@ -18,8 +18,8 @@ CONTENT_TYPE = b"application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`running` counts open requests by canonical model name, `in_flight` all of them. `loading` are models on their way
-    into memory. `disk` changes whenever the models on disk do. `resident` is as `/api/ps` describes it, by name.
+    """`running` counts open requests by canonical model name, `in_flight` all of them. `loading` are models on their
+    way into memory. `disk` changes whenever the models on disk do. `resident` is as `/api/ps` describes it, by name.
     """
 
     slots: int

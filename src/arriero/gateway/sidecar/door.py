@@ -1,0 +1,134 @@
+"""What becomes of a request at the sidecar: told here, refused because all slots are taken, or passed to Ollama."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from arriero.clock import Clock
+from arriero.control.settings import Limits
+from arriero.gateway.answers import Answer, error_answer
+from arriero.gateway.connection import ClientConnection, Work
+from arriero.gateway.dialects import NATIVE
+from arriero.gateway.naming import canonical
+from arriero.gateway.origins import Origins
+from arriero.gateway.record import Record
+from arriero.gateway.request import Request
+from arriero.gateway.sidecar.figures import CONTENT_TYPE, Figures
+from arriero.gateway.sidecar.passage import Passage, changes_models, needs_slot
+from arriero.gateway.sidecar.settings import SidecarSettings
+from arriero.gateway.sidecar.tally import Tally
+from arriero.gateway.sidecar.telling import Telling
+from arriero.gateway.told import STATE_PATH
+from arriero.gateway.upstream import Upstreams
+
+FULL = b"X-Arriero-Full: 1\r\nRetry-After: 1\r\n"
+
+
+class Door:
+    """The Handler of the sidecar's listener, and what its requests share. `look_now`: something may have changed."""
+
+    def __init__(self, settings: SidecarSettings, clock: Clock, upstreams: Upstreams) -> None:
+        self.settings, self.upstreams = settings, upstreams
+        self.home = upstreams.home(settings.ollama)
+        self.tally = Tally(settings.slots)
+        self.telling = Telling(self.tally)
+        self.figures = Figures(clock)
+        self.limits = Limits()
+        self.connections: set[ClientConnection] = set()
+        self.open: set[Passage] = set()
+        self.look_now = asyncio.Event()
+        self.is_asked_for_disk = False
+        self.now = clock.monotonic
+        self._origins = Origins(())
+        self._id_count = itertools.count(1)
+
+    def handle(self, client: ClientConnection, request: Request) -> Work | None:
+        request.id = _id_of(request) or f"sidecar-{next(self._id_count):x}"
+        answer = self._refusal(request) or self._own(client, request)
+        if answer is not None:
+            client.answer(answer)
+            return None
+        if request.path == STATE_PATH and request.method == "GET":
+            return self.telling.start(client, request)
+        if not needs_slot(request):
+            self.is_asked_for_disk = self.is_asked_for_disk or changes_models(request)
+            return Passage(self, client, request, None, has_slot=False)
+        return self._to_a_slot(client, request)
+
+    def headers_for(self, request: Request) -> bytes:
+        return b"X-Request-Id: %b\r\n" % request.id.encode("latin-1") if request.id else b""
+
+    def answered(self, request: Request, status: int, _: int, __: Record | None) -> None:
+        self.figures.count(request.path, status, "answered" if status < 400 else "refused", None, b"")
+
+    # The passages' calls
+
+    def began(self, model: str | None, status: int) -> None:
+        """The first byte of an answer came: a model that was on its way is in memory now."""
+        if model and status == 200 and model in self.tally.loading():
+            self.look()
+
+    def ended(self, model: str | None) -> None:
+        self.tally.give_back(model)
+        self.telling.changed()
+
+    def look(self) -> None:
+        self.look_now.set()
+
+    # Its own steps
+
+    def _to_a_slot(self, client: ClientConnection, request: Request) -> Work | None:
+        name = request.model()
+        model = canonical(name) if name else None
+        if not self.tally.take(model):
+            self.figures.refused += 1
+            why = "it drains" if self.tally.is_draining else f"all {self.settings.slots} slots are in use"
+            client.answer(error_answer(request.dialect, 503, f"this server takes no request now: {why}", FULL))
+            return None
+        if self.tally.loading():
+            self.figures.saw_loading(self.tally, self.now())
+            self.look()
+        self.telling.changed()
+        return Passage(self, client, request, model, has_slot=True)
+
+    def _refusal(self, request: Request) -> Answer | None:
+        """403 with an empty body, as Ollama has it; its own check sees our address only."""
+        if not self._origins.is_our_host(request.host or ""):
+            return Answer(403, b"", b"")
+        is_foreign = self._origins.is_foreign(request.origin, request.host)
+        return Answer(403, b"", b"") if is_foreign and not self._origins.may_ask(request.origin) else None
+
+    def _own(self, client: ClientConnection, request: Request) -> Answer | None:
+        if request.path not in ("/healthz", "/readyz", "/metrics", STATE_PATH):
+            return None
+        if request.method not in ("GET", "HEAD") or (request.path == STATE_PATH and request.method != "GET"):
+            return Answer(405, b"405 method not allowed", b"text/plain", b"Allow: GET\r\n")
+        if request.path == "/healthz":
+            return Answer(200, b"ok\n")
+        if request.path == "/readyz":
+            why = self.why_not_ready()
+            return Answer(503, why.encode() + b"\n") if why else Answer(200, b"ok\n")
+        return self._metrics(client) if request.path == "/metrics" else None
+
+    def why_not_ready(self) -> str:
+        """Empty when it is ready."""
+        tally = self.tally
+        if tally.is_draining:
+            return "draining"
+        if not tally.answers:
+            return f"Ollama does not answer: {tally.why}"
+        missing = [model for model in self.settings.models if model not in tally.on_disk]
+        return f"not on disk yet: {', '.join(missing)}" if missing else ""
+
+    def _metrics(self, client: ClientConnection) -> Answer:
+        if not self.settings.may_read_figures(client.peer):
+            return error_answer(NATIVE, 403, "the figures are told to the ranges of ARRIERO_METRICS_SOURCES only")
+        return Answer(200, self.figures.text(self.tally, len(self.telling)), CONTENT_TYPE)
+
+
+def _id_of(request: Request) -> str:
+    """The edge's id; a header can hold no line end, so it is passed on as it is."""
+    values = (value for name, value in request.headers if name.lower() == b"x-request-id")
+    text = next(values, b"").decode("latin-1")
+    return text if len(text) <= 128 and text.isascii() and text.isprintable() else ""

@@ -1,0 +1,150 @@
+"""One request on its way through to Ollama, and its answer back: every byte of the body as it came.
+
+Nothing is tried again here. An answer that breaks off is broken off for the client too: the edge tells it from a whole
+one, and knows what to do.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from arriero.gateway.answers import error_answer
+from arriero.gateway.connection import ClientConnection
+from arriero.gateway.headers import request_bytes, response_head
+from arriero.gateway.paths import Kind, rule_of
+from arriero.gateway.request import Request
+from arriero.gateway.upstream import Upstream
+
+if TYPE_CHECKING:
+    from arriero.gateway.sidecar.door import Door
+
+
+class Passage:
+    """The client connection's `Work` and the upstream's `Receiver`. `has_slot`: it has to be given back."""
+
+    __slots__ = (
+        "_client", "_door", "_head", "_is_bare", "_is_head_out", "_last", "_model", "_request", "_status", "_upstream",
+        "has_slot", "started_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, door: Door, client: ClientConnection, request: Request, model: str | None, has_slot: bool
+    ) -> None:
+        self._door, self._client, self._request = door, client, request
+        self._model, self.has_slot = model, has_slot
+        self._upstream: Upstream | None = None
+        self._head = self._last = b""
+        self._is_head_out = self._is_bare = False
+        self._status = 0
+        self.started_at = door.now()
+        door.open.add(self)
+        door.upstreams.ask(door.home, request_bytes(as_asked(request), door.home.name), self)
+
+    # The client's calls
+
+    def cancel(self) -> None:
+        """The client has gone: Ollama sees it at once, and stops generating."""
+        self._over("gone")
+
+    def pause(self) -> None:
+        if self._upstream is not None:
+            self._upstream.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._upstream is not None:
+            self._upstream.transport.resume_reading()
+
+    # Ollama's calls
+
+    def is_waiting(self) -> bool:
+        return self in self._door.open and self._upstream is None
+
+    def on_connected(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def on_head(self, upstream: Upstream, rest: bytes) -> None:
+        request, client = self._request, self._client
+        self._is_head_out = True
+        self._status = upstream.status
+        keeps_chunks = upstream.is_chunked and not request.is_http_1_0
+        self._is_bare = upstream.is_chunked and not keeps_chunks
+        request.close = request.close or self._is_bare or upstream.ends_with_connection
+        more = client.headers_for(request) + client.closing_header(request)
+        self._head = response_head(upstream.head_lines, more, keeps_chunks)
+        if self.has_slot:
+            self._door.began(self._model, upstream.status)
+        if client.is_blocked:
+            self.pause()
+        self.on_data(upstream, rest)
+
+    def on_data(self, upstream: Upstream, data: bytes) -> None:
+        if self._is_bare:
+            data = b"".join(upstream.pieces)
+        if self._request.method == "HEAD":
+            data = b""
+        elif upstream.pieces:
+            self._last = data
+        if self._head:
+            # With the first of the body in one system call.
+            data, self._head = self._head + data, b""
+        if data:
+            self._client.transport.write(data)
+        if upstream.is_complete:
+            self._upstream = None
+            upstream.release()
+            self._over("answered")
+            self._client.finish(self._request.close)
+
+    def on_lost(self, why: str, _: bool) -> None:
+        if self not in self._door.open:
+            return
+        upstream, self._upstream = self._upstream, None
+        self._door.look()
+        if not self._is_head_out:
+            self._status = 502
+            self._over("failed")
+            self._client.answer(error_answer(self._request.dialect, 502, f"Ollama did not answer: {why}"))
+            return
+        self._over("cut")
+        if upstream is not None and upstream.ends_with_connection and not self._client.transport.is_closing():
+            self._client.finish(True)
+        else:
+            self._client.transport.close()
+
+    # The sidecar's calls
+
+    def cut(self) -> None:
+        """The grace is over."""
+        if self._upstream is not None:
+            self._upstream.close()
+        self.on_lost("it is being stopped", True)
+
+    def _over(self, outcome: str) -> None:
+        door, upstream = self._door, self._upstream
+        self._upstream = None
+        if upstream is not None:
+            upstream.close()
+        door.open.discard(self)
+        if self.has_slot:
+            door.ended(self._model)
+        door.figures.count(self._request.path, self._status, outcome, self._model, self._last)
+
+
+def as_asked(request: Request) -> Request:
+    """HEAD becomes GET, whose body is left out: the reader of responses would wait for it."""
+    if request.method != "HEAD":
+        return request
+    asked = copy.copy(request)
+    asked.method = "GET"
+    return asked
+
+
+def needs_slot(request: Request) -> bool:
+    rule = rule_of(request.path)
+    return rule is not None and rule.kind is Kind.RUN and request.method in rule.methods
+
+
+def changes_models(request: Request) -> bool:
+    rule = rule_of(request.path)
+    return rule is not None and rule.kind is Kind.WRITE
