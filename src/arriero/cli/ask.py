@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -13,6 +14,10 @@ import typer
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse
 from arriero.errors import ArrieroError, Problem
+from arriero.secret import Secret
+
+KEY_VARIABLE = "ARRIERO_KEY"
+NO_KEY = Secret("")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,14 +32,15 @@ def ask(
     rehearse: Rehearse = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a model through the gateway and stream its answer.
+    """Ask a model through the gateway and stream its answer. ARRIERO_KEY holds the API key, where one is needed.
 
     Example: [bold]arriero ask "Why is the sky blue?"[/bold]
     """
+    key = Secret(os.environ.get(KEY_VARIABLE, ""))
     with opened(file, overlay, rehearse) as here:
         body = {"model": model or here.spec.models[0].name, "messages": [{"role": "user", "content": prompt}]}
         headers: http.client.HTTPMessage | None = None
-        for line, headers in stream(_gateway(here), body):  # noqa: B007 - the last line's headers are told below
+        for line, headers in stream(_gateway(here), body, key):  # noqa: B007 - the last line's headers are told below
             if as_json:
                 print(json.dumps({"schema": 1, **line}))
             else:
@@ -44,19 +50,23 @@ def ask(
             print(f"answered by {headers.get('X-Arriero-Target')} at {headers.get('X-Arriero-Site')}", file=sys.stderr)
 
 
-def stream(url: str, body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], http.client.HTTPMessage]]:
+def stream(
+    url: str, body: dict[str, Any], key: Secret = NO_KEY
+) -> Iterator[tuple[dict[str, Any], http.client.HTTPMessage]]:
     """Each line of a chat answer with the response's headers; raises ArrieroError when there is no whole answer."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=300)
     try:
-        connection.request("POST", "/api/chat", json.dumps(body), {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        if key != NO_KEY:
+            headers["Authorization"] = f"Bearer {key.reveal()}"
+        connection.request("POST", "/api/chat", json.dumps(body), headers)
         response = connection.getresponse()
         line: dict[str, Any] = {}
         for raw in response:
             line = json.loads(raw)
             if "error" in line:
-                raise ArrieroError(
-                    Problem(f"the gateway answered {response.status}: {line['error']}", "see: arriero status")
-                )
+                remedy = f"put an API key into {KEY_VARIABLE}" if response.status == 401 else "see: arriero status"
+                raise ArrieroError(Problem(f"the gateway answered {response.status}: {line['error']}", remedy))
             yield line, response.headers
         if not line.get("done"):
             raise ArrieroError(Problem("the answer ended before it was complete", "ask again; see: arriero logs"))

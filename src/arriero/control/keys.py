@@ -49,7 +49,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One caller and what it may do; `None` and an empty `models` mean without limit. `locks`: the present one first."""
+    """One caller and what it may do; None and an empty `models` mean without limit. `locks`: the present one first."""
 
     name: str
     locks: tuple[Lock, ...]

@@ -29,6 +29,11 @@ class Project:
     def edge(self) -> Path:
         return self.state / "edge"
 
+    @property
+    def keys(self) -> Path:
+        """The API keys of this project's gateways."""
+        return self.state / "gateway" / "keys.json"
+
     def make_state(self) -> Path:
         """The state folder, made if need be, readable by its owner only and ignored by git."""
         self.state.mkdir(mode=0o700, exist_ok=True)

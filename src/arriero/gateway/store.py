@@ -73,7 +73,7 @@ class Store:
         pool = BlockingConnectionPool.from_url(uri, max_connections=CONNECTIONS, timeout=None, **options)
         self.name = f"{parts.hostname}:{parts.port or 6379}"
         self._client = Valkey(connection_pool=pool)
-        self._counters = RedisStorage(f"async+{uri}", connection_pool=pool, key_prefix=_PREFIX)
+        self._counters = RedisStorage(f"async+{uri}", key_prefix=_PREFIX, connection_pool=pool)  # type: ignore[arg-type]
         self._minutes = SlidingWindowCounterRateLimiter(self._counters)
         self._take, self._renew = self._client.register_script(_TAKE), self._client.register_script(_RENEW)
 
