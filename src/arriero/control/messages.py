@@ -13,7 +13,8 @@ TargetStanding = Literal["new", "up", "suspect", "down", "draining"]
 class TargetEntry:
     """One Ollama server the gateway may use, at `address` (`host:port`), answering `slots` requests at a time.
 
-    `weight` 0 stops new requests there (draining).
+    `weight` 0 stops new requests there (draining). Where targets of the same role differ in `cost` (in any unit), the
+    dearer ones get what the cheaper ones can't serve soon. `room` is how many models fit in memory at once (0: learnt).
     """
 
     id: str
@@ -23,6 +24,8 @@ class TargetEntry:
     release: int | None = None
     weight: int = 100
     slots: int = 4
+    cost: float = 0.0
+    room: int = 0
 
 
 @dataclass(frozen=True, slots=True)

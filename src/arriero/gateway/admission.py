@@ -8,9 +8,16 @@ holds less than its share of the places: then the newest of the key that holds m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 from typing import Protocol
+
+from arriero.gateway.pool import Pool
+from arriero.gateway.prospects import Ask
+from arriero.gateway.target import Target
+
+# How many models that are in no memory get a thought when a place becomes free; all get one at the next `look`.
+COLD_LINES_AT_ONCE = 4
 
 
 class Waiter(Protocol):
@@ -19,6 +26,8 @@ class Waiter(Protocol):
     key: str
     model: str
     since: float
+    mark: int
+    tried: Collection[str]
 
 
 class Refused(Enum):
@@ -83,12 +92,22 @@ class Line:
         keys = len(self._flows) + (key not in self._flows)
         return len(self._flows.get(key, ())), length // keys
 
+    def oldest(self) -> float:
+        """Since when one of those who may go next waits."""
+        return min(waiter.since for waiter in self.heads())
+
     def newest_of_largest(self) -> Waiter:
         return max(self._flows.values(), key=len)[-1]
+
+    def everybody(self) -> list[Waiter]:
+        return [*self._first, *(waiter for flow in self._flows.values() for waiter in flow)]
 
     @property
     def keys(self) -> int:
         return len(self._flows)
+
+    def last(self) -> Waiter:
+        return self.newest_of_largest() if self._flows else self._first[-1]
 
 
 class Admission:
@@ -128,9 +147,57 @@ class Admission:
         self.lines[waiter.model].went(waiter)
         self._forget(waiter.model)
 
-    def ahead(self, model: str, key: str) -> int:
+    def ask(self, model: str, key: str, mark: int) -> Ask:
+        """For a request that comes now."""
         line = self.lines.get(model)
-        return line.ahead_of_new(key) if line else 0
+        return Ask(model, (), line.ahead_of_new(key) if line else 0, 0.0, mark, self.waiting_for)
+
+    def waiting_for(self, model: str) -> int:
+        line = self.lines.get(model)
+        return len(line) if line else 0
+
+    def grants(self, pool: Pool, now: float, freed: Collection[Target] | None) -> Iterator[tuple[Waiter, Target]]:
+        """Who goes where, now that these targets have a place (None: whatever is free). Whoever asks for the next has
+        to have `take`n the place before. Models that no memory holds come first: who waits for them waits for the
+        server of another model, and gets it only when that is due.
+        """
+        cold, warm = [], []
+        for model, line in self.lines.items():
+            if not any(_holds(target, model) for target in pool):
+                cold.append(line)
+            elif freed is None or any(_holds(target, model) for target in freed):
+                warm.append(line)
+        cold.sort(key=Line.oldest)
+        warm.sort(key=Line.oldest)
+        for line in (*(cold if freed is None else cold[:COLD_LINES_AT_ONCE]), *warm):
+            yield from self._grants_of(line, pool, now)
+            if freed is None and len(line) > 1:
+                yield from self._replica(line, pool, now)
+
+    def _grants_of(self, line: Line, pool: Pool, now: float) -> Iterator[tuple[Waiter, Target]]:
+        is_moving = True
+        while line and is_moving:
+            is_moving = False
+            for waiter in tuple(line.heads()):
+                ask = Ask(waiter.model, waiter.tried, 0, now - waiter.since, waiter.mark, self.waiting_for)
+                found = pool.place(ask, now)
+                if isinstance(found, Target):
+                    self.went(waiter)
+                    is_moving = True
+                    yield waiter, found
+                    break
+                if not waiter.tried:
+                    # Nor is there one for those of other keys: only what failed a request makes a difference.
+                    break
+
+    def _replica(self, line: Line, pool: Pool, now: float) -> Iterator[tuple[Waiter, Target]]:
+        """The last of a line that is longer than a load goes to a target that loads its model."""
+        last = line.last()
+        ask = Ask(last.model, last.tried, len(line) - 1, now - last.since, last.mark, self.waiting_for)
+        found = pool.place(ask, now)
+        if isinstance(found, Target):
+            self.went(last)
+            yield last, found
 
     def _line(self, model: str) -> Line:
         return self.lines.setdefault(model, Line())
@@ -139,3 +206,7 @@ class Admission:
         self.waiting -= 1
         if not self.lines[model]:
             del self.lines[model]
+
+
+def _holds(target: Target, model: str) -> bool:
+    return target.can_take and (target.is_resident(model) or target.is_loading(model))

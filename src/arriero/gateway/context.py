@@ -19,7 +19,9 @@ from arriero.gateway.metrics import Metrics
 from arriero.gateway.paths import rule_of
 from arriero.gateway.pool import Pool
 from arriero.gateway.record import Record
+from arriero.gateway.retry import Budget, Quarantine
 from arriero.gateway.target import Target, Turn
+from arriero.gateway.templates import Reading
 from arriero.gateway.trace import Traces
 from arriero.gateway.upstream import Upstreams
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Context:
     """Touched from the event loop's thread only. `look_now` is set when targets should be probed without waiting,
-    `renew_now` when keys and certificates should be read anew.
+    `renew_now` when keys and certificates should be read anew. `readings` tells by digest how models carry on.
     """
 
     settings: GatewaySettings
@@ -52,6 +54,9 @@ class Context:
     beside: tuple[Figures, ...] = ()
     guard: Guard = field(default_factory=Guard)
     shared: SharedLimits | None = None
+    budget: Budget = field(default_factory=Budget)
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    readings: dict[str, Reading] = field(default_factory=dict)
     spans: Spans | None = None
     traces: Traces = field(init=False)
     now: Callable[[], float] = field(init=False)
@@ -71,20 +76,22 @@ class Context:
         return f"{self._id_start}-{self._id_count():x}"
 
     def tell(self, turns: Iterable[Turn | None]) -> None:
-        """Logs changes of targets' states."""
+        """Logs changes of targets' states; whoever waits is looked after."""
         for turn in turns:
             if turn is not None:
                 at = self.clock.now().isoformat(timespec="milliseconds")
                 self.log.tell("target", at, target=turn.target, was=turn.was, now=turn.now, why=turn.why)
+                if self.queue is not None:
+                    self.queue.look_soon_at_all()
 
     def report(self, event: str, **fields: object) -> None:
         """Logs something that is no request and no target's state."""
         self.log.tell(event, self.clock.now().isoformat(timespec="milliseconds"), **fields)
 
-    def gave_back(self, _: Target) -> None:
+    def gave_back(self, target: Target) -> None:
         """A place there is free again: whoever waits for one is looked after, once the event loop's call is over."""
         if self.queue is not None:
-            self.queue.look_soon()
+            self.queue.gave_back(target)
 
     def requeue(
         self, client: ClientConnection, request: Request, model: str, record: Record, tried: Collection[str] = ()
@@ -109,6 +116,7 @@ class Context:
             record.path = record.path[:11]
         at = self.clock.now()
         self.metrics.count(record)
+        self.pool.speeds.learn(record, self.now())
         if self.spans is not None:
             self.spans.tell(record, at.timestamp())
         self.log.write(record.line(at.isoformat(timespec="milliseconds")))

@@ -1,58 +1,74 @@
-"""Which target gets a request. Pure: everything it looks at is in the targets and in `now`.
+"""Which target gets a request now, or that it should wait. Pure: all it looks at is in the targets and what it is given.
 
-Order: healthy before what has just failed, active before standby, then by what the request would find there
-(see `Finds`), then the smaller load, then the one that was asked less often.
+The usual case first: the model is in memory where a slot is free, nothing speaks against that target, and the
+conversation's beginning decides between several. Else every target's prospect is weighed in seconds (prospects.py):
+the cheapest wins, and if that one has no place now, the request waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from enum import IntEnum
+from collections.abc import Collection, Iterable, Sequence
 
+from arriero.gateway.affinity import pick
+from arriero.gateway.prospects import Ask, Finds, Forecast, Prospect
+from arriero.gateway.speeds import Speeds
 from arriero.gateway.target import Target
 
-# A warm target may have this many requests a slot before a cold one is tried: a load takes seconds and evicts another
-# model, a place in a short queue costs less.
-QUEUE_PER_SLOT = 2
+
+def warm_and_free(
+    targets: Iterable[Target], model: str, tried: Collection[str], tier: tuple[bool, float], now: float
+) -> list[Target]:
+    """Those of this tier without any fault that can answer at once. The hot path: every request comes here."""
+    return [
+        target
+        for target in targets
+        if model in target.memory.warm
+        and target.state == "up"
+        and target.in_flight + target.others < target.slots
+        and target.tier == tier
+        and target.cooling_until <= now
+        and not (tried and target.entry.id in tried)
+    ]
 
 
-class Finds(IntEnum):
-    """What a request finds at a target, best first."""
-
-    A_FREE_SLOT = 0
-    A_SHORT_QUEUE = 1
-    AN_IDLE_SERVER_TO_LOAD = 2
-    A_CROWD = 3
-
-
-def choose(targets: Iterable[Target], model: str | None, tried: Collection[str], now: float) -> Target | None:
-    """The best target that can take a request now and is not in `tried`; None when there is none.
-
-    `model` is the one to run; None for a request that runs nothing (it finds a free slot everywhere).
-    """
-    best, best_key = None, None
-    for target in targets:
-        if not target.can_take or target.entry.id in tried:
-            continue
-        key = _key(target, model, now)
-        if best_key is None or key < best_key:
-            best, best_key = target, key
-    return best
+def choose(targets: Iterable[Target], ask: Ask, speeds: Speeds, now: float) -> Target | None:
+    """The target for it now; None when it should wait, or when there is none at all."""
+    prospects = forecast(targets, ask, speeds, now)
+    best = min(prospects, key=_rank, default=None)
+    if best is None or not best.can_now:
+        return _whatever_is_free(prospects, ask)
+    if best.finds is not Finds.A_FREE_SLOT:
+        return best.target
+    return pick([each.target for each in prospects if each.finds is best.finds and each.cost == best.cost], ask.mark)
 
 
-def finds(target: Target, model: str | None) -> Finds:
-    if model is None:
-        return Finds.A_FREE_SLOT
-    slots, busy = target.slots, target.busy
-    if target.is_resident(model) and busy < slots:
-        return Finds.A_FREE_SLOT
-    if (target.is_resident(model) or target.is_loading(model)) and busy < slots * QUEUE_PER_SLOT:
-        return Finds.A_SHORT_QUEUE
-    return Finds.AN_IDLE_SERVER_TO_LOAD if busy == 0 else Finds.A_CROWD
+def forecast(targets: Iterable[Target], ask: Ask, speeds: Speeds, now: float) -> list[Prospect]:
+    """What may be expected of each target that may serve it."""
+    usable = [t for t in targets if t.can_take and t.has(ask.model) and t.entry.id not in ask.tried]
+    return Forecast(usable, ask, speeds, now).all()
 
 
-def _key(target: Target, model: str | None, now: float) -> tuple[bool, bool, int, float, int]:
-    entry = target.entry
-    has_failed = target.state == "suspect" or target.cooling_until > now
+def any_of(targets: Iterable[Target], tried: Collection[str], now: float) -> Target | None:
+    """A target for a request that runs nothing: it takes no slot, so it never waits."""
+    usable = [target for target in targets if target.can_take and target.entry.id not in tried]
+    return min(usable, key=lambda target: _idleness(target, now), default=None)
+
+
+def _whatever_is_free(prospects: Sequence[Prospect], ask: Ask) -> Target | None:
+    """For one that has waited long for a model that is in no memory: the best that has a place at all."""
+    if any(each.finds in (Finds.A_QUEUE, Finds.A_LOAD) for each in prospects):
+        return None
+    due = [each for each in prospects if each.can_now and ask.waited >= each.seconds + each.penalty]
+    return min(due, key=_rank).target if due else None
+
+
+def _rank(prospect: Prospect) -> tuple[float, bool, int, float, int]:
+    """Between equals: one that can now, with less in memory, more places, that was asked less often."""
+    target = prospect.target
     load = (target.busy + 1) / (target.slots * target.weight)
-    return has_failed, entry.role != "active", finds(target, model), load, target.turns
+    return prospect.cost, not prospect.can_now, target.memory.count, load, target.turns
+
+
+def _idleness(target: Target, now: float) -> tuple[bool, tuple[bool, float], float, int]:
+    has_failed = target.state == "suspect" or target.cooling_until > now
+    return has_failed, target.tier, (target.busy + 1) / (target.slots * target.weight), target.turns

@@ -7,6 +7,10 @@ from enum import Enum
 
 from arriero.control.messages import TargetEntry, Targets, TargetStatus
 from arriero.gateway import policy
+from arriero.gateway.affinity import pick
+from arriero.gateway.explain import Explanation, explain
+from arriero.gateway.prospects import Ask
+from arriero.gateway.speeds import Speeds
 from arriero.gateway.target import Target, Turn
 
 
@@ -24,6 +28,8 @@ class Pool:
     """Mutable, changed only from the event loop's thread. Targets that left the list stay until they are empty."""
 
     def __init__(self) -> None:
+        self.speeds = Speeds()
+        self._first_tier = (False, 0.0)
         self._targets: dict[str, Target] = {}
         self._leaving: list[Target] = []
 
@@ -33,6 +39,7 @@ class Pool:
         turns = [self._enter(entry, former) for entry in targets.entries]
         turns += [target.become("draining", "left the list of targets") for target in former.values()]
         self._leaving = [target for target in (*self._leaving, *former.values()) if target.in_flight]
+        self._first_tier = min((target.tier for target in self), default=self._first_tier)
         return [turn for turn in turns if turn]
 
     def set_weights(self, weights: Mapping[str, int]) -> list[Turn]:
@@ -45,16 +52,29 @@ class Pool:
 
     def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
         """A target for a request about `model` (None: about none); `runs` says that it will be in memory."""
+        if runs and model:
+            return self.place(Ask(model, tried), now)
         holding = [target for target in self if model is None or target.has(model)]
-        target = policy.choose(holding, model if runs else None, tried, now)
-        if target:
-            return target
-        if not self._targets:
-            return Without.TARGETS
-        if tried:
-            return Without.CHOICE
-        is_known = holding or not all(target.has_answered for target in self)
-        return Without.HEALTH if is_known else Without.MODEL
+        return policy.any_of(holding, tried, now) or self._without(holding, tried)
+
+    def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        """The usual case of `place`, in little time: a target against which nothing speaks can answer at once."""
+        warm = policy.warm_and_free(self._targets.values(), model, tried, self._first_tier, now)
+        return pick(warm, mark) if warm else None
+
+    def place(self, ask: Ask, now: float) -> Target | Without:
+        """A target with a place for a request that runs a model; `Without.PLACE`: it should wait for one."""
+        found = self.usual(ask.model, ask.tried, ask.mark, now)
+        found = found or policy.choose(self._targets.values(), ask, self.speeds, now)
+        if found:
+            return found
+        holding = [target for target in self if target.has(ask.model)]
+        may_wait = any(target.can_take and target.entry.id not in ask.tried for target in holding)
+        return Without.PLACE if may_wait else self._without(holding, ask.tried)
+
+    def explain(self, ask: Ask, now: float) -> Explanation:
+        """Why such a request would go where it goes now."""
+        return explain(self._targets.values(), ask, self.speeds, now, self.place(ask, now))
 
     def is_ready(self) -> bool:
         return any(target.can_take for target in self)
@@ -68,6 +88,14 @@ class Pool:
 
     def __contains__(self, target: Target) -> bool:
         return self._targets.get(target.entry.id) is target
+
+    def _without(self, holding: Collection[Target], tried: Collection[str]) -> Without:
+        if not self._targets:
+            return Without.TARGETS
+        if tried:
+            return Without.CHOICE
+        is_known = holding or not all(target.has_answered for target in self)
+        return Without.HEALTH if is_known else Without.MODEL
 
     def _enter(self, entry: TargetEntry, former: dict[str, Target]) -> Turn | None:
         known = former.get(entry.id)

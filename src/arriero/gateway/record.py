@@ -20,12 +20,12 @@ class Record:
 
     `key` is the name of the API key, and `caller` what the guard holds open for it until the request is over.
     `queue_seconds` passed before a target was granted. Tokens and `load_seconds` are as the answer's last record tells
-    them; `migrations` counts the targets that carried on a cut answer. `found` tells how the last target
+    them; `migrations` counts the targets that carried on a cut answer, `deaths` those that ended under the request. `found` tells how the last target
     held the model.
     """
 
     __slots__ = (
-        "attempts", "caller", "first_byte_seconds", "found", "id", "is_stream", "key", "load_seconds", "method", "migrations", "model",
+        "attempts", "caller", "deaths", "first_byte_seconds", "found", "id", "is_stream", "key", "load_seconds", "method", "migrations", "model",
         "outcome", "path", "queue_seconds", "received_bytes", "seconds", "sent_bytes", "site", "status", "target",
         "tokens_in", "tokens_out", "trace",
     )  # fmt: skip
@@ -37,7 +37,7 @@ class Record:
         self.found: Found = ""
         self.trace: Trace | None = None
         self.is_stream = False
-        self.status = self.attempts = self.received_bytes = self.sent_bytes = 0
+        self.status = self.attempts = self.deaths = self.received_bytes = self.sent_bytes = 0
         self.tokens_in = self.tokens_out = self.migrations = 0
         self.seconds = self.queue_seconds = self.load_seconds = 0.0
         self.first_byte_seconds: float | None = None

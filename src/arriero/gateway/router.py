@@ -6,7 +6,7 @@ import re
 
 from arriero.gateway import exposition, listing
 from arriero.gateway.answers import Answer, error_answer, json_answer, try_again
-from arriero.gateway.connection import ClientConnection
+from arriero.gateway.connection import ClientConnection, Work
 from arriero.gateway.context import Context
 from arriero.gateway.dialects import NATIVE
 from arriero.gateway.entrance import Entrance
@@ -17,7 +17,9 @@ from arriero.gateway.paths import Kind, Rule, rule_of
 from arriero.gateway.pool import Without
 from arriero.gateway.record import Record, record_of
 from arriero.gateway.request import Request
+from arriero.gateway.shared import Asking
 from arriero.gateway.target import Target
+from arriero.gateway.waiting import Queue
 
 RETRY_AFTER_SECONDS = 2
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -29,6 +31,7 @@ class Router:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._origins = Origins(context.settings.origins, context.settings.hosts)
+        self._queue = context.queue = Queue(context)
         self._entrance = Entrance(context, self._origins)
         self.limits = context.settings.limits
         self.connections: set[ClientConnection] = set()
@@ -36,7 +39,7 @@ class Router:
     def now(self) -> float:
         return self._context.now()
 
-    def handle(self, client: ClientConnection, request: Request) -> Exchange | None:
+    def handle(self, client: ClientConnection, request: Request) -> Work | None:
         request.close = request.close or self._context.is_draining
         rule = rule_of(request.path)
         answer = self._entrance.wrong_way(request) or self._for_browsers(request, rule)
@@ -114,7 +117,7 @@ class Router:
         exposition.refresh(context, len(self.connections))
         return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)
 
-    def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Exchange | None:
+    def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Work | None:
         request.trace = self._context.traces.of(request.headers)
         name = request.model()
         model = canonical(name) if name else None
@@ -122,14 +125,26 @@ class Router:
         if answer is not None:
             client.answer(answer)
             return None
+        shared = self._context.shared
+        if shared is not None and shared.concerns(request.caller):
+            return Asking(self._context, shared, client, request, lambda: self._route(client, request, rule, name))
+        return self._route(client, request, rule, name)
+
+    def _route(self, client: ClientConnection, request: Request, rule: Rule, name: str | None) -> Work | None:
+        """Gives it to a target, or puts it in the line before one."""
+        model = canonical(name) if name else None
         runs = rule.kind is Kind.RUN
-        found = self._context.pool.find(model, runs, (), self.now())
-        if isinstance(found, Target):
-            request.id = request.id or self._id_of(request)
-            return Exchange(self._context, client, request, model, runs, found)
+        if runs and model:
+            found = self._queue.place(request, model, request.caller.name if request.caller else "")
+        else:
+            found = self._context.pool.find(model, False, (), self.now())
         request.id = request.id or self._id_of(request)
+        if isinstance(found, Target):
+            return Exchange(self._context, client, request, model, runs, found)
         record = record_of(request)
         record.model, record.received_bytes = model or "", len(request.body)
+        if found is Without.PLACE and model:
+            return self._queue.enter(client, request, model, record)
         if found is Without.MODEL:
             missing = error_answer(request.dialect, 404, rule.missing.format(name, model))
             client.answer(missing, record)

@@ -1,25 +1,25 @@
 """The running gateway: its listeners and its long-lived tasks, all started and ended here.
 
-Tasks: `probe targets` (health.py), `follow sidecars` (follow.py), `sweep` (deadlines, twice a second), `renew credentials` (renewal.py). Everything else is a call of the event loop
-into connection.py or upstream.py. `serve` returns when it was told to stop and the open requests have ended, or had
-`drain_seconds`.
+Tasks: those of `_long_lived`. Everything else is a call of the event loop into connection.py or upstream.py. `serve`
+returns when it was told to stop and the open requests have ended, or had `drain_seconds`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
-from arriero.gateway.admin import Admin, apply_targets, kept_targets
 from arriero.gateway.address import split_address
+from arriero.gateway.admin import Admin, apply_targets, kept_targets
 from arriero.gateway.connection import ClientConnection, Handler
 from arriero.gateway.context import Context
 from arriero.gateway.credentials import watched
 from arriero.gateway.follow import Followers
 from arriero.gateway.health import Prober
-from arriero.gateway.renewal import Renewal
+from arriero.gateway.renewal import Renewal, Watched
 from arriero.gateway.router import Router
+from arriero.gateway.shared import open_shared
 from arriero.secret import Secret
 
 SWEEP_SECONDS = 0.5
@@ -33,6 +33,7 @@ async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: 
     """
     settings = context.settings
     files, tls = watched(context)
+    context.shared = open_shared(context)
     router, admin = Router(context), Admin(context, token)
     kept = kept_targets(settings.targets_file)
     control = await _listen(admin, settings.control)
@@ -41,22 +42,32 @@ async def serve(context: Context, token: Secret, stop: asyncio.Event, is_ready: 
         if kept is not None:
             apply_targets(context, kept)
         is_ready()
+        long_lived = _long_lived(context, files, (router, admin))
         async with asyncio.TaskGroup() as tasks:
-            probing = tasks.create_task(Prober(context).run(), name="probe targets")
-            following = tasks.create_task(Followers(context).run(), name="follow sidecars")
-            sweeping = tasks.create_task(_sweep(context, (router, admin)), name="sweep")
-            renewal = Renewal(files, context.renew_now, context.report)
-            renewing = tasks.create_task(renewal.run(), name="renew credentials")
+            running = [tasks.create_task(work, name=name) for name, work in long_lived.items()]
             await stop.wait()
             await _drain(context, clients, router)
-            renewing.cancel()
-            probing.cancel()
-            following.cancel()
-            sweeping.cancel()
+            for task in running:
+                task.cancel()
     finally:
         control.close()
         _abort(router, admin)
         await context.upstreams.close()
+
+
+def _long_lived(
+    context: Context, files: list[Watched], handlers: tuple[Handler, ...]
+) -> dict[str, Coroutine[None, None, None]]:
+    """All that runs beside the event loop's calls, by name; each runs until it is cancelled."""
+    tasks = {
+        "probe targets": Prober(context).run(),
+        "follow sidecars": Followers(context).run(),
+        "sweep": _sweep(context, handlers),
+        "renew credentials": Renewal(files, context.renew_now, context.report).run(),
+    }
+    if context.shared is not None:
+        tasks["share limits"] = context.shared.run()
+    return tasks
 
 
 async def _listen(handler: Handler, address: str, tls: ssl.SSLContext | None = None) -> asyncio.Server:
@@ -89,6 +100,8 @@ async def _drain(context: Context, clients: asyncio.Server, router: Router) -> N
         connection.retire()
     while router.connections and context.now() < deadline:
         await asyncio.sleep(0.02)
+    if context.queue is not None:
+        context.queue.end("the gateway is ending")
     for exchange in tuple(context.open):
         exchange.stop("the gateway is ending")
     await asyncio.sleep(0)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
+from zlib import crc32
 
 from arriero.control.messages import TargetEntry, TargetStanding, TargetStatus
+from arriero.gateway.memory import Found, Memory
+from arriero.gateway.retry import Breaker
 from arriero.gateway.told import Told
 
 MISSES_UNTIL_DOWN = 2
-COOLING_SECONDS = 1.0
-
-# What a request finds at a target: its model in memory, on its way in, or on disk only; empty when it runs none.
-Found = Literal["", "warm", "loading", "cold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,9 @@ class Target:
     """
 
     __slots__ = (
-        "_digests", "_has_answered", "_misses", "_override", "_told",
-        "cooling_until", "entry", "in_flight", "inventory", "look_at", "others", "reason", "running", "state", "turns",
+        "_has_answered", "_misses", "_override", "_told",
+        "breaker", "cooling_until", "entry", "in_flight", "inventory", "look_at", "memory", "others", "reason",
+        "running", "salt", "state", "tier", "turns",
     )  # fmt: skip
 
     def __init__(self, entry: TargetEntry) -> None:
@@ -61,12 +61,15 @@ class Target:
         self.inventory = Inventory({}, {})
         self.in_flight = self.others = 0
         self.running: dict[str, int] = {}
+        self.breaker = Breaker()
         self.cooling_until = self.look_at = 0.0
         self.turns = 0
         self._misses = 0
         self._has_answered = False
         self._override: int | None = None
-        self._digests: frozenset[str] = frozenset()
+        self.salt = crc32(entry.id.encode())
+        self.memory = Memory()
+        self._read_entry()
         self._told: Told | None = None
 
     def become(self, state: TargetStanding, why: str) -> Turn | None:
@@ -122,8 +125,14 @@ class Target:
         return self._settle(why)
 
     def cool(self, now: float) -> None:
-        """It answered 5xx: others first for a moment, so that a server that fails fast does not attract traffic."""
-        self.cooling_until = now + COOLING_SECONDS
+        """It answered 5xx: others first for a while, so that a server that fails fast does not attract traffic."""
+        self.breaker.failed(now)
+        self.cooling_until = self.breaker.until
+
+    def recovered(self, sent_at: float) -> None:
+        """It answered a request that was sent then."""
+        self.breaker.answered(sent_at)
+        self.cooling_until = self.breaker.until
 
     def weigh(self, override: int | None) -> Turn | None:
         """Puts a weight over the entry's own (None takes it away)."""
@@ -133,6 +142,7 @@ class Target:
     def renew(self, entry: TargetEntry) -> Turn | None:
         """The list of targets says something new about it (the address stays)."""
         self.entry = entry
+        self._read_entry()
         return self._settle("told to drain" if self.weight == 0 else self.reason)
 
     @property
@@ -167,24 +177,24 @@ class Target:
 
     def is_resident(self, model: str) -> bool:
         """In memory, by digest: a copy is resident when its original is."""
-        return self.inventory.digest(model) in self._digests
+        return model in self.memory.warm
 
     def is_loading(self, model: str) -> bool:
         """A request for it is open there, and it was not in memory: it is on its way in."""
-        is_asked_for = model in self.running or (self._told is not None and model in self._told.loading)
-        return is_asked_for and not self.is_resident(model)
+        is_told = self._told is not None and model in self._told.loading
+        return (is_told or self.memory.loading_since(model) is not None) and not self.is_resident(model)
 
     def take(self, model: str | None, now: float) -> Found:
         """A request starts here, and finds `model` (None: it runs nothing) like this; `give_back` must follow."""
         self.in_flight += 1
         self.turns += 1
+        if self.cooling_until:
+            self.breaker.asked(now)
+            self.cooling_until = self.breaker.until
         if not model:
             return ""
-        running = self.running.get(model, 0)
-        self.running[model] = running + 1
-        if self.is_resident(model):
-            return "warm"
-        return "loading" if running else "cold"
+        self.running[model] = self.running.get(model, 0) + 1
+        return self.memory.take(model, now)
 
     def give_back(self, model: str | None) -> None:
         self.in_flight -= 1
@@ -192,12 +202,11 @@ class Target:
             self.running[model] -= 1
         elif model:
             del self.running[model]
+            self.memory.gave_up(model)
 
     def served(self, model: str) -> None:
         """It has begun to answer with this model, so the model is in memory now; the next probe tells the rest."""
-        digest = self.inventory.digest(model)
-        if digest not in self._digests:
-            self._digests |= {digest}
+        self.memory.served(model)
 
     def status(self) -> TargetStatus:
         entry, models = self.entry, sorted(self.inventory.on_disk)
@@ -216,8 +225,17 @@ class Target:
         )
 
     def _hold(self, inventory: Inventory) -> None:
+        is_new = inventory.resident is not self.inventory.resident
         self.inventory = inventory
-        self._digests = frozenset(str(model.get("digest", name)) for name, model in inventory.resident.items())
+        if is_new:
+            self.memory.hold(inventory.on_disk, inventory.resident)
+        else:
+            self.memory.hold_disk(inventory.on_disk)
+
+    def _read_entry(self) -> None:
+        entry = self.entry
+        self.tier = (entry.role != "active", entry.cost)
+        self.memory.expect_room(entry.room)
 
     def _settle(self, why: str) -> Turn | None:
         if self.weight == 0:

@@ -1,6 +1,7 @@
 """Requests that wait for a place at a target, and how each goes on: a place, a deadline, or a client that has gone.
 
-Who runs: the event loop only. A waiting request holds one timer; a request that finds a free place never comes here.
+Who runs: the event loop only. A waiting request holds one timer, and one more looks after all of them while any waits;
+a request that finds a free place never comes here.
 """
 
 from __future__ import annotations
@@ -8,21 +9,28 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Collection
+from typing import cast
 
 from arriero.gateway.admission import Admission, Refused
 from arriero.gateway.answers import Answer, error_answer
 from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.forward import Exchange
+from arriero.gateway.pool import Without
+from arriero.gateway.prospects import Ask
 from arriero.gateway.record import Record
 from arriero.gateway.request import Request
 from arriero.gateway.target import Target
+
+DEADLINE_HEADER = b"x-arriero-deadline-ms"
+LOOK_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 300
 
 
 class Waiting:
     """One request in a line; the client connection's `Work` until it gets a place."""
 
-    __slots__ = ("_client", "_context", "_queue", "_record", "_request", "_timer", "_tried", "key", "model", "since")
+    __slots__ = ("_client", "_queue", "_record", "_timer", "key", "mark", "model", "request", "since", "tried")
 
     def __init__(
         self,
@@ -31,12 +39,11 @@ class Waiting:
         request: Request,
         model: str,
         record: Record,
-        tried: Collection[str],
+        tried: Collection[str] = (),
     ) -> None:
-        self._queue, self._context, self._client, self._request = queue, queue.context, client, request
-        self._record, self._tried = record, tried
-        self.model, self.key = model, record.key
-        self.since = self._context.now()
+        self._queue, self._client, self._record = queue, client, record
+        self.request, self.model, self.key, self.mark, self.tried = request, model, record.key, request.mark, tried
+        self.since = queue.context.now()
         self._timer: asyncio.TimerHandle | None = None
 
     # The client's calls
@@ -46,112 +53,172 @@ class Waiting:
         self._queue.leave(self)
         self._close()
         self._record.outcome = "gone"
-        self._record.seconds = self._context.now() - self._request.came_at
-        self._context.finished(self._record)
+        self._record.seconds = self._queue.context.now() - self.request.came_at
+        self._queue.context.finished(self._record)
 
     def pause(self) -> None:
-        """Nothing is sent while it waits."""
+        """Nothing to hold back: it has no answer yet."""
 
     def resume(self) -> None:
-        """Nothing is sent while it waits."""
+        """As `pause`."""
 
     # The queue's calls
-
-    def is_open_for(self, target: str) -> bool:
-        return target not in self._tried
-
-    @property
-    def tried(self) -> Collection[str]:
-        return self._tried
 
     def wait(self, seconds: float) -> None:
         """Starts the clock: past it the request is refused."""
         self._timer = asyncio.get_running_loop().call_later(seconds, self._late)
 
-    def go(self, target: Target) -> Exchange:
-        """It has a place."""
+    def go(self, target: Target) -> None:
+        """It has a place, and is in no line any more."""
         self._close()
-        exchange = Exchange(
-            self._context, self._client, self._request, self.model, True, target, self._record, self._tried
-        )
-        self._client.work = exchange
-        return exchange
+        context, client = self._queue.context, self._client
+        client.work = Exchange(context, client, self.request, self.model, True, target, self._record, self.tried)
 
-    def refuse(self, answer: Answer) -> None:
-        """It has to leave; it is in no line any more."""
+    def refuse(self, status: int, message: str) -> None:
+        """It has to leave, and is in no line any more."""
         self._close()
-        self._client.answer(answer, self._record)
+        self._client.answer(self._queue.refusal(self.request, self.model, status, message), self._record)
 
     # Its own steps
 
     def _late(self) -> None:
         self._queue.leave(self)
-        waited = self._context.now() - self.since
-        self.refuse(self._queue.refusal(self._request, 503, f"no target had a free place within {waited:.1f} s"))
+        waited = self._record.queue_seconds + self._queue.context.now() - self.since
+        self.refuse(503, f"no target had a free place for {self.model} within {waited:.1f} s")
 
     def _close(self) -> None:
-        self._record.queue_seconds += self._context.now() - self.since
+        self._record.queue_seconds += self._queue.context.now() - self.since
         if self._timer is not None:
             self._timer.cancel()
 
 
 class Queue:
-    """Everybody who waits at this gateway. `Context.queue`."""
+    """Everybody who waits at this gateway; it is `Context.queue`."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._admission = Admission(context.settings.limits.queue_length)
-        self._is_looking_soon = False
+        self.admission = Admission(context.settings.limits.queue_length)
+        self._freed: set[Target] = set()
+        self._is_looking_soon = self._is_looking_at_all = False
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def place(self, request: Request, model: str, key: str) -> Target | Without:
+        """A target for a request that comes now, or `Without.PLACE`: then it may `enter`."""
+        pool, now = self.context.pool, self.context.now()
+        found: Target | Without | None = None
+        if not self.admission.waiting:
+            found = pool.usual(model, (), request.mark, now)
+        if found is None:
+            found = pool.place(self.admission.ask(model, key, request.mark), now)
+            if model in self.admission.lines and isinstance(found, Target) and not _loads(found, model):
+                # It became free this moment: who waited before comes first.
+                self.look_soon()
+                found = Without.PLACE
+        if found is not Without.MODEL:
+            pool.speeds.asked(model, now)
+        return found
 
     def enter(self, client: ClientConnection, request: Request, model: str, record: Record) -> Waiting | None:
         """Lets the client's request wait, or answers it with a refusal (None)."""
-        waiting = Waiting(self, client, request, model, record, ())
-        found = self._admission.enter(waiting)
+        waiting = Waiting(self, client, request, model, record)
+        found = self.admission.enter(waiting)
         if isinstance(found, Refused):
             status = 429 if found is Refused.SHARE else 503
-            client.answer(self.refusal(request, status, f"{found.value}; try again later"), record)
+            client.answer(self.refusal(request, model, status, f"{found.value} for {model}; try again later"), record)
             return None
-        if isinstance(found, Waiting):
-            found.refuse(self.refusal(found._request, 429, f"{Refused.SHARE.value}; try again later"))
+        if found is not None:
+            cast(Waiting, found).refuse(429, f"{Refused.SHARE.value} for {model}; try again later")
         waiting.wait(self._seconds(request))
+        self._look_later()
         return waiting
 
     def requeue(
-        self,
-        client: ClientConnection,
-        request: Request,
-        model: str,
-        record: Record,
-        tried: Collection[str] = (),
+        self, client: ClientConnection, request: Request, model: str, record: Record, tried: Collection[str]
     ) -> None:
-        """Puts it before all who wait: see `Context.requeue`."""
+        """See `Context.requeue`."""
         waiting = Waiting(self, client, request, model, record, tried)
-        self._admission.enter_first(waiting)
+        self.admission.enter_first(waiting)
         client.work = waiting
         waiting.wait(max(0.0, self._seconds(request) - record.queue_seconds))
-        self.look_soon()
+        self._look_later()
 
     def leave(self, waiting: Waiting) -> None:
-        self._admission.leave(waiting)
+        self.admission.leave(waiting)
+
+    def gave_back(self, target: Target) -> None:
+        """A place there is free, or its state changed. Nobody is called amid a step: it is looked after right after."""
+        if self.admission.waiting:
+            self._freed.add(target)
+            self.look_soon()
+
+    def look_soon_at_all(self) -> None:
+        """A target came, went or changed."""
+        if self.admission.waiting and not self._is_looking_at_all:
+            self._is_looking_at_all = True
+            asyncio.get_running_loop().call_soon(self._look_at_all)
 
     def look_soon(self) -> None:
-        """Gives free places to those who wait, once the event loop's call is over: nobody is called amid a step."""
-        if self._admission.waiting and not self._is_looking_soon:
+        if not self._is_looking_soon:
             self._is_looking_soon = True
-            asyncio.get_running_loop().call_soon(self.look)
+            asyncio.get_running_loop().call_soon(self._look)
 
-    def look(self) -> None:
+    def refusal(self, request: Request, model: str, status: int, message: str) -> Answer:
+        """With a Retry-After: when those who wait will have been answered, at the pace of the last half minute."""
+        pace = self.context.pool.speeds.answered_per_second(model, self.context.now())
+        seconds = self.admission.waiting_for(model) / pace if pace > 0.01 else LOOK_SECONDS
+        header = b"Retry-After: %d\r\n" % min(max(1, math.ceil(seconds)), LONGEST_RETRY_SECONDS)
+        return error_answer(request.dialect, status, message, header)
+
+    def end(self, why: str) -> None:
+        """Refuses all who wait."""
+        for waiting in self._everybody():
+            self.leave(waiting)
+            waiting.refuse(503, why)
+
+    # Its own steps
+
+    def _look(self) -> None:
         self._is_looking_soon = False
-        for line in tuple(self._admission.lines.values()):
-            for waiting in tuple(line.heads()):
-                found = self.context.pool.find(waiting.model, True, waiting.tried, self.context.now())
-                if isinstance(found, Target):
-                    self._admission.went(waiting)
-                    waiting.go(found)
+        freed, self._freed = self._freed, set()
+        for waiting, target in self.admission.grants(self.context.pool, self.context.now(), freed):
+            cast(Waiting, waiting).go(target)
 
-    def refusal(self, request: Request, status: int, message: str) -> Answer:
-        seconds = max(1, math.ceil(1.0))
-        return error_answer(request.dialect, status, message, b"Retry-After: %d\r\n" % seconds)
+    def _look_later(self) -> None:
+        if self._next_look is None:
+            self._next_look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._next_look = None
+        self._look_at_all()
+        if self.admission.waiting:
+            self._look_later()
+
+    def _look_at_all(self) -> None:
+        self._is_looking_at_all = False
+        context, now = self.context, self.context.now()
+        for waiting, target in self.admission.grants(context.pool, now, None):
+            cast(Waiting, waiting).go(target)
+        for waiting in self._everybody():
+            if now - waiting.since > context.settings.limits.stall_seconds:
+                self._refuse_hopeless(waiting, now)
+
+    def _refuse_hopeless(self, waiting: Waiting, now: float) -> None:
+        found = self.context.pool.place(Ask(waiting.model, waiting.tried), now)
+        if isinstance(found, Without) and found is not Without.PLACE:
+            self.leave(waiting)
+            waiting.refuse(503, f"no target {found.value}; try again soon")
+
+    def _everybody(self) -> list[Waiting]:
+        return [cast(Waiting, each) for line in self.admission.lines.values() for each in line.everybody()]
 
     def _seconds(self, request: Request) -> float:
-        return self.context.settings.limits.queue_seconds
+        """How long it may wait: the settings' limit, or less if the client wishes so."""
+        limit = self.context.settings.limits.queue_seconds
+        for name, value in request.headers:
+            if name.lower() == DEADLINE_HEADER and value.isdigit() and len(value) < 10:
+                return min(limit, int(value) / 1000)
+        return limit
+
+
+def _loads(target: Target, model: str) -> bool:
+    return not target.is_resident(model) and not target.is_loading(model)

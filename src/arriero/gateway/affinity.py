@@ -1,0 +1,36 @@
+"""The same conversation to the same target, so that the server finds its beginning in the prompt cache. Pure.
+
+Rendezvous hashing: every target gets a number made of its id and the conversation's beginning, and the highest wins;
+so a target that comes or goes moves only its own share. Every gateway gives the same answer. A target that has more
+than its share of the load is passed over (bounded loads): a popular beginning spreads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, log
+
+from arriero.gateway.target import Target
+
+LOAD_FACTOR = 1.25
+
+
+def pick(targets: Sequence[Target], mark: int) -> Target:
+    """One of these, of which each has the model in memory and a free place; `mark` 0 stands for no conversation."""
+    if len(targets) == 1:
+        return targets[0]
+    if not mark:
+        return min(targets, key=_load)
+    most = ceil(LOAD_FACTOR * (sum(target.busy for target in targets) + 1) / len(targets))
+    bounded = [target for target in targets if target.busy < most]
+    return max(bounded or targets, key=lambda target: _score(target, mark))
+
+
+def _load(target: Target) -> tuple[float, int]:
+    return (target.busy + 1) / (target.slots * target.weight), target.turns
+
+
+def _score(target: Target, mark: int) -> float:
+    # The hash of a tuple of whole numbers is the same in every process, and mixes well.
+    drawn = (hash((mark, target.salt)) & 0xFFFFFFFF) + 0.5
+    return -target.weight / log(drawn / 4294967296.0)

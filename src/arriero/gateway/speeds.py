@@ -1,0 +1,137 @@
+"""What was learnt of how long things take here, and what is asked for lately. Pure: it is handed `now`.
+
+Loads are learnt for each site (its storage decides) and model, answers for each target and model. The newest value
+counts a fifth: a change shows after a few requests, one slow answer moves little.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+from arriero.gateway.record import Record
+
+NEWEST = 0.2
+RECENT_SECONDS = 30.0
+# Until a load was seen: at the pace of a network file system (EFS: 0.35 GiB/s), and never below a tiny model's.
+LOAD_BYTES_PER_SECOND = 375e6
+SHORTEST_LOAD_SECONDS = 0.3
+# Until an answer was seen: this part of a load. Loads are what is waited for; so a short line waits for the first one.
+ANSWER_PER_LOAD = 0.25
+MODELS_LIMIT = 10_000
+
+
+class Recent:
+    """How often something happened lately, a second: each time counts less as it passes."""
+
+    __slots__ = ("_at", "_weight")
+
+    def __init__(self) -> None:
+        self._at = self._weight = 0.0
+
+    def count(self, now: float) -> None:
+        self._weight = self._weight * exp((self._at - now) / RECENT_SECONDS) + 1.0
+        self._at = now
+
+    def rate(self, now: float) -> float:
+        return self._weight * exp((self._at - now) / RECENT_SECONDS) / RECENT_SECONDS
+
+
+class Pace:
+    """How one target answers with one model: seconds a request holds its slot, tokens a second; 0 is not known."""
+
+    __slots__ = ("seconds", "tokens")
+
+    def __init__(self) -> None:
+        self.seconds = self.tokens = 0.0
+
+
+class Speeds:
+    """Mutable, changed only from the event loop's thread; one for each gateway."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, Recent] = {}
+        self._answered: dict[str, Recent] = {}
+        self._loads: dict[tuple[str, str], float] = {}
+        self._paces: dict[tuple[str, str], Pace] = {}
+        self._by_model: dict[str, Pace] = {}
+
+    def asked(self, model: str, now: float) -> None:
+        """A request for it came."""
+        recent = self._asked.get(model)
+        if recent is None:
+            _bound(self._asked)
+            recent = self._asked[model] = Recent()
+        recent.count(now)
+
+    def learn(self, record: Record, now: float) -> None:
+        """A request is over. Only a whole answer from the only target that was asked teaches anything."""
+        if record.outcome != "answered" or not record.found or record.attempts != 1 or record.migrations:
+            return
+        first = record.first_byte_seconds
+        if first is None:
+            return
+        target, model, held = record.target, record.model, record.seconds - record.queue_seconds
+        if record.found == "warm":
+            self.answered(target, model, held, now)
+        elif record.found == "cold":
+            self.loaded(record.site, model, record.load_seconds or first - record.queue_seconds)
+            if model not in self._by_model:
+                self.answered(target, model, record.seconds - first, now)
+        if record.tokens_out and record.seconds > first:
+            pace = self._pace(target, model)
+            pace.tokens = _blend(pace.tokens, record.tokens_out / (record.seconds - first))
+
+    def answered(self, target: str, model: str, seconds: float, now: float) -> None:
+        """A request held a slot there for so long, with the model in memory."""
+        pace = self._pace(target, model)
+        pace.seconds = _blend(pace.seconds, seconds)
+        every = self._by_model.get(model)
+        if every is None:
+            _bound(self._by_model)
+            every = self._by_model[model] = Pace()
+            self._answered[model] = Recent()
+        every.seconds = _blend(every.seconds, seconds)
+        self._answered[model].count(now)
+
+    def loaded(self, site: str, model: str, seconds: float) -> None:
+        _bound(self._loads)
+        self._loads[site, model] = _blend(self._loads.get((site, model), 0.0), seconds)
+
+    def load_seconds(self, site: str, model: str, size_bytes: float = 0.0) -> float:
+        """What a load of it takes at this site: as learnt, else by its size."""
+        return self._loads.get((site, model)) or SHORTEST_LOAD_SECONDS + size_bytes / LOAD_BYTES_PER_SECOND
+
+    def answer_seconds(self, target: str, model: str, load_seconds: float) -> float:
+        """How long a request holds its slot there: as learnt there, else elsewhere, else guessed from the load."""
+        pace = self._paces.get((target, model)) or self._by_model.get(model)
+        return pace.seconds if pace and pace.seconds else load_seconds * ANSWER_PER_LOAD
+
+    def tokens_per_second(self, target: str, model: str) -> float:
+        """0 when not known."""
+        pace = self._paces.get((target, model))
+        return pace.tokens if pace else 0.0
+
+    def asked_per_second(self, model: str, now: float) -> float:
+        recent = self._asked.get(model)
+        return recent.rate(now) if recent else 0.0
+
+    def answered_per_second(self, model: str, now: float) -> float:
+        recent = self._answered.get(model)
+        return recent.rate(now) if recent else 0.0
+
+    def _pace(self, target: str, model: str) -> Pace:
+        pace = self._paces.get((target, model))
+        if pace is None:
+            _bound(self._paces)
+            pace = self._paces[target, model] = Pace()
+        return pace
+
+
+def _blend(former: float, newest: float) -> float:
+    return former + NEWEST * (newest - former) if former else newest
+
+
+def _bound(known: dict[str, Recent] | dict[str, Pace] | dict[tuple[str, str], Pace] | dict[tuple[str, str], float]) -> None:
+    """Targets come and go for months: all is learnt anew in a few requests, so a full table is simply emptied."""
+    if len(known) > MODELS_LIMIT:
+        known.clear()
