@@ -199,6 +199,11 @@ class Spec(Section):
     name: ServiceName = Field(description="The service's name; everything in the clouds is named from it.")
     image: ImageName = Field(description="The container image that every target runs: registry/path[:tag][@digest].")
     models: tuple[Model, ...] = Field(min_length=1, description="The models to serve.")
+    sidecar: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether arriero's sidecar runs beside each Ollama; `false` for an image without `arriero`.",
+    )
     sites: Mapping[SiteName, Site] = Field(min_length=1, description="Where the service runs, by a name of your own.")
     size: Size = Field(default=Size(), description="What one target gets, at every site that doesn't say otherwise.")
     scale: Scale = Field(default=Scale(), description="How many targets a site runs.")
@@ -234,6 +239,7 @@ class Spec(Section):
             hosts=site.hosts,
             image=self.image,
             models=self.models,
+            sidecar=self.sidecar,
             size=_over(self.size, site.size),
             min=scale.min if scale.min is not None else default_min(site.role),
             max=scale.max,
@@ -256,6 +262,7 @@ class ResolvedSite(Section):
     hosts: tuple[str, ...]
     image: str
     models: tuple[Model, ...]
+    sidecar: bool = True
     size: Size
     min: int
     max: int
