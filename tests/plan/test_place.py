@@ -75,3 +75,27 @@ def test_the_hash_follows_every_value_and_no_order() -> None:
     one = place.definition_hash({"image": "a", "environment": {"A": "1", "B": "2"}})
     assert one == place.definition_hash({"environment": {"B": "2", "A": "1"}, "image": "a"})
     assert one != place.definition_hash({"image": "a", "environment": {"A": "1", "B": "3"}})
+
+
+def test_a_site_that_left_the_spec_is_removed_last_with_its_reason_unless_others_were_chosen() -> None:
+    facts = {name: SiteFacts(name, "aws", region) for name, region in (("a", "us-east-1"), ("b", "us-west-2"))}
+    left = SiteFacts("old", "azure", "eastus", resources=(Resource("azure.container_group", "llm-old-r3-1"),))
+    plan = place.plan(spec_of(), Facts("llm", {"old": left, **facts}))
+    site = plan.sites[-1]
+    assert (site.site, site.cloud, site.region, site.count, site.is_leaving) == ("old", "azure", "eastus", 0, True)
+    assert [(c.action, c.name, c.reason) for c in site.changes] == [
+        ("remove", "llm-old-r3-1", "its site is no longer in the spec")
+    ]
+    assert "old" not in {site.site for site in place.plan(spec_of(), Facts("llm", {"old": left, **facts}), {"a"}).sites}
+
+
+def test_a_site_that_left_the_spec_and_holds_nothing_is_no_change() -> None:
+    facts = {name: SiteFacts(name, "aws", "us-east-1") for name in ("a", "b", "old")}
+    assert [site.site for site in place.plan(spec_of(), Facts("llm", facts)).sites] == ["a", "b"]
+
+
+def test_a_site_that_left_the_spec_and_can_not_be_read_is_a_problem() -> None:
+    facts = {name: SiteFacts(name, "aws", "us-east-1") for name in ("a", "b")}
+    unread = SiteFacts("old", "azure", "eastus", problem=Problem("the region is down", "wait"))
+    plan = place.plan(spec_of(), Facts("llm", {**facts, "old": unread}))
+    assert [problem.what for problem in plan.problems] == ["the region is down"]

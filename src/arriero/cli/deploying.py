@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated, TextIO
 
 import typer
@@ -72,7 +74,7 @@ def up(
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             outcome = engine.deploy(here.project, here.spec, facts, wanted, here.endpoints.environment, progress)
             running, unserved = _gateway(here, progress, outcome) if gateway else (edge.find(here.project), ())
-        problems = [*outcome.problems, *_still_different(here, outcome), *unserved]
+        problems = [*outcome.problems, *_still_different(here, facts, wanted, outcome), *unserved]
         if problems:
             raise ArrieroError(problems)
         if not as_json:
@@ -96,8 +98,8 @@ def down(
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
-        facts = _read(here)
-        there = engine.standing(here.spec, facts, only)
+        facts = _read(here, only)
+        there = engine.standing(facts, only)
         if not as_json:
             print("\n".join(show.removal_lines(there)))
         _confirm_removal(here, purge, yes)
@@ -131,19 +133,22 @@ def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
         raise Refused(Problem("that is not the service's name", "nothing was removed"))
 
 
-def _read(here: Here) -> Facts:
+def _read(here: Here, only: Collection[str] | None) -> Facts:
+    """The facts of all sites; those that left the spec are looked for only where they are to be touched."""
     read.check_accounts(here.spec, here.endpoints)
-    return read.read(here.spec)
+    facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
+    print(*show.unasked_lines(facts), sep="\n", end="\n" if facts.unasked else "", file=sys.stderr)
+    return facts
 
 
 def _plan(here: Here, site: list[str] | None) -> tuple[Facts, Plan]:
     only = here.only(site)
-    facts = _read(here)
+    facts = _read(here, only)
     return facts, place.plan(here.spec, facts, only)
 
 
 def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
-    return {site.site: estimate(here.spec.site(site.site), site.count) for site in wanted.sites}
+    return {site.site: estimate(here.spec.site(site.site), site.count) for site in wanted.sites if not site.is_leaving}
 
 
 def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | None = None) -> None:
@@ -164,11 +169,13 @@ def _gateway(here: Here, listener: Listener, outcome: engine.Outcome) -> tuple[E
         return None, error.problems
 
 
-def _still_different(here: Here, outcome: engine.Outcome) -> list[Problem]:
-    """What a fresh look still finds different at the sites that were done: a deployment that did not take."""
-    if not outcome.done:
+def _still_different(here: Here, facts: Facts, wanted: Plan, outcome: engine.Outcome) -> list[Problem]:
+    """What a fresh look at the sites that were changed still finds different: a deployment that did not take."""
+    changed = outcome.done & {site.site for site in wanted.sites if site.steps and not site.is_leaving}
+    if not changed:
         return []
-    again = place.plan(here.spec, read.read(here.spec), outcome.done)
+    now = replace(facts, sites={**facts.sites, **read.read(here.spec, changed).sites})
+    again = place.plan(here.spec, now, changed)
     return [
         Problem(
             f"{change.kind} {change.name} is still not as wanted after the deployment: {change.reason}",

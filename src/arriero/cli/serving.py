@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +37,16 @@ def run_gateway(config: Annotated[Path, typer.Option("--config", help="The setti
 def run_controller(
     file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, vault_password_file: VaultPassword = None
 ) -> int:
-    """Read all sites every two seconds and tell the gateway which targets there are.
+    """Read all sites every two seconds and tell the gateway which targets there are. SIGHUP: read the spec anew.
 
     Example: [bold]arriero controller run[/bold]
     """
     from arriero.deploy import edge
     from arriero.observe import discovery
 
-    with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
-        discovery.run(here.spec, lambda: found.client() if (found := edge.find(here.project)) else None)
-    return 0
+    is_told = threading.Event()
+    signal.signal(signal.SIGHUP, lambda _number, _frame: is_told.set())
+    while True:
+        is_told.clear()
+        with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
+            discovery.run(here.spec, partial(edge.client, here.project), is_ended=is_told.is_set)

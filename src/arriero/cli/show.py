@@ -13,8 +13,14 @@ CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local
 
 def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
     """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line."""
-    lines = [line for site in plan.sites for line in _site_lines(site, spec, estimates[site.site])]
-    return [*lines, *_total(tuple(estimates.values())), _verdict(plan)]
+    staying = [line for site in plan.sites if not site.is_leaving for line in _site_lines(site, spec, estimates)]
+    leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
+    return [*staying, *leaving, *_total(tuple(estimates.values())), _verdict(plan)]
+
+
+def unasked_lines(facts: Facts) -> list[str]:
+    """For clouds that don't say which of the service's sites stand there."""
+    return [f"! whether sites that left the spec still stand there is not known: {p}" for p in facts.unasked]
 
 
 def _total(estimates: tuple[Estimate, ...]) -> list[str]:
@@ -26,14 +32,23 @@ def _total(estimates: tuple[Estimate, ...]) -> list[str]:
     return [f"Everything together: {least}{sum(known[1:], start=known[0])} a month at these counts."]
 
 
-def _site_lines(site: SitePlan, spec: Spec, estimate: Estimate) -> list[str]:
-    place = spec.sites[site.site]
-    head = f"{site.site}: {CLOUDS[site.cloud]} {place.region}".rstrip()
-    head += f", {place.role}, {_counted(site.count, 'target')}, release {site.release}, {estimate.sentence}"
+def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
+    role, estimate = spec.sites[site.site].role, estimates[site.site]
+    head = f"{site.site}: {_where(site.cloud, site.region)}, {role}"
+    head += f", {_counted(site.count, 'target')}, release {site.release}, {estimate.sentence}"
     if site.problem:
         return [head, f"  ! {site.problem}"]
     changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
     return [head, *changes, *(f"  note: {note}" for note in site.notes if site.steps)]
+
+
+def _leaving_lines(site: SitePlan) -> list[str]:
+    head = f"{site.site}: {_where(site.cloud, site.region)}, no longer in the spec: all of it is removed"
+    return [head, *([f"  ! {site.problem}"] if site.problem else map(_change_line, site.changes))]
+
+
+def _where(cloud: str, region: str) -> str:
+    return f"{CLOUDS[cloud]} {region}".rstrip()
 
 
 def _change_line(change: Change) -> str:
@@ -60,18 +75,20 @@ def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[
         "service": plan.service,
         "release": plan.release,
         "changes": sum(len(site.changes) for site in plan.sites),
-        "sites": [_site_json(site, facts, estimates[site.site]) for site in plan.sites],
+        "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
+        "unasked": [problem.as_json() for problem in facts.unasked],
     }
 
 
-def _site_json(site: SitePlan, facts: Facts, estimate: Estimate) -> dict[str, object]:
+def _site_json(site: SitePlan, facts: Facts, estimate: Estimate | None) -> dict[str, object]:
     return {
         "name": site.site,
         "cloud": site.cloud,
         "account": facts.sites[site.site].account,
         "release": site.release,
         "targets": site.count,
-        "price": estimate.as_json(),
+        "leaving": site.is_leaving,
+        "price": estimate.as_json() if estimate else None,
         "notes": list(site.notes),
         "problem": site.problem.as_json() if site.problem else None,
         "steps": [
@@ -95,7 +112,7 @@ def removal_lines(there: tuple[SiteFacts, ...]) -> list[str]:
     """What `arriero down` is about to remove, a paragraph a site."""
     lines = []
     for found in there:
-        lines.append(f"{found.site}: {CLOUDS[found.cloud]} {found.region}".rstrip())
+        lines.append(f"{found.site}: {_where(found.cloud, found.region)}")
         lines += [f"  ! {found.problem}"] if found.problem else []
         lines += [
             f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in found.resources

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol, cast, get_args
 
 from arriero.clock import Clock, SystemClock
 from arriero.clouds.endpoints import Endpoints
@@ -50,10 +51,23 @@ def read_sites(wanted: Collection[SiteRef]) -> Mapping[str, SiteFacts]:
         return {found.site: found for found in pool.map(_read_one, wanted)}
 
 
-def leftovers(spec: Spec) -> tuple[SiteRef, ...]:
-    """Sites that carry the service's tags although the spec no longer names them."""
-    clouds = {site.cloud for site in spec.sites.values()} - {"local"}
-    return tuple(ref for cloud in clouds for ref in facts_of(cloud).other_sites(spec.name, spec.sites.keys()))
+def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Facts:
+    """As `read`, with the sites that carry the service's tags although the spec no longer names them."""
+    clouds = clouds_of(spec, endpoints)
+    with ThreadPoolExecutor(max_workers=len(clouds) + 1, thread_name_prefix="all") as pool:
+        known = pool.submit(read, spec, clock=clock)
+        asked = list(pool.map(lambda cloud: _left_in(cloud, spec), clouds))
+    left = [ref for found in asked if not isinstance(found, Problem) for ref in found]
+    facts = known.result()
+    unasked = tuple(found for found in asked if isinstance(found, Problem))
+    return replace(facts, sites={**facts.sites, **(read_sites(left) if left else {})}, unasked=unasked)
+
+
+def clouds_of(spec: Spec, endpoints: Endpoints) -> tuple[Cloud, ...]:
+    """Where sites of the service may stand: its clouds now, those whose account is pinned, and this machine."""
+    pinned = {cloud for cloud, account in spec.accounts.model_dump().items() if account} | endpoints.accounts.keys()
+    used = {site.cloud for site in spec.sites.values()} | pinned | {"local"}
+    return tuple(cloud for cloud in get_args(Cloud) if cloud in used)
 
 
 def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
@@ -79,6 +93,13 @@ def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
     if wrong:
         raise Refused(wrong)
     return found
+
+
+def _left_in(cloud: Cloud, spec: Spec) -> tuple[SiteRef, ...] | Problem:
+    try:
+        return facts_of(cloud).other_sites(spec.name, spec.sites.keys())
+    except CloudError as error:
+        return replace(error.problems[0], key=cloud)
 
 
 def _account(cloud: Cloud) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -52,9 +53,16 @@ def find(project: Project) -> Edge | None:
     return edge if edge and edge.gateway.is_alive else None
 
 
+def client(project: Project) -> Gateway | None:
+    """Who takes orders for the gateway that runs for this project; None while none does."""
+    edge = find(project)
+    return edge.client() if edge else None
+
+
 def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
     """The running edge, started where it is not; returns once the gateway reports a target that is up.
 
+    One that runs already is told to read its spec anew: sites may have come and gone.
     Raises ArrieroError when it does not come up within 20 seconds.
     """
     running = find(project)
@@ -62,6 +70,8 @@ def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
         _end(_recorded(project))
         running = _start(project, spec)
         _say(listener, f"the gateway listens at {running.url}")
+    else:
+        running.controller.signal(signal.SIGHUP)
     _wait_for_a_target(project, running)
     return running
 
@@ -86,6 +96,7 @@ def _start(project: Project, spec: Spec) -> Edge:
         admin_token_file=str(token),
         targets_file=str(folder / "targets.json"),
         access_log=str(folder / "access.log"),
+        keys_file=str(project.keys),
         limits=Limits(drain_seconds=DRAIN_SECONDS),
     )
     settings.write(folder / "gateway.json")

@@ -54,7 +54,8 @@ def deploy(
     """Carries the plan out. A site that fails keeps what it had, and no other site's result changes by it."""
     run = Run(project, environment, listener, SystemClock())
     unread = tuple(replace(site.problem, key=f"sites.{site.site}") for site in plan.sites if site.problem)
-    readable = [site for site in plan.sites if not site.problem]
+    leaving = [site for site in plan.sites if site.is_leaving and not site.problem]
+    readable = [site for site in plan.sites if not site.is_leaving and not site.problem]
     building = [_only_steps(site, retiring=False) for site in readable]
     built = _wave(run, spec, facts, [site for site in building if site.steps])
     alive = {site.site for site in readable} - _failed(built)
@@ -62,12 +63,28 @@ def deploy(
     retiring = [site for site in retiring if site.steps]
     switch.drain(project, [c.name for site in retiring for c in site.changes], listener, run.clock)
     retired = _wave(run, spec, facts, retiring)
-    return Outcome(frozenset(alive - _failed(retired)), (*unread, *built.problems, *retired.problems))
+    done = Outcome(frozenset(alive - _failed(retired)), (*unread, *built.problems, *retired.problems))
+    return _without(run, spec, [facts.sites[site.site] for site in leaving], done)
 
 
-def standing(spec: Spec, facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...]:
-    """The sites where anything of the service stands, or can't be known to stand; `only` limits them."""
-    chosen = [facts.sites[name] for name in spec.sites if only is None or name in only]
+def _without(run: Run, spec: Spec, leaving: Sequence[SiteFacts], done: Outcome) -> Outcome:
+    """Removes the sites that left the spec, once all others are as wished: until then they may be what serves."""
+    if done.problems:
+        what, remedy = "it is not removed as long as other sites fail", "mend those and run arriero up again"
+        kept = tuple(Problem(what, remedy, key=f"sites.{found.site}") for found in leaving)
+        return replace(done, problems=(*done.problems, *kept))
+    targets = [target.id for found in leaving for target in found.targets if target.state != "stopped"]
+    switch.drain(run.project, targets, run.listener, run.clock)
+    removed = _removal(run, spec, leaving, purge=False)
+    return Outcome(done.done | removed.done, removed.problems)
+
+
+def standing(facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...]:
+    """The sites where anything of the service stands, or can't be known to stand, also those that left the spec.
+
+    `only` limits them.
+    """
+    chosen = [found for name, found in facts.sites.items() if only is None or name in only]
     return tuple(found for found in chosen if found.resources or found.problem or _runs(found))
 
 
@@ -87,14 +104,14 @@ def remove(
     """Removes what the sites hold; with `purge` also what `down` keeps."""
     run = Run(project, environment, listener, SystemClock())
     unread = tuple(replace(found.problem, key=f"sites.{found.site}") for found in there if found.problem)
-    hosts = [
-        _host(spec, found, variables_of(found.cloud).removal_variables(found, purge))
-        for found in there
-        if not found.problem
-    ]
+    outcome = _removal(run, spec, [found for found in there if not found.problem], purge)
+    return replace(outcome, problems=(*unread, *outcome.problems))
+
+
+def _removal(run: Run, spec: Spec, there: Sequence[SiteFacts], purge: bool) -> Outcome:
+    hosts = [_host(spec, found, variables_of(found.cloud).removal_variables(found, purge)) for found in there]
     outcome = _play(run, "remove.yml", hosts)
-    done = frozenset(host.name for host in hosts) - _failed(outcome)
-    return Outcome(done, (*unread, *outcome.problems))
+    return Outcome(frozenset(host.name for host in hosts) - _failed(outcome), outcome.problems)
 
 
 def _wave(run: Run, spec: Spec, facts: Facts, sites: Sequence[SitePlan]) -> runner.RunOutcome:

@@ -99,11 +99,15 @@ class SiteFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The world as it was read at one moment, by site name; tagged sites that left the spec are here too."""
+    """The world as it was read at one moment, by site name; tagged sites that left the spec are here too.
+
+    `unasked` says of which clouds it is not known whether such sites stand there, and why.
+    """
 
     service: str
     sites: Mapping[str, SiteFacts]
     read_at: datetime | None = None
+    unasked: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SitePlan:
-    """What one site needs. `release` is what its targets will run; `count` how many; `wanted` is the whole wish."""
+    """What one site needs. `release` is what its targets will run; `count` how many; `wanted` is the whole wish.
+
+    A site that `is_leaving` is in no spec any more: all its things are removed, in one step.
+    """
 
     site: str
     cloud: Cloud
@@ -149,6 +156,8 @@ class SitePlan:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     problem: Problem | None = None
+    region: str = ""
+    is_leaving: bool = False
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from arriero.plan.model import Change, Step
 
 RETIRE = "retire"
+REMOVE = "remove"
 
 
 def steps(site: str, changes: Iterable[Change], kinds: Mapping[str, str]) -> tuple[Step, ...]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
-from arriero.errors import Refused
+from arriero.errors import Problem, Refused
 from arriero.plan import order
 from arriero.plan.compare import compare
-from arriero.plan.model import Cloud, Facts, Plan, Resource, SiteFacts, SitePlan, Value
+from arriero.plan.model import Change, Cloud, Facts, Plan, Resource, SiteFacts, SitePlan, Step, Value
 from arriero.spec.model import ResolvedSite, Spec
 
+LEFT = "its site is no longer in the spec"
 RELEASE_TAG, DEFINITION_TAG = "arriero-release", "arriero-definition"
 
 
@@ -47,12 +48,17 @@ def wanted_of(cloud: Cloud) -> WantedModule:
 
 
 def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
-    """The steps from `facts` to `spec`, active sites first; `only` leaves all other sites as they are."""
+    """The steps from `facts` to `spec`, active sites first, sites that left the spec last.
+
+    `only` leaves all other sites as they are.
+    """
     names = [name for name in spec.sites if only is None or name in only]
     sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
     digests = {site.name: definition_hash(wanted_of(site.cloud).definition(site)) for site in sites}
     number = next_release(digests, {name: recorded(found) for name, found in facts.sites.items()})
-    return Plan(spec.name, number, tuple(_site_plan(s, facts.sites[s.name], number, digests[s.name]) for s in sites))
+    staying = [_site_plan(site, facts.sites[site.name], number, digests[site.name]) for site in sites]
+    left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
+    return Plan(spec.name, number, (*staying, *(_leaving_plan(found) for found in left if _is_there(found))))
 
 
 def next_release(digests: Mapping[str, str], known: Mapping[str, Recorded | None]) -> int:
@@ -87,15 +93,33 @@ def definition_hash(definition: Mapping[str, Value]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _unplanned(site: ResolvedSite, release: int, number: int, problem: Problem) -> SitePlan:
+    return SitePlan(site.name, site.cloud, release, number, (), problem=problem, region=site.region)
+
+
+def _is_there(found: SiteFacts) -> bool:
+    return bool(found.resources or found.problem)
+
+
+def _leaving_plan(found: SiteFacts) -> SitePlan:
+    before = recorded(found)
+    release = before.release if before else 0
+    if found.problem:
+        return SitePlan(found.site, found.cloud, release, 0, (), (), (), found.problem, found.region, is_leaving=True)
+    changes = tuple(Change(found.site, "remove", r.kind, r.name, LEFT) for r in found.resources)
+    steps = (Step(found.site, order.REMOVE, changes),)
+    return SitePlan(found.site, found.cloud, release, 0, (), steps, region=found.region, is_leaving=True)
+
+
 def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -> SitePlan:
     if found.problem:
-        return SitePlan(site.name, site.cloud, number, site.min, (), problem=found.problem)
+        return _unplanned(site, number, site.min, found.problem)
     module, before = wanted_of(site.cloud), recorded(found)
     release = before.release if before and before.digest == digest else number
     try:
         wanted = module.wanted(site, found, release, count(site, found), digest)
     except Refused as error:
-        return SitePlan(site.name, site.cloud, release, count(site, found), (), problem=error.problems[0])
+        return _unplanned(site, release, count(site, found), error.problems[0])
     # Where each target is a thing of its own, a removal has its reason: it drifted, failed or is of a past release.
     explain = getattr(module, "removal_reasons", None)
     reasons = explain(site, found, release, count(site, found), digest) if explain else None
@@ -108,4 +132,5 @@ def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -
         wanted=wanted,
         steps=order.steps(site.name, changes, module.KINDS),
         notes=module.notes(site),
+        region=site.region,
     )

@@ -13,12 +13,12 @@ account's setting, and ECS managed tags stay off.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 
 from arriero.errors import Problem, Refused
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import aws_task
-from arriero.plan.wanted.aws_task import PORT
+from arriero.plan.wanted.aws_task import PORT, ingress_sources
 from arriero.spec.model import ResolvedSite
 
 # Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
@@ -38,6 +38,7 @@ KINDS: Mapping[str, str] = {
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",)}
 
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
+PROTECTION_POLICY = "keep-from-scale-in"
 CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 
 
@@ -103,10 +104,6 @@ def subnet_name(base: str, cidr: str) -> str:
     return f"{base} {cidr}"
 
 
-def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
-    return tuple(sorted({site.network.cidr, *(str(ip_network(source)) for source in site.network.allow_from)}))
-
-
 def egress_ports(site: ResolvedSite) -> tuple[int, ...]:
     """443, and the port that the image's registry is written with: `registry.example.com:5000/acme/llm`."""
     host, slash, _ = site.image.partition("/")
@@ -150,17 +147,29 @@ def _refuse_another_range(site: ResolvedSite, found: SiteFacts) -> None:
     )
 
 
+def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
+    """What runs inside the task may do at AWS: its sidecar keeps the task from being scaled in, and nothing else."""
+    if not site.sidecar:
+        return {}
+    protect = {
+        "Effect": "Allow",
+        "Action": ("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"),
+        "Resource": f"arn:*:ecs:{site.region}:*:task/{base_name(site)}/*",
+    }
+    return {PROTECTION_POLICY: {"Version": "2012-10-17", "Statement": (protect,)}}
+
+
 def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
-    """The execution role pulls the image and writes logs; what runs inside the task may do nothing at AWS."""
-    policies = {f"{base_name(site)}-exec": (EXECUTION_POLICY,), f"{base_name(site)}-task": ()}
+    """The execution role pulls the image and writes logs; the task role is what the containers may do."""
+    rows = ((f"{base_name(site)}-exec", (EXECUTION_POLICY,), {}), (f"{base_name(site)}-task", (), own_policies(site)))
     return tuple(
         Resource(
             "aws.role",
             name,
-            {"path": aws_task.role_path(site), "trust": (trust(),), "policies": attached, "inline_policies": ()},
+            {"path": aws_task.role_path(site), "trust": (trust(),), "policies": attached, "inline_policies": own},
             tags=site_tags(site),
         )
-        for name, attached in policies.items()
+        for name, attached, own in rows
     )
 
 

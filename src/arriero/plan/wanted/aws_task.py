@@ -7,9 +7,11 @@ So everything that AWS keeps is compared, and a setting that somebody added by h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Value
+from arriero.plan.wanted import sidecar
 from arriero.spec.model import ResolvedSite
 
 CONTAINER = "ollama"
@@ -37,6 +39,7 @@ COMPARED = (
 )
 _IN_ORDER = ("command", "entryPoint")
 _NAMED = ("containerDefinitions", "volumes", "secrets", "ulimits")
+_PORT_MAPPINGS = [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp"}]
 
 
 def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
         "executionRoleArn": f"{path}{base}-exec",
         "taskRoleArn": f"{path}{base}-task",
         "volumes": [{"name": "scratch"}],
-        "containerDefinitions": [_container(site, labels)],
+        "containerDefinitions": _containers(site, labels),
     }
 
 
@@ -79,15 +82,36 @@ def normal_form(document: Mapping[str, Any]) -> dict[str, Value]:
     return normal
 
 
-def _container(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Ollama alone for now. Its root is read-only, so it must not prune the models that its image carries."""
-    environment = {"OLLAMA_NOPRUNE": "1", **site.server_environment}
+def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
+    """Who may reach a task: the site's own network and what `allow_from` adds."""
+    return tuple(sorted({site.network.cidr, *(str(ip_network(source)) for source in site.network.allow_from)}))
+
+
+def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Ollama, and before it its sidecar. Their roots are read-only, so Ollama must not prune its image's models."""
+    environment = {"OLLAMA_NOPRUNE": "1", **sidecar.server_environment(site)}
+    ollama = _container(site, CONTAINER, environment)
+    ollama["mountPoints"] = [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}]
+    ollama["dockerLabels"] = dict(labels)
+    if not site.sidecar:
+        return [{**ollama, "portMappings": _PORT_MAPPINGS}]
+    # A container is stopped before those that it depends on: streams end while Ollama still runs.
+    beside = {
+        "entryPoint": list(sidecar.COMMAND),
+        "portMappings": _PORT_MAPPINGS,
+        "dependsOn": [{"containerName": CONTAINER, "condition": "START"}],
+        "memory": sidecar.MEMORY_MIB,
+    }
+    return [ollama, {**_container(site, sidecar.NAME, sidecar.environment(site, ingress_sources(site))), **beside}]
+
+
+def _container(site: ResolvedSite, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What both have in common; `ollama list` asks where OLLAMA_HOST says, which is the sidecar's port by default."""
     return {
-        "name": CONTAINER,
+        "name": name,
         "image": site.image,
         "essential": True,
-        "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
-        "portMappings": [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp"}],
+        "environment": [{"name": key, "value": value} for key, value in sorted(environment.items())],
         "healthCheck": {
             "command": ["CMD", "ollama", "list"],
             "interval": 10,
@@ -100,14 +124,12 @@ def _container(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
             "options": {
                 "awslogs-group": f"/arriero/{site.service}/{site.name}",
                 "awslogs-region": site.region,
-                "awslogs-stream-prefix": CONTAINER,
+                "awslogs-stream-prefix": name,
             },
         },
         "stopTimeout": int(site.deploy.stop_within),
         "readonlyRootFilesystem": True,
-        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}],
         "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
-        "dockerLabels": dict(labels),
     }
 
 

@@ -21,6 +21,7 @@ from ipaddress import ip_network
 from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.plan.wanted import sidecar
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -40,6 +41,8 @@ SUBNET = "targets"
 DELEGATION = "Microsoft.ContainerInstance/containerGroups"
 GRACE_SECONDS = 30  # what Container Instances leaves between SIGTERM and SIGKILL; it can't be set
 PROBE_PERIOD_SECONDS = 10
+SIDECAR_CPU = 0.2  # at most, and a tenth of a small target's; a thousand tokens a second take about 0.03
+SIDECAR_MEMORY_GB = 0.3  # in tenths, as they are counted there
 
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
@@ -166,23 +169,51 @@ def _pattern(site: ResolvedSite, release: int, digest: str) -> Resource:
 
 
 def _containers(site: ResolvedSite) -> Mapping[str, Value]:
-    """By container name. Memory is in GB as Container Instances counts them, which is GiB, in tenths."""
-    ollama: Mapping[str, Value] = {
+    """By container name. Memory is in GB as Container Instances counts them, which is GiB, in tenths.
+
+    With a sidecar both share what `size` says, so that it is what is billed.
+    """
+    cpu, memory_gb = float(site.size.cpu), round(site.size.memory.in_gib, 1)
+    if not site.sidecar:
+        return {"ollama": _container(site, cpu, memory_gb, site.server_environment, ports=(PORT,))}
+    share = max(0.1, min(SIDECAR_CPU, round(cpu / 10, 1)))
+    rest = round(cpu - share, 2), round(memory_gb - SIDECAR_MEMORY_GB, 1)
+    settings = sidecar.environment(site, allowed_sources(site))
+    beside = _container(site, share, SIDECAR_MEMORY_GB, settings, ports=(PORT,))
+    return {
+        "ollama": _container(site, *rest, sidecar.server_environment(site), ports=()),
+        sidecar.NAME: {**beside, "command": sidecar.COMMAND, "liveness": None},
+    }
+
+
+def _container(
+    site: ResolvedSite, cpu: float, memory_gb: float, environment: Mapping[str, str], ports: tuple[int, ...]
+) -> Mapping[str, Value]:
+    return {
         "image": site.image,
-        "cpu": float(site.size.cpu),
-        "memory_gb": round(site.size.memory.in_gib, 1),
-        "ports": (PORT,),
+        "cpu": cpu,
+        "memory_gb": memory_gb,
+        "ports": ports,
         "command": (),
-        "environment": dict(sorted(site.server_environment.items())),
+        "environment": dict(sorted(environment.items())),
         "liveness": _liveness(site),
     }
-    return {"ollama": ollama}
+
+
+def probe(site: ResolvedSite) -> Mapping[str, Value]:
+    """What a liveness probe does, in Azure's words. Behind a sidecar Ollama is on loopback, where only a command in
+    its own container reaches it.
+    """
+    if site.sidecar:
+        return {"exec": {"command": ("ollama", "list")}}
+    return {"httpGet": {"path": "/", "port": PORT, "scheme": "http"}}
 
 
 def _liveness(site: ResolvedSite) -> str | None:
     """One line that says the whole probe: `GET :11434/ every 10s, restart after 3 failures`."""
     if failures := probe_failures(site):
-        return f"GET :{PORT}/ every {PROBE_PERIOD_SECONDS}s, restart after {failures} failures"
+        does = "`ollama list`" if site.sidecar else f"GET :{PORT}/"
+        return f"{does} every {PROBE_PERIOD_SECONDS}s, restart after {failures} failures"
     return None
 
 
