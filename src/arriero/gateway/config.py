@@ -84,7 +84,7 @@ def _section(
         wanted = typing.get_origin(hints.get(key)) or hints.get(key)
         if wanted is None:
             problems.append(Problem("unknown key", f"known are {', '.join(sorted(hints))}", prefix + key, str(path)))
-        elif not _fits(value, wanted):
+        elif not (_fits(value, wanted) or _is_default(kind, key, value)):
             problems.append(Problem(f"{value!r} is not {_WORDS[wanted]}", "correct it", prefix + key, str(path)))
         else:
             values[key] = tuple(value) if wanted is tuple else value
@@ -92,6 +92,12 @@ def _section(
         if field.default is MISSING and field.name not in data:
             problems.append(Problem("missing", "every gateway needs it", prefix + field.name, str(path)))
     return kind(**values) if len(problems) == found else None
+
+
+def _is_default(kind: type[Any], key: str, value: Any) -> bool:
+    """What the writer puts there unasked, such as 0.0 for a price that nobody named."""
+    default = next(field.default for field in fields(kind) if field.name == key)
+    return type(value) is type(default) and bool(value == default)
 
 
 def _fits(value: Any, wanted: Any) -> bool:

@@ -11,6 +11,7 @@ from arriero.rehearse.engine.desk import Desk
 from arriero.rehearse.engine.generation import Answer, Asked
 from arriero.rehearse.engine.http import Exchange
 from arriero.rehearse.engine.store import Model
+from arriero.rehearse.engine.tools import CALL_TOKENS, call_for
 from arriero.rehearse.engine.wire import encode, stamp
 
 JSON = "application/json; charset=utf-8"
@@ -46,6 +47,10 @@ async def chat(desk: Desk, exchange: Exchange) -> None:
     _need(model, request, "chat")
     options = desk.options(model, request.get("options"))
     prompt = conversation(model, request["messages"])
+    if call := call_for(request, prompt):
+        asked = Asked(model, prompt, {**options, "num_predict": CALL_TOKENS})
+        await _answer_call(desk, exchange, request, asked, keep_alive, call)
+        return
     asked = Asked(model, prompt, options, properties=properties_of(request.get("format")))
     await _answer(desk, exchange, request, asked, keep_alive, said)
 
@@ -132,6 +137,25 @@ async def _load_or_unload(
     reason = "unload" if keep_alive == 0 else "load"
     body = {"model": request["model"], "created_at": stamp(), **said(""), "done": True, "done_reason": reason}
     await exchange.send(200, encode(body), JSON)
+
+
+async def _answer_call(
+    desk: Desk, exchange: Exchange, request: Mapping[str, Any], asked: Asked, keep_alive: float, call: dict[str, Any]
+) -> None:
+    message: dict[str, Any] = {"role": "assistant", "content": ""}
+    async with desk.answering(asked, keep_alive) as answer:
+        async for _ in desk.tokens(answer):
+            pass
+        answer.done_reason = "stop"
+        with_call: Said = lambda _: {"message": {**message, "tool_calls": [call]}}  # noqa: E731
+        if request.get("stream") is False:
+            await exchange.send(200, encode(_last(request, answer, with_call, "")), JSON)
+            return
+        exchange.begin(200, NDJSON)
+        record = {"model": request["model"], "created_at": stamp(), **with_call(""), "done": False}
+        await exchange.write(encode(record) + b"\n")
+        await exchange.write(encode(_last(request, answer, lambda _: {"message": message}, "")) + b"\n")
+        await exchange.end()
 
 
 async def _answer(

@@ -13,6 +13,7 @@ from arriero.rehearse.engine.desk import Desk
 from arriero.rehearse.engine.generation import Answer, Asked
 from arriero.rehearse.engine.http import Exchange
 from arriero.rehearse.engine.native import conversation, embeddings, logprobs
+from arriero.rehearse.engine.tools import CALL_TOKENS, as_openai, call_for
 from arriero.rehearse.engine.wire import encode
 
 PLAIN_JSON = "application/json"
@@ -40,8 +41,14 @@ async def chat_completions(desk: Desk, exchange: Exchange) -> None:
         raise Failure(400, f"registry.ollama.ai/library/{model.name} does not support tools")
     options = desk.options(model, options_of(request))
     form = _form(request.get("response_format"))
-    asked = Asked(model, conversation(model, messages), options, properties=properties_of(form))
+    prompt = conversation(model, messages)
     head = _head("chatcmpl", "chat.completion")
+    if call := call_for(request, prompt):
+        asked = Asked(model, prompt, {**options, "num_predict": CALL_TOKENS})
+        async with desk.answering(asked, desk.settings.keep_alive) as answer:
+            await _send_call(desk, exchange, request, answer, head, as_openai(call))
+        return
+    asked = Asked(model, prompt, options, properties=properties_of(form))
     async with desk.answering(asked, desk.settings.keep_alive) as answer:
         if request.get("stream"):
             await _stream_chat(desk, exchange, request, answer, head)
@@ -136,6 +143,31 @@ async def _send_chat(
     if request.get("logprobs"):
         choice["logprobs"] = {"content": logprobs(int(request.get("top_logprobs") or 0), answer.tokens)}
     await send_line(exchange, {**head, **_who(request), "choices": [choice], "usage": usage(answer)})
+
+
+async def _send_call(
+    desk: Desk,
+    exchange: Exchange,
+    request: Mapping[str, Any],
+    answer: Answer,
+    head: Mapping[str, Any],
+    call: Mapping[str, Any],
+) -> None:
+    async for _ in desk.tokens(answer):
+        pass
+    message = {"role": "assistant", "content": "", "tool_calls": [call]}
+    if not request.get("stream"):
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        await send_line(exchange, {**head, **_who(request), "choices": [choice], "usage": usage(answer)})
+        return
+    frame = {**head, "object": "chat.completion.chunk", **_who(request)}
+    exchange.begin(200, EVENTS)
+    await exchange.write(_event({**frame, "choices": [_delta(message)]}))
+    closing = _event({**frame, "choices": [{**_delta({}), "finish_reason": "tool_calls"}]})
+    if _wants_usage(request):
+        closing += _event({**frame, "choices": [], "usage": usage(answer)})
+    await exchange.write(closing + b"data: [DONE]\n\n")
+    await exchange.end()
 
 
 async def _stream_chat(
