@@ -73,6 +73,20 @@ def test_one_failed_site_hides_nothing_of_the_other(watch: Watch, heard: Heard) 
     assert heard.of("b") == ["step.started", "step.finished", "site.finished"]
 
 
+def test_a_site_is_finished_with_its_own_last_task_and_told_once(
+    watch: Watch, heard: Heard, clock: ManualClock
+) -> None:
+    watch.record("started", started("network", "Create the network"))
+    watch.record("ok", {**started("network", "Create the network"), "changed": True})
+    clock.sleep(2)
+    watch.record("done", started("site", "Finish the site"))
+    clock.sleep(60)
+    watch.record("ended", {"done": ["a", "b"], "failed": []})
+    watch.end("finished", 0)
+    assert heard.of("a") == ["step.started", "step.finished", "site.finished"]
+    assert heard.events[2].fields["elapsed_seconds"] == 2
+
+
 def test_a_task_that_is_passed_over_is_told_as_such(watch: Watch, heard: Heard) -> None:
     watch.record("started", started("wait", "Say why"))
     watch.record("skipped", started("wait", "Say why"))

@@ -47,6 +47,7 @@ def test_a_sites_variables_stand_beside_how_it_is_reached(tmp_path: Path) -> Non
     written = json.loads(Workspace.create(tmp_path, SITES, ManualClock()).inventory.read_text())
     assert written["all"]["hosts"]["aws-east"] == {
         "ansible_connection": "local",
+        "ansible_module_compression": "ZIP_STORED",
         "arriero_cloud": "aws",
         "arriero_region": "us-east-1",
         "arriero_role": "active",

@@ -57,7 +57,6 @@ def run_environment(environment: Mapping[str, str], config: Path, temporary: Pat
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_STDOUT_CALLBACK": "arriero.fleet.progress",
         "ANSIBLE_SYSTEM_WARNINGS": "False",
-        "PYTHONUNBUFFERED": "1",
     }
     defaults = {"ANSIBLE_HOME": str(temporary), "ANSIBLE_REMOTE_TMP": str(temporary)}
     return {**defaults, **kept, **ansible_environment(environment), **own}

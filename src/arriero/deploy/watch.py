@@ -27,6 +27,7 @@ class Progress:
     is_changed: bool = False
     failure: Problem | None = None
     is_done: bool = False
+    is_told: bool = False
 
 
 class Watch:
@@ -39,7 +40,7 @@ class Watch:
         self._complaints: list[str] = []
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Takes one record of the callback plugin, without its prefix: started, retried, ok, failed, ended…"""
+        """Takes one record of the callback plugin, without its prefix: started, retried, ok, failed, done, ended…"""
         if kind == "ended":
             for site in set(data["done"]) & self._sites.keys():
                 self._sites[site].is_done = True
@@ -55,8 +56,9 @@ class Watch:
         """The outcome, after the last event of every site was told."""
         for site, progress in self._sites.items():
             if progress.is_done:
-                self._finish_step(site, progress)
-            self._tell("site.finished" if progress.is_done else "site.failed", site, progress)
+                self._finish(site, progress)
+            else:
+                self._tell("site.failed", site, progress)
         done = frozenset(site for site, progress in self._sites.items() if progress.is_done)
         return RunOutcome(
             ok=done,
@@ -75,6 +77,8 @@ class Watch:
             self._tell("step.progress", site, progress, attempt)
         elif kind == "skipped":
             self._tell("step.skipped", site, progress)
+        elif kind == "done":
+            self._finish(site, progress)
         elif kind == "ok" and data["changed"]:
             progress.is_changed = progress.is_step_changed = True
         elif kind == "failed":
@@ -88,6 +92,13 @@ class Watch:
             progress.step_began, progress.is_step_changed = self._clock.monotonic(), False
         progress.step, progress.task = step, data["task"]
         self._tell("step.started" if is_new else "step.progress", site, progress)
+
+    def _finish(self, site: str, progress: Progress) -> None:
+        """Once a site: when its own last task is over, or at the play's end where no task marks that."""
+        if not progress.is_told:
+            progress.is_told = True
+            self._finish_step(site, progress)
+            self._tell("site.finished", site, progress)
 
     def _finish_step(self, site: str, progress: Progress) -> None:
         if progress.step:

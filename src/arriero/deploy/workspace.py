@@ -40,6 +40,8 @@ class SiteHost:
     def all_variables(self) -> dict[str, Json]:
         own: dict[str, Json] = {
             "ansible_connection": "local",
+            # Modules stay on this machine: packing them tighter would only take time, at every task.
+            "ansible_module_compression": "ZIP_STORED",
             "arriero_cloud": self.cloud,
             "arriero_region": self.region,
             "arriero_role": self.role,

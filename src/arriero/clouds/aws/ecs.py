@@ -78,7 +78,9 @@ def service_resource(service: Found, names: Mapping[str, str], definition: Resou
         "tags": _tags(service),
     }
     tags = {**_tags(service), **(definition.tags if definition else {})}
-    return Resource("aws.service", service["serviceName"], properties, service["serviceArn"], tags)
+    propagated = str(service.get("propagateTags", "NONE")).replace("NONE", "")
+    details: dict[str, Value] = {"propagate_tags": propagated}
+    return Resource("aws.service", service["serviceName"], properties, service["serviceArn"], tags, details)
 
 
 def labels_of(definition: Found) -> dict[str, str]:

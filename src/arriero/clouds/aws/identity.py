@@ -20,12 +20,13 @@ def read_role(iam: Any, ref: SiteRef, name: str) -> Resource | None:
     tags = {tag["Key"]: tag["Value"] for tag in role.get("Tags", ())}
     refuse_foreign(ref, tags, f"an IAM role {name}")
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    inline = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    names = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    inline = {each: iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in sorted(names)}
     properties: dict[str, Value] = {
         "path": role["Path"],
         "trust": tuple(_frozen(each) for each in role["AssumeRolePolicyDocument"].get("Statement", ())),
         "policies": tuple(sorted(_short(policy["PolicyArn"]) for policy in attached)),
-        "inline_policies": tuple(sorted(inline)),
+        "inline_policies": _frozen(inline),
     }
     return Resource("aws.role", name, properties, role["Arn"], tags)
 

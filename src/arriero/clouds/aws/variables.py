@@ -12,8 +12,9 @@ from arriero.plan.wanted import aws_task
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
-POLL_SECONDS = 2
 REMOVAL_WAIT_SECONDS = 300
+# Of a service's properties, those that `ecs_service` does not compare.
+NOT_COMPARED = ("capacity_providers", "deployment", "network")
 
 
 def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
@@ -67,7 +68,11 @@ def _network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
 
 def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
     roles = [r for r in (found.find("aws.role", f"{wish.base_name(site)}-{end}") for end in ("exec", "task")) if r]
-    stray = [(r.name, policy) for r in roles for policy in cast("tuple[str, ...]", r.properties["inline_policies"])]
+    own = wish.own_policies(site)
+    held = [
+        (r.name, *each) for r in roles for each in cast("Mapping[str, Any]", r.properties["inline_policies"]).items()
+    ]
+    stray = [(role, policy) for role, policy, _ in held if policy not in own or not role.endswith("-task")]
     prefix = f"arn:{partition(site.region)}:iam::aws:policy/"
     return {
         "aws_site_role_path": aws_task.role_path(site),
@@ -75,6 +80,10 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
         "aws_site_roles": [
             {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"]},
             {"name": f"{wish.base_name(site)}-task", "policies": []},
+        ],
+        "aws_site_own_policies": [
+            {"role": f"{wish.base_name(site)}-task", "policy": name, "document": cast(Json, document)}
+            for name, document in own.items()
         ],
         "aws_site_stray_policies": [{"role": role, "policy": policy} for role, policy in stray],
     }
@@ -96,9 +105,23 @@ def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "aws_site_definition": _with_role_arns(cast("Mapping[str, Any]", wanted.details["document"]), site, found),
         "aws_site_definition_arn": str(running.details["arn"]) if running else "",
         "aws_site_service_tags": dict(wanted.tags),
+        "aws_site_service_found": _service_found(plan, found),
         "aws_site_count": plan.count,
         "aws_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
-        "aws_site_poll_seconds": POLL_SECONDS,
+    }
+
+
+def _service_found(plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """What `ecs_service` can't find out by itself. A new service hands its tags on; one that stands keeps its way."""
+    there = found.find("aws.service")
+    wanted = next(resource for resource in plan.wanted if resource.kind == "aws.service")
+    if there is None or there.properties["status"] != "ACTIVE":
+        return {"is_there": False, "differs": False, "has_failed": False, "propagate_tags": "SERVICE"}
+    return {
+        "is_there": True,
+        "differs": any(there.properties[name] != wanted.properties[name] for name in NOT_COMPARED),
+        "has_failed": there.properties["rollout"] == "failed",
+        "propagate_tags": cast(str, there.details["propagate_tags"]),
     }
 
 

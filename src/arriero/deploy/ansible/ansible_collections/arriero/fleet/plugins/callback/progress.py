@@ -33,6 +33,11 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "arriero.fleet.progress"
 
+    _last = None
+
+    def v2_playbook_on_start(self, playbook):
+        self._last = _last_task(playbook.get_plays())
+
     def v2_runner_on_start(self, host, task):
         if not _is_include(task):
             self._tell("started", host, task)
@@ -44,6 +49,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result):
         if not _is_include(result.task):
             self._tell("ok", result.host, result.task, changed=result.is_changed())
+        if result.task._uuid == self._last:
+            self._tell("done", result.host, result.task)
 
     def v2_runner_on_skipped(self, result):
         self._tell("skipped", result.host, result.task)
@@ -86,6 +93,13 @@ def _step(task):
     """The task file, which is the step's name; a role's main file only includes steps and is none itself."""
     step = Path(task.get_path().rsplit(":", 1)[0]).stem
     return "" if step == "main" else step
+
+
+def _last_task(plays):
+    """The id of the task that ends the playbook at each host; none where an include ends it, which others follow."""
+    blocks = plays[-1].tasks if plays else ()
+    task = blocks[-1].block[-1] if blocks else None
+    return None if task is None or not hasattr(task, "action") or _is_include(task) else task._uuid
 
 
 def _is_include(task):
