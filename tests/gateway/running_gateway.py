@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
@@ -43,9 +44,9 @@ class Running:
     task: asyncio.Task[None]
     log: Path
 
-    async def connect(self) -> Client:
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Client:
         host, _, port = self.settings.listen.rpartition(":")
-        return Client(*await asyncio.open_connection(host, int(port), limit=2**26))
+        return Client(*await asyncio.open_connection(host, int(port), limit=2**26, ssl=tls))
 
     async def ask(self, method: str, path: str, body: object = None, headers: str = "") -> Reply:
         async with contextlib.aclosing(await self.connect()) as client:
@@ -140,14 +141,15 @@ def entry(server: ScriptedServer, name: str, **values: object) -> TargetEntry:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    folder: Path, *entries: TargetEntry, limits: Limits = FAST, origins: tuple[str, ...] = ()
+    folder: Path, *entries: TargetEntry, limits: Limits = FAST, origins: tuple[str, ...] = (), **more: object
 ) -> AsyncIterator[Running]:
-    """Serves on free ports until the block ends; every target given has been probed when it begins."""
+    """Serves on free ports until the block ends; every target given has been probed when it begins. `more` settings."""
     log = folder / "access.log"
     listen, control = (f"127.0.0.1:{free_port()}" for _ in range(2))
     settings = GatewaySettings(
         "llm", listen, control, "unused", str(folder / "targets.json"), str(log), origins, limits
     )
+    settings = dataclasses.replace(settings, **more)  # type: ignore[arg-type]
     context = Context(settings, SystemClock(), Log(settings.access_log), Upstreams(limits.connect_seconds))
     apply_targets(context, Targets(entries))
     started, stop = asyncio.Event(), asyncio.Event()
