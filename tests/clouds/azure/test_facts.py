@@ -117,6 +117,16 @@ def test_a_region_that_is_down_is_a_problem_with_a_remedy(azure: Azure) -> None:
     assert "Azure answers 503 in eastus; look at https://azure.status.microsoft" in str(caught.value)
 
 
+def test_a_region_that_is_down_is_a_problem_even_where_nothing_ever_stood(azure: Azure) -> None:
+    azure.emulator.apply(Fault("azure", "eastus", "refuse", until=2**33))
+    with azure.entered():
+        for read in (facts.read_site, facts.read_targets):
+            with pytest.raises(CloudError, match="Azure answers 503 in eastus"):
+                read(REF)
+        elsewhere = facts.read_site(SiteRef("llm", "azure-eu", "azure", "westeurope"))
+        assert (elsewhere.resources, elsewhere.problem) == ((), None)
+
+
 def test_a_wrong_secret_is_said_and_never_shown(azure: Azure, capfd: pytest.CaptureFixture[str]) -> None:
     with azure.entered(AZURE_CLIENT_SECRET="not-the-one"), pytest.raises(CloudError) as caught:
         facts.read_site(REF)

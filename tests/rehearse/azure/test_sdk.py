@@ -241,3 +241,13 @@ def test_deleting_a_resource_group_ends_all_in_it(azure: Azure, clients: Clients
     assert not clients.resources.resource_groups.check_existence("rg")
     eventually(lambda: not azure.processes.all())
     assert list(clients.resources.resources.list()) == []
+
+
+def test_a_regions_usage_counts_groups_and_cores_and_is_told_by_the_region_only(azure: Azure, clients: Clients) -> None:
+    clients.put("one", group())
+    told = clients.groups.location.list_usage("eastus")
+    usages = {usage.name.value: (usage.current_value, usage.limit) for usage in told}
+    assert usages == {"ContainerGroups": (1, 100), "StandardCores": (1, 100), "StandardSpotCores": (0, 100)}
+    azure.emulator.apply(Fault("azure", "eastus", "refuse", until=2**33))
+    assert code_of(lambda: list(clients.hasty.location.list_usage("eastus"))) == (503, "ServiceUnavailable")
+    assert [usage.current_value for usage in clients.groups.location.list_usage("westeurope")] == [0, 0, 0]

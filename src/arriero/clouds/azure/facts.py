@@ -72,9 +72,18 @@ def _group_items(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> list[Found
     """The site's container groups, by name. The listing leaves out instanceView, so each is asked for by itself."""
     name = f"{ref.service}-{ref.site}"
     listed = arm.list(f"/resourceGroups/{name}/providers/{groups.TYPE}", groups.VERSION)
+    if not listed:
+        _ask_region(arm, ref)
     names = sorted(item["name"] for item in listed if groups.is_ours(item, ref))
     paths = [f"/resourceGroups/{name}/providers/{groups.TYPE}/{each}" for each in names]
     return [item for item in pool.map(lambda path: arm.get(path, groups.VERSION), paths) if item]
+
+
+def _ask_region(arm: Arm, ref: SiteRef) -> None:
+    """Resource Manager is global and knows of a missing resource group while the region is down. Its Container
+    Instances tell what of their quotas is used, which only the region itself can answer: then nothing is there indeed.
+    """
+    arm.get(f"/providers/Microsoft.ContainerInstance/locations/{ref.region}/usages", groups.VERSION)
 
 
 def _path(name: str, collection: str) -> str:

@@ -50,6 +50,13 @@ def check_room(world: World, group: ResourceId, body: Document) -> None:
     world.state.creates[region] = [*recent, world.now]
 
 
+def used(world: World, region: str) -> tuple[int, float, float]:
+    """Container groups, cores and Spot cores that count against the region's quotas now."""
+    groups = [one for key, one in world.state.resources.items() if _counts(key, one, region)]
+    spot = [one for one in groups if _is_spot(one)]
+    return len(groups), sum(map(cores, groups)) - sum(map(cores, spot)), sum(map(cores, spot))
+
+
 def check_update(old: Document, new: Document) -> None:
     """Raises for a change that needs the group to be deleted first: OS, restart policy, network, CPU, memory, ports."""
     if _fixed(old) != _fixed(new):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arriero.rehearse.azure import operations, resource_groups, resources
+from arriero.rehearse.azure import operations, resource_groups, resources, usages
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.ids import ResourceId, group_key
@@ -34,6 +34,8 @@ def region(world: World, request: Request) -> str:
     wanted = ResourceId.parse(request.path)
     body = request.document() if request.method == "PUT" and request.is_readable else {}
     parts = request.path.strip("/").split("/")
+    if place := usages.region(parts[2:]):
+        return place
     keys = [wanted.key, wanted.parent.key] if wanted and wanted.types else []
     groups = [group_key(parts[1], parts[3])] if len(parts) > 3 and parts[2].lower() == "resourcegroups" else []
     places = [*(world.find(key) for key in keys), body, *(world.find(key) for key in groups)]
@@ -47,6 +49,8 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
         return operations.answer(world, request, parts[5])
     operations.finish_due(world)
     faults.check(region(world, request), writes=is_writing(request))
+    if place := usages.region(parts):
+        return usages.answer(world, place)
     if what == "resources" and request.method == "GET":
         return resource_groups.list_resources(world, request)
     if what == "resourcegroups" and len(parts) <= 3:
