@@ -158,21 +158,24 @@ class Admission:
 
     def grants(self, pool: Pool, now: float, freed: Collection[Target] | None) -> Iterator[tuple[Waiter, Target]]:
         """Who goes where, now that these targets have a place (None: whatever is free). Whoever asks for the next has
-        to have `take`n the place before. Models that no memory holds come first: who waits for them waits for the
-        server of another model, and gets it only when that is due.
+        to have `take`n the place before. Models that no memory holds come first, then the longest line: they get the
+        server of another model only when that is due.
         """
-        cold, warm = [], []
+        cold, warm, others = [], [], []
         for model, line in self.lines.items():
             if not any(_holds(target, model) for target in pool):
                 cold.append(line)
             elif freed is None or any(_holds(target, model) for target in freed):
                 warm.append(line)
+            else:
+                others.append(line)
         cold.sort(key=Line.oldest)
-        warm.sort(key=Line.oldest)
-        for line in (*(cold if freed is None else cold[:COLD_LINES_AT_ONCE]), *warm):
+        for line in cold if freed is None else cold[:COLD_LINES_AT_ONCE]:
             yield from self._grants_of(line, pool, now)
-            if freed is None and len(line) > 1:
-                yield from self._replica(line, pool, now)
+        for line in sorted((line for line in others or warm if len(line) > 1), key=len)[-1:]:
+            yield from self._replica(line, pool, now)
+        for line in sorted(warm, key=Line.oldest):
+            yield from self._grants_of(line, pool, now)
 
     def _grants_of(self, line: Line, pool: Pool, now: float) -> Iterator[tuple[Waiter, Target]]:
         is_moving = True

@@ -19,10 +19,13 @@ Models = Mapping[str, Mapping[str, Any]]
 class Memory:
     """Models are told apart by digest: a copy is in memory when its original is. `warm` holds names, for quick asking.
 
-    `loading` tells since when each digest is on its way in.
+    `loading` tells since when each digest is on its way in, `changed_at` when the last load began.
     """
 
-    __slots__ = ("_digest_of", "_digests", "_served", "_told_room", "_used", "_seen_room", "loading", "warm")
+    __slots__ = (
+        "_digest_of", "_digests", "_served", "_seen_room", "_told_room", "_used", "changed_at", "loading",
+        "warm",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.warm: frozenset[str] = frozenset()
@@ -32,6 +35,7 @@ class Memory:
         self._served: set[str] = set()
         self._used: dict[str, float] = {}
         self._told_room = 0
+        self.changed_at = 0.0
         self._seen_room = 1
 
     def hold(self, on_disk: Models, resident: Models) -> None:
@@ -62,8 +66,8 @@ class Memory:
             return "warm"
         if digest in self.loading:
             return "loading"
-        self.loading[digest] = now
-        if out := self.pushed_out(model):
+        self.loading[digest] = self.changed_at = now
+        if out := self._oldest(self._too_many(digest)):
             self._digests -= out
             self._served -= out
             self._renew()
@@ -88,14 +92,14 @@ class Memory:
         return self.loading.get(self._digest_of.get(model, model))
 
     def pushed_out(self, model: str) -> frozenset[str]:
-        """The digests that would have to leave for it: those used longest ago."""
+        """Names of the models that would have to leave for it: those used longest ago."""
         digest = self._digest_of.get(model, model)
-        if digest in self._digests:
-            return frozenset()
-        return self._oldest(len(self._digests | self.loading.keys() | {digest}) - self._room)
+        return self._names_of(self._oldest(self._too_many(digest)))
 
-    def names_of(self, digests: Collection[str]) -> frozenset[str]:
-        return frozenset(name for name in self.warm if self._digest_of.get(name, name) in digests)
+    @property
+    def has_room(self) -> bool:
+        """One more model fits."""
+        return self.count < self._room
 
     @property
     def count(self) -> int:
@@ -105,9 +109,20 @@ class Memory:
     def _room(self) -> int:
         return self._told_room or self._seen_room
 
+    def _too_many(self, digest: str) -> int:
+        is_here = digest in self._digests or digest in self.loading
+        return self.count + (not is_here) - self._room
+
+    def _names_of(self, digests: Collection[str]) -> frozenset[str]:
+        if len(digests) == len(self._digests):
+            return self.warm
+        return frozenset(name for name in self.warm if self._digest_of.get(name, name) in digests)
+
     def _oldest(self, count: int) -> frozenset[str]:
         if count <= 0:
             return frozenset()
+        if count >= len(self._digests):
+            return frozenset(self._digests)
         return frozenset(sorted(self._digests, key=lambda held: (self._used.get(held, 0.0), held))[:count])
 
     def _renew(self) -> None:

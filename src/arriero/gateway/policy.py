@@ -7,7 +7,7 @@ the cheapest wins, and if that one has no place now, the request waits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from arriero.gateway.affinity import pick
 from arriero.gateway.prospects import Ask, Finds, Forecast, Prospect
@@ -34,9 +34,9 @@ def warm_and_free(
 def choose(targets: Iterable[Target], ask: Ask, speeds: Speeds, now: float) -> Target | None:
     """The target for it now; None when it should wait, or when there is none at all."""
     prospects = forecast(targets, ask, speeds, now)
-    best = min(prospects, key=_rank, default=None)
-    if best is None or not best.can_now:
-        return _whatever_is_free(prospects, ask)
+    best = min((each for each in prospects if each.can_now), key=_rank, default=None)
+    if best is None or any(_is_better(each, best, ask) for each in prospects):
+        return None
     if best.finds is not Finds.A_FREE_SLOT:
         return best.target
     return pick([each.target for each in prospects if each.finds is best.finds and each.cost == best.cost], ask.mark)
@@ -54,12 +54,15 @@ def any_of(targets: Iterable[Target], tried: Collection[str], now: float) -> Tar
     return min(usable, key=lambda target: _idleness(target, now), default=None)
 
 
-def _whatever_is_free(prospects: Sequence[Prospect], ask: Ask) -> Target | None:
-    """For one that has waited long for a model that is in no memory: the best that has a place at all."""
-    if any(each.finds in (Finds.A_QUEUE, Finds.A_LOAD) for each in prospects):
-        return None
-    due = [each for each in prospects if each.can_now and ask.waited >= each.seconds + each.penalty]
-    return min(due, key=_rank).target if due else None
+def _is_better(other: Prospect, best: Prospect, ask: Ask) -> bool:
+    """Is it worth waiting for? A line for the model moves. A busy server that would load it is only hoped for, perhaps
+    by many: so by the first of a line, and for no longer than what is gained.
+    """
+    if other.can_now:
+        return False
+    if other.finds is Finds.A_QUEUE:
+        return other.cost < best.cost
+    return not ask.ahead and ask.waited + other.cost < best.cost
 
 
 def _rank(prospect: Prospect) -> tuple[float, bool, int, float, int]:

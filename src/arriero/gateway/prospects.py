@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import exp
 
 from arriero.gateway.speeds import Speeds
 from arriero.gateway.target import Target
@@ -18,7 +17,7 @@ from arriero.gateway.target import Target
 SPILL_SECONDS = 5.0
 # One that missed a probe or failed a moment ago has to be sooner by this much.
 DOUBT_SECONDS = 10.0
-# A model asked for within this time is one that will be asked for again.
+# A model asked for once in this time will come back as likely as not.
 HORIZON_SECONDS = 60.0
 # Copies busier than this can't bear what another copy served.
 BEARABLE = 0.7
@@ -71,7 +70,7 @@ def finds(target: Target, model: str) -> Finds:
         return Finds.A_QUEUE if is_full else Finds.A_FREE_SLOT
     if target.is_loading(model):
         return Finds.A_QUEUE if is_full else Finds.A_LOAD
-    if not target.memory.pushed_out(model):
+    if target.memory.has_room:
         return Finds.ROOM
     return Finds.A_BUSY_SERVER if target.busy else Finds.ANOTHER_MODEL
 
@@ -80,59 +79,74 @@ class Forecast:
     """The prospects of one request at all these targets, which may serve it."""
 
     def __init__(self, targets: Sequence[Target], ask: Ask, speeds: Speeds, now: float) -> None:
-        self._targets, self._ask, self._speeds, self._now = targets, ask, speeds, now
-        self._tiers = sorted({target.tier for target in targets})
+        self._ask, self._speeds, self._now = ask, speeds, now
+        tiers = sorted({target.tier for target in targets})
+        self._spill = {tier: rank * SPILL_SECONDS for rank, tier in enumerate(tiers)}
         self._found = [(target, finds(target, ask.model)) for target in targets]
         self._copies = [target for target, found in self._found if found in _HOLDING]
+        self._loads: dict[str, float] = {}
+        self._turns: dict[tuple[bool, float], float] = {}
+        self._slots: dict[str, int] = {}
+        for target in targets:
+            for model in target.memory.warm:
+                self._slots[model] = self._slots.get(model, 0) + target.slots
 
     def all(self) -> list[Prospect]:
         return [self._prospect(target, found) for target, found in self._found]
 
     def _prospect(self, target: Target, found: Finds) -> Prospect:
-        penalty = self._against(target)
+        is_doubtful = target.state == "suspect" or target.cooling_until > self._now
+        penalty = self._spill[target.tier] + (DOUBT_SECONDS if is_doubtful else 0.0)
         if found is Finds.A_FREE_SLOT:
             return Prospect(target, found, 0.0, penalty, True)
         if found is Finds.A_LOAD:
             return Prospect(target, found, self._rest_of_load(target), penalty, True)
         if found is Finds.A_QUEUE:
-            return Prospect(target, found, self._turn_in_line(target), penalty, False)
+            return Prospect(target, found, self._turn_in_line(target.tier), penalty, False)
         return self._after_load(target, found, penalty)
 
     def _after_load(self, target: Target, found: Finds, penalty: float) -> Prospect:
         """A target that would have to load it first."""
-        load = self._load_seconds(target)
-        is_full = target.busy >= target.slots
-        at_work = found is Finds.A_BUSY_SERVER or (is_full and found is Finds.ROOM)
-        seconds = load + (self._answer_seconds(target) if at_work else 0.0)
-        out = target.memory.names_of(target.memory.pushed_out(self._ask.model))
+        load, is_full = self._load_seconds(target), target.busy >= target.slots
+        seconds = load + (self._answer_seconds(target) if is_full or found is Finds.A_BUSY_SERVER else 0.0)
+        if found is Finds.ROOM:
+            return Prospect(target, found, seconds, penalty, not is_full)
+        out = target.memory.pushed_out(self._ask.model)
         harm = sum(self._harm(target, model) for model in out)
         is_wanted = (found is Finds.A_BUSY_SERVER and harm > 0.0) or any(self._ask.lines(model) for model in out)
-        # Who would take a server from others that need it waits first as long as that costs them: so two models that
-        # share a server take turns in batches, and neither starves.
-        is_due = self._ask.waited >= load + harm
-        can_now = not is_full and (not is_wanted or (is_due and not self._copies))
+        can_now = not is_full and (not is_wanted or self._is_due(target, load + harm))
         return Prospect(target, found, seconds, penalty + harm, can_now)
 
-    def _against(self, target: Target) -> float:
-        is_doubtful = target.state == "suspect" or target.cooling_until > self._now
-        return self._tiers.index(target.tier) * SPILL_SECONDS + (DOUBT_SECONDS if is_doubtful else 0.0)
+    def _is_due(self, target: Target, cost: float) -> bool:
+        """Who would take a server from others that need it waits first as long as that costs them, and so long they
+        have had it since their own load: two models that share a server take turns in batches, and neither starves.
+        """
+        had = self._now - target.memory.changed_at - self._load_seconds(target)
+        waits = self._turn_in_line(target.tier) if self._copies else self._ask.waited
+        return min(waits, had) >= cost
 
     def _harm(self, target: Target, model: str) -> float:
         """Seconds that the loss of this model here costs its next requests."""
         asked = self._speeds.asked_per_second(model, self._now)
-        others = sum(other.slots for other in self._targets if other is not target and _holds(other, model))
+        others = self._slots[model] - target.slots
         load = self._speeds.load_seconds(target.entry.site, model, _size(target, model))
         held = self._speeds.answer_seconds(target.entry.id, model, load)
         waiting = self._ask.lines(model)
-        if others and asked * held < BEARABLE * others and not waiting:
-            return 0.0
-        return load * (1.0 - exp(-asked * HORIZON_SECONDS) + asked * load / 2) + (load if waiting else 0.0)
+        # What the other copies can bear comes back to nobody's cost; what they can't, sooner or later does.
+        missed = (asked * held / others - BEARABLE) / (1.0 - BEARABLE) if others and not waiting else 1.0
+        is_asked = asked / (asked + 1.0 / HORIZON_SECONDS)
+        return load * (min(max(missed, 0.0), 1.0) * is_asked + (1.0 if waiting else 0.0))
 
-    def _turn_in_line(self, target: Target) -> float:
-        """When its turn comes at any copy of the target's tier, those on their way into memory included."""
-        copies = [copy for copy in self._copies if copy.tier == target.tier]
+    def _turn_in_line(self, tier: tuple[bool, float]) -> float:
+        """When its turn comes at any copy of this tier (of any if it has none), those being loaded included."""
+        known = self._turns.get(tier)
+        if known is None:
+            known = self._turns[tier] = self._turn([each for each in self._copies if each.tier == tier] or self._copies)
+        return known
+
+    def _turn(self, copies: Sequence[Target]) -> float:
         starts = sorted((self._rest_of_load(copy), copy.slots) for copy in copies)
-        each, turns = self._answer_seconds(target), self._ask.ahead + 1
+        each, turns = self._answer_seconds(copies[0]), self._ask.ahead + 1
         slots, done, reached = 0, 0.0, 0.0
         for start, count in starts:
             if slots and done + (start - reached) * slots / each >= turns:
@@ -153,20 +167,20 @@ class Forecast:
     def _load_seconds(self, target: Target) -> float:
         """As learnt; but no less than what a load of it at this site takes at the moment."""
         model, site = self._ask.model, target.entry.site
-        learnt = self._speeds.load_seconds(site, model, _size(target, model))
-        starts = [copy.memory.loading_since(model) for copy in self._copies if copy.entry.site == site]
-        return max([learnt, *(self._now - start for start in starts if start is not None)])
+        known = self._loads.get(site)
+        if known is None:
+            known = self._speeds.load_seconds(site, model, _size(target, model))
+            for copy in self._copies:
+                since = copy.memory.loading_since(model) if copy.entry.site == site else None
+                known = known if since is None else max(known, self._now - since)
+            self._loads[site] = known
+        return known
 
     def _answer_seconds(self, target: Target) -> float:
-        load = self._speeds.load_seconds(target.entry.site, self._ask.model, _size(target, self._ask.model))
-        return self._speeds.answer_seconds(target.entry.id, self._ask.model, load)
+        return self._speeds.answer_seconds(target.entry.id, self._ask.model, self._load_seconds(target))
 
 
 _HOLDING = (Finds.A_FREE_SLOT, Finds.A_LOAD, Finds.A_QUEUE)
-
-
-def _holds(target: Target, model: str) -> bool:
-    return target.is_resident(model) or target.is_loading(model)
 
 
 def _size(target: Target, model: str) -> float:

@@ -6,12 +6,14 @@ counts a fifth: a change shows after a few requests, one slow answer moves littl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import exp
+from typing import Any
 
 from arriero.gateway.record import Record
 
 NEWEST = 0.2
-RECENT_SECONDS = 30.0
+RECENT_SECONDS = 10.0
 # Until a load was seen: at the pace of a network file system (EFS: 0.35 GiB/s), and never below a tiny model's.
 LOAD_BYTES_PER_SECOND = 375e6
 SHORTEST_LOAD_SECONDS = 0.3
@@ -23,17 +25,19 @@ MODELS_LIMIT = 10_000
 class Recent:
     """How often something happened lately, a second: each time counts less as it passes."""
 
-    __slots__ = ("_at", "_weight")
+    __slots__ = ("_at", "_since", "_weight")
 
-    def __init__(self) -> None:
-        self._at = self._weight = 0.0
+    def __init__(self, now: float) -> None:
+        self._at = self._since = now
+        self._weight = 0.0
 
     def count(self, now: float) -> None:
         self._weight = self._weight * exp((self._at - now) / RECENT_SECONDS) + 1.0
         self._at = now
 
     def rate(self, now: float) -> float:
-        return self._weight * exp((self._at - now) / RECENT_SECONDS) / RECENT_SECONDS
+        seen = RECENT_SECONDS * (1.0 - exp((self._since - now) / RECENT_SECONDS))
+        return self._weight * exp((self._at - now) / RECENT_SECONDS) / max(seen, 1.0)
 
 
 class Pace:
@@ -60,7 +64,7 @@ class Speeds:
         recent = self._asked.get(model)
         if recent is None:
             _bound(self._asked)
-            recent = self._asked[model] = Recent()
+            recent = self._asked[model] = Recent(now)
         recent.count(now)
 
     def learn(self, record: Record, now: float) -> None:
@@ -89,7 +93,7 @@ class Speeds:
         if every is None:
             _bound(self._by_model)
             every = self._by_model[model] = Pace()
-            self._answered[model] = Recent()
+            self._answered[model] = Recent(now)
         every.seconds = _blend(every.seconds, seconds)
         self._answered[model].count(now)
 
@@ -118,6 +122,25 @@ class Speeds:
     def answered_per_second(self, model: str, now: float) -> float:
         recent = self._answered.get(model)
         return recent.rate(now) if recent else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """What was learnt, to be kept over a restart; what is asked for lately is not."""
+        return {
+            "loads": [[*key, seconds] for key, seconds in self._loads.items()],
+            "paces": [[*key, pace.seconds, pace.tokens] for key, pace in self._paces.items()],
+            "models": [[model, pace.seconds] for model, pace in self._by_model.items()],
+        }
+
+    def restore(self, data: Mapping[str, Any], now: float) -> None:
+        """Raises TypeError or ValueError for what `as_json` does not give."""
+        self._loads |= {(str(site), str(model)): float(seconds) for site, model, seconds in data.get("loads", ())}
+        for target, model, seconds, tokens in data.get("paces", ()):
+            pace = self._pace(str(target), str(model))
+            pace.seconds, pace.tokens = float(seconds), float(tokens)
+        for model, seconds in data.get("models", ()):
+            every = self._by_model[str(model)] = Pace()
+            every.seconds = float(seconds)
+            self._answered[str(model)] = Recent(now)
 
     def _pace(self, target: str, model: str) -> Pace:
         pace = self._paces.get((target, model))
