@@ -156,7 +156,10 @@ async def gateway(
     task = asyncio.create_task(serve(context, Secret(TOKEN), stop, started.set))
     running = Running(context, settings, stop, task, log)
     try:
-        await asyncio.wait_for(started.wait(), 5)
+        starting = asyncio.ensure_future(started.wait())
+        await asyncio.wait((task, starting), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            await task
         await running.until(lambda: all(target.state != "new" for target in context.pool))
         yield running
     finally:

@@ -10,7 +10,7 @@ from arriero.control.keys import Key, KeysError
 from arriero.control.settings import GatewaySettings
 from arriero.errors import Problem
 from arriero.gateway.context import Context
-from arriero.gateway.guard import Guard
+from arriero.gateway.guard import Guard, Prices
 from arriero.gateway.renewal import Watched
 from arriero.gateway.tls import (
     ListenerTls,
@@ -25,6 +25,7 @@ from arriero.gateway.tls import (
 def watched(context: Context) -> tuple[list[Watched], ListenerTls | None]:
     """What to read now and whenever it changes, and the listener's TLS; raises ArrieroError for what can't be used."""
     settings, files = context.settings, []
+    context.guard.set_prices(Prices(settings.price_in_per_million, settings.price_out_per_million))
     if settings.keys_file:
         path = Path(settings.keys_file)
         take_keys = partial(_take_keys, context.guard)

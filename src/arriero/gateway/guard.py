@@ -58,11 +58,14 @@ class Caller:
 class Guard:
     """The keys of one gateway and what they have used. Changed from the event loop's thread only."""
 
-    def __init__(self, prices: Prices = Prices()) -> None:
+    def __init__(self) -> None:
         self.has_keys = False
-        self._prices = prices
+        self._prices = Prices()
         self._locks: dict[str, tuple[Key, Lock, frozenset[str]]] = {}
         self._usages: dict[str, Usage] = {}
+
+    def set_prices(self, prices: Prices) -> None:
+        self._prices = prices
 
     def set_keys(self, keys: Iterable[Key]) -> None:
         """From now on a key is needed, even when none is left; what a name has used stays with the name."""
