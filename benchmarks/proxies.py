@@ -4,6 +4,8 @@ servers, each with its access log on, each ended with its block."""
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import shutil
 import socket
 import subprocess
@@ -74,24 +76,48 @@ def haproxy(folder: Path, servers: Sequence[str], balance: str = "leastconn", na
 
 @contextlib.contextmanager
 def arriero(
-    folder: Path, entries: Sequence[TargetEntry], name: str = "arriero", more: Mapping[str, object] | None = None
+    folder: Path,
+    entries: Sequence[TargetEntry],
+    name: str = "arriero",
+    keys: bool = False,
+    more: Mapping[str, object] | None = None,
 ) -> Iterator[Proxy]:
-    """Our edge before these targets; `more` are settings of its own. All targets answer when the block begins."""
+    """Our edge before these targets, all of which answer when the block begins; `more` are settings of its own.
+
+    With `keys` it asks for an API key, and counts requests, tokens and streams of that key.
+    """
     home = folder / name.replace(" ", "-")
     home.mkdir()
+    headers = f"Authorization: Bearer {_key(home / 'keys.json')}\r\n" if keys else ""
     port, control, token = free_port(), free_port(), home / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     settings = GatewaySettings(
         "bench", f"127.0.0.1:{port}", f"127.0.0.1:{control}", str(token), access_log=str(home / "access.log")
     )
-    replace(settings, **(more or {})).write(home / "gateway.json")
+    named = {"keys_file": str(home / "keys.json")} if keys else {}
+    replace(settings, **{**named, **(more or {})}).write(home / "gateway.json")
     command = [sys.executable, "-m", "arriero.gateway", str(home / "gateway.json")]
     with running(command, port, home / "out") as pid:
         gateway = Gateway(f"http://127.0.0.1:{control}", Secret(TOKEN))
         gateway.set_targets(Targets(tuple(entries)))
         until(lambda: all(target.state == "up" for target in gateway.status().targets), f"{name}: targets are not up")
-        yield Proxy(name, port, (pid,), gateway)
+        yield Proxy(name, port, (pid,), gateway, headers)
+
+
+@contextlib.contextmanager
+def sidecar(folder: Path, server: str, slots: int, name: str = "sidecar") -> Iterator[Proxy]:
+    """Ours beside the server at that address."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "ARRIERO_LISTEN": f"127.0.0.1:{port}",
+        "ARRIERO_OLLAMA_ADDRESS": server,
+        "ARRIERO_SLOTS": str(slots),
+    }
+    command = [sys.executable, "-m", "arriero.gateway", "sidecar"]
+    with running(command, port, folder / f"{name}.out", environment) as pid:
+        yield Proxy(name, port, (pid,))
 
 
 @contextlib.contextmanager
@@ -148,6 +174,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _key(file: Path) -> str:
+    """A key with limits that no benchmark reaches, so that all of them are counted."""
+    limits = ("--requests-a-minute", "100000000", "--tokens-a-minute", "1000000000", "--concurrency", "100000")
+    command = [sys.executable, "-m", "arriero", "keys", "add", "bench", "--keys", str(file), "--json", *limits]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    return str(json.loads(made.stdout)["key"])
 
 
 def _program(name: str) -> str:
