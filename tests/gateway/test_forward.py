@@ -27,12 +27,12 @@ def test_an_answer_comes_back_with_who_gave_it(tmp_path: Path) -> None:
         head = server.heard[0].head
         assert b"Host: " + server.address.encode() in head
         assert b"Bearer" not in head
-        assert running.records()[0] | {"at": 0, "ms": 0, "first_byte_ms": 0} == {
-            "at": 0, "event": "request", "id": "mine-1", "method": "POST", "path": "/api/chat",
+        assert running.records()[0].items() >= {
+            "event": "request", "id": "mine-1", "method": "POST", "path": "/api/chat",
             "model": "llama2:latest", "status": 200, "outcome": "answered", "site": "site-one", "target": "one",
-            "attempts": 1, "migrations": 0, "key": "", "queue_ms": 0.0, "first_byte_ms": 0, "ms": 0, "load_ms": 0.0,
+            "attempts": 1, "migrations": 0, "key": "", "queue_ms": 0.0, "load_ms": 0.0,
             "tokens_in": 0, "tokens_out": 0, "received_bytes": 35, "sent_bytes": len(reply.head) + 4 + 14,
-        }  # fmt: skip
+        }.items()  # fmt: skip
         await server.stop()
 
     run(story())

@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arriero.gateway.retry import (
-    FLOOR, FLOOR_SECONDS, OPEN_SECONDS_LIMIT, PROBE_SECONDS, QUARANTINE_LIMIT, QUARANTINE_SECONDS, SAVED_LIMIT, SHARE,
-    WINDOW_SECONDS, Breaker, Budget, Quarantine,
+    FLOOR,
+    FLOOR_SECONDS,
+    OPEN_SECONDS_LIMIT,
+    PROBE_SECONDS,
+    QUARANTINE_LIMIT,
+    QUARANTINE_SECONDS,
+    SAVED_LIMIT,
+    SHARE,
+    WINDOW_SECONDS,
+    Breaker,
+    Budget,
+    Quarantine,
 )  # fmt: skip
 
 
@@ -50,14 +60,18 @@ def test_retries_never_exceed_the_share_and_the_floor(steps: list[tuple[bool, fl
 
 def test_a_breaker_opens_longer_with_each_failure_in_the_window() -> None:
     breaker = Breaker()
-    assert breaker.is_closed and not breaker.is_open(0.0)
+    assert breaker.is_closed
+    assert not breaker.is_open(0.0)
     breaker.failed(10.0)
-    assert breaker.is_open(10.9) and not breaker.is_open(11.0)
+    assert breaker.is_open(10.9)
+    assert not breaker.is_open(11.0)
     breaker.failed(12.0)
-    assert breaker.is_open(13.9) and not breaker.is_open(14.0)
+    assert breaker.is_open(13.9)
+    assert not breaker.is_open(14.0)
     for _ in range(20):
         breaker.failed(14.0)
-    assert breaker.is_open(14.0 + OPEN_SECONDS_LIMIT - 0.1) and not breaker.is_open(14.0 + OPEN_SECONDS_LIMIT)
+    assert breaker.is_open(14.0 + OPEN_SECONDS_LIMIT - 0.1)
+    assert not breaker.is_open(14.0 + OPEN_SECONDS_LIMIT)
     breaker.failed(100.0 + WINDOW_SECONDS)
     assert not breaker.is_open(101.0 + WINDOW_SECONDS)
 
@@ -67,8 +81,13 @@ def test_one_request_sees_whether_it_is_well_again() -> None:
     breaker.failed(0.0)
     breaker.asked(1.5)
     assert breaker.is_open(1.5)
-    breaker.answered()
-    assert breaker.is_closed and not breaker.is_open(1.5)
+    assert breaker.until == 1.5 + PROBE_SECONDS
+    breaker.answered(sent_at=-0.1)
+    assert breaker.is_open(1.5)
+    breaker.answered(sent_at=1.5)
+    assert breaker.is_closed
+    assert breaker.until == 0.0
+    assert not breaker.is_open(1.5)
 
 
 def test_a_failed_probe_opens_it_again_and_a_lost_one_does_not_keep_it_open() -> None:
@@ -76,9 +95,11 @@ def test_a_failed_probe_opens_it_again_and_a_lost_one_does_not_keep_it_open() ->
     breaker.failed(0.0)
     breaker.asked(1.5)
     breaker.failed(1.6)
-    assert breaker.is_open(3.5) and not breaker.is_open(3.6)
+    assert breaker.is_open(3.5)
+    assert not breaker.is_open(3.6)
     breaker.asked(4.0)
-    assert breaker.is_open(4.0 + PROBE_SECONDS - 0.1) and not breaker.is_open(4.0 + PROBE_SECONDS)
+    assert breaker.is_open(4.0 + PROBE_SECONDS - 0.1)
+    assert not breaker.is_open(4.0 + PROBE_SECONDS)
 
 
 def test_asking_while_it_is_open_is_no_probe() -> None:

@@ -22,7 +22,6 @@ ANTHROPIC_EVENTS = [
 RESPONSES_EVENTS = [b'event: response.created\ndata: {"type":"response.created"}\n\n'] * 2
 STREAMS = {
     "native": (NATIVE, NATIVE_LINES, LAST_LINE),
-    "native error": (NATIVE, NATIVE_LINES, b'{"error":"unexpected EOF"}\n'),
     "openai": (OPENAI, EVENTS, b"data: [DONE]\n\n"),
     "responses": (RESPONSES, RESPONSES_EVENTS, b'event: response.completed\ndata: {"type":"response.completed"}\n\n'),
     "anthropic": (ANTHROPIC, ANTHROPIC_EVENTS, b'event: message_stop\ndata: {"type":"message_stop"}\n\n'),
@@ -60,13 +59,18 @@ def through(dialect: Dialect, reads: list[bytes], is_lost: bool, is_chunked: boo
         decoder.pieces = []
         decoder.parser.feed_data(read)
         if decoder.is_complete:
-            data, is_whole = stream.end(read, decoder.pieces, "cut")
-            return [*sent, data], is_whole
+            sent.append(stream.end(read, decoder.pieces))
+            return ended(stream, sent)
         is_open = decoder.is_open or not read.endswith(b"\r\n")
         sent.append(stream.pass_on(read, decoder.pieces, not is_open))
+        if stream.failure:
+            return ended(stream, sent)
     assert is_lost
-    data, is_whole = stream.lose("cut")
-    return [*sent, data], is_whole
+    return ended(stream, [*sent, stream.lose()])
+
+
+def ended(stream: Stream, sent: list[bytes]) -> tuple[list[bytes], bool]:
+    return (sent, True) if stream.is_complete else ([*sent, stream.cut("cut")], False)
 
 
 def chunk(text: bytes) -> bytes:
@@ -140,3 +144,30 @@ def test_done_inside_a_tool_call_is_not_an_end() -> None:
     line = b'{"message":{"tool_calls":[{"function":{"arguments":{"done":true}}}]},"done":false}\n'
     _, is_whole = through(NATIVE, [chunk(line)], is_lost=True)
     assert not is_whole
+
+
+FAILURES = {
+    "native": (NATIVE, NATIVE_LINES, b'{"error":"unexpected EOF"}\n'),
+    "openai": (OPENAI, EVENTS, b'data: {"error":{"message":"unexpected EOF","type":"api_error"}}\n\n'),
+    "anthropic": (ANTHROPIC, ANTHROPIC_EVENTS, b'event: error\ndata: {"type":"error","error":{}}\n\n'),
+    "responses": (RESPONSES, RESPONSES_EVENTS, b'event: error\ndata: {"type":"error","code":"x"}\n\n'),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+@given(cuts=st.lists(st.integers(0, 5000), max_size=12), is_lost=st.booleans(), ends=st.booleans())
+def test_an_error_of_the_target_is_held_back_and_told_at_the_end(
+    name: str, cuts: list[int], is_lost: bool, ends: bool
+) -> None:
+    dialect, records, failure = FAILURES[name]
+    data = b"".join(map(chunk, [*records, failure if ends or is_lost else failure.rstrip()]))
+    sent, is_whole = through(dialect, split(data + (b"" if is_lost else b"0\r\n\r\n"), cuts), is_lost)
+    assert not is_whole
+    assert heard(sent).rstrip() == (b"".join(records) + failure).rstrip()
+    assert failure.rstrip() not in b"".join(sent[:-1])
+
+
+def test_an_error_inside_a_tool_call_is_none() -> None:
+    line = b'{"message":{"tool_calls":[{"function":{"arguments":{"error":true}}}]},"done":false}\n'
+    sent, is_whole = through(NATIVE, [chunk(line), chunk(LAST_LINE), b"0\r\n\r\n"], is_lost=False)
+    assert (heard(sent), is_whole) == (line + LAST_LINE, True)

@@ -13,16 +13,22 @@ from typing import Any
 
 _OPENAI_TYPES = {
     400: "invalid_request_error",
+    401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     413: "invalid_request_error",
+    429: "rate_limit_error",
 }
+_OPENAI_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _ANTHROPIC_TYPES = {**_OPENAI_TYPES, 413: "request_too_large", 503: "overloaded_error"}
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One wire format. `stream_type` is the media type of its streams, `end_of_record` what ends a record there."""
+    """One wire format. `stream_type` is the media type of its streams, `end_of_record` what ends a record there.
+
+    Where `error_mark` stands in a stream, there may be an error record; `is_error` says whether it is one.
+    """
 
     name: str
     content_type: bytes
@@ -31,6 +37,8 @@ class Dialect:
     error: Callable[[int, str], Any]
     is_last_record: Callable[[bytes], bool]
     error_record: Callable[[str], bytes]
+    error_mark: bytes
+    is_error: Callable[[bytes], bool]
 
 
 def error_body(dialect: Dialect, status: int, message: str) -> bytes:
@@ -47,7 +55,7 @@ def _native_error(_: int, message: str) -> Any:
 
 def _openai_error(status: int, message: str) -> Any:
     kind = _OPENAI_TYPES.get(status, "api_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return {"error": {"message": message, "type": kind, "param": None, "code": _OPENAI_CODES.get(status)}}
 
 
 def _anthropic_error(status: int, message: str) -> Any:
@@ -58,6 +66,18 @@ def _is_last_line(records: bytes) -> bool:
     """A last line with `done: true`, or with an error that the server itself tells."""
     line = _json(records.strip().rpartition(b"\n")[2])
     return line.get("done") is True or "error" in line
+
+
+def _is_error_line(line: bytes) -> bool:
+    return "error" in _json(line)
+
+
+def _is_error_of_openai(record: bytes) -> bool:
+    return "error" in _json(_data(record))
+
+
+def _is_typed_error(record: bytes) -> bool:
+    return _json(_data(record)).get("type") == "error"
 
 
 def _is_last_of_openai(records: bytes) -> bool:
@@ -108,12 +128,17 @@ def _anthropic_record(message: str) -> bytes:
 _SSE = b"text/event-stream"
 NATIVE = Dialect(
     "native", b"application/json; charset=utf-8", b"application/x-ndjson", b"\n",
-    _native_error, _is_last_line, _native_record,
+    _native_error, _is_last_line, _native_record, b'{"error"', _is_error_line,
 )  # fmt: skip
-OPENAI = Dialect("openai", b"application/json", _SSE, b"\n\n", _openai_error, _is_last_of_openai, _openai_record)
+OPENAI = Dialect(
+    "openai", b"application/json", _SSE, b"\n\n",
+    _openai_error, _is_last_of_openai, _openai_record, b'{"error"', _is_error_of_openai,
+)  # fmt: skip
 RESPONSES = Dialect(
-    "openai", b"application/json", _SSE, b"\n\n", _openai_error, _is_last_of_responses, _responses_record
-)
+    "openai", b"application/json", _SSE, b"\n\n",
+    _openai_error, _is_last_of_responses, _responses_record, b'"type":"error"', _is_typed_error,
+)  # fmt: skip
 ANTHROPIC = Dialect(
-    "anthropic", b"application/json", _SSE, b"\n\n", _anthropic_error, _is_last_of_anthropic, _anthropic_record
-)
+    "anthropic", b"application/json", _SSE, b"\n\n",
+    _anthropic_error, _is_last_of_anthropic, _anthropic_record, b'"type":"error"', _is_typed_error,
+)  # fmt: skip

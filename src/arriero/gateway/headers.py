@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arriero.gateway.carry import Carry
 from arriero.gateway.request import Request
 
 if TYPE_CHECKING:
@@ -22,20 +23,23 @@ _TRACEPARENT = frozenset((b"traceparent",))
 _TRACE = frozenset((b"traceparent", b"tracestate"))
 
 
-def request_bytes(request: Request, host: bytes) -> bytes:
-    """The whole request for a target; `host` is the target's own, since Ollama refuses a foreign one with 403."""
+def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> bytes:
+    """The whole request for a target; `host` is the target's own, since Ollama refuses a foreign one with 403.
+
+    With `carry` it asks for the rest of an answer instead.
+    """
+    target, body = (request.target, request.body) if carry is None else (carry.path.encode(), carry.body)
     dropped = _NOT_FORWARDED | _named_by_connection(request) | _replaced(request.trace)
     lines = [
-        b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b"
-        % (request.method.encode(), request.target, host, request.id.encode())
+        b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b" % (request.method.encode(), target, host, request.id.encode())
     ]
     lines += [b"%b: %b" % (name, value) for name, value in request.headers if name.lower() not in dropped]
     trace = request.trace
     if trace is not None and not trace.is_kept:
         lines.append(trace.header())
-    if request.body or request.method not in ("GET", "HEAD"):
-        lines.append(b"Content-Length: %d" % len(request.body))
-    lines.append(b"\r\n" + request.body)
+    if body or request.method not in ("GET", "HEAD"):
+        lines.append(b"Content-Length: %d" % len(body))
+    lines.append(b"\r\n" + body)
     return b"\r\n".join(lines)
 
 

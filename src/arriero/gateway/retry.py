@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from hashlib import blake2b
 
 SHARE = 0.1
@@ -16,6 +17,8 @@ OPEN_SECONDS, OPEN_SECONDS_LIMIT = 1.0, 30.0
 # A probe that is never heard of again must not keep the breaker open.
 PROBE_SECONDS = 60.0
 
+# Targets that may end under one request.
+DEATHS_LIMIT = 2
 QUARANTINE_SECONDS = 300.0
 QUARANTINE_LIMIT = 256
 
@@ -63,6 +66,11 @@ class Breaker:
         return now < self._open_until or now < self._probe_until
 
     @property
+    def until(self) -> float:
+        """When others need no longer be asked first; in the past while it waits for the request that sees."""
+        return max(self._open_until, self._probe_until)
+
+    @property
     def is_closed(self) -> bool:
         """It has not failed since it was last answered."""
         return not self._open_until
@@ -80,9 +88,13 @@ class Breaker:
         self._open_until = now + min(OPEN_SECONDS * 2.0 ** (len(failures) - 1), OPEN_SECONDS_LIMIT)
         self._probe_until = 0.0
 
-    def answered(self) -> None:
-        """The failures in the window stay: one that fails half of the time is not whole."""
-        self._open_until = self._probe_until = 0.0
+    def answered(self, sent_at: float) -> None:
+        """A request that was sent then was answered: it closes, unless it has failed since.
+
+        The failures in the window stay: one that fails half of the time is not whole.
+        """
+        if not self._failures or sent_at >= self._failures[-1]:
+            self._open_until = self._probe_until = 0.0
 
 
 class Quarantine:
@@ -106,6 +118,13 @@ class Quarantine:
         if not self._until:
             return 0.0
         return max(0.0, self._until.get(_mark(path, body), 0.0) - now)
+
+    def as_json(self, now: float) -> dict[str, float]:
+        """Seconds left by hash: a clock's reading means nothing to the next process."""
+        return {mark.hex(): until - now for mark, until in self._until.items() if until > now}
+
+    def restore(self, seconds_left: Mapping[str, float], now: float) -> None:
+        self._until |= {bytes.fromhex(mark): now + float(left) for mark, left in seconds_left.items()}
 
     def __len__(self) -> int:
         return len(self._until)

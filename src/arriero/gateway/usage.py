@@ -1,0 +1,32 @@
+"""What an answer's last records say of tokens and of loading, in every dialect. Pure.
+
+Read with a search instead of a parser: the last record of a native answer may carry the ids of a whole context.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+TAIL_BYTES = 2048
+_IN = re.compile(rb'"(?:prompt_eval_count|prompt_tokens|input_tokens)":\s*(\d{1,12})')
+_OUT = re.compile(rb'"(?:eval_count|completion_tokens|output_tokens)":\s*(\d{1,12})')
+_LOAD = re.compile(rb'"load_duration":\s*(\d{1,18})')
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    tokens_in: int
+    tokens_out: int
+    load_seconds: float
+
+
+def read(tail: bytes) -> Usage:
+    """The figures in the end of an answer; what it does not say is 0. The last of several counts: usage grows."""
+    tail = tail[-TAIL_BYTES:]
+    return Usage(_last(_IN, tail), _last(_OUT, tail), _last(_LOAD, tail) / 1e9)
+
+
+def _last(pattern: re.Pattern[bytes], text: bytes) -> int:
+    found = pattern.findall(text)
+    return int(found[-1]) if found else 0
