@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from running_gateway import entry, gateway, run
 from scripted_server import ScriptedServer, chunk, json_response, says, stream_head
 
 from arriero.gateway import exposition, families
-from arriero.gateway.figures import Figures, add_up, new_block
+from arriero.gateway.figures import BLOCK_BYTES, Figures, add_up
 from arriero.gateway.metrics import VALUES_LIMIT, Metrics
 from arriero.gateway.record import Record
 
@@ -128,11 +129,11 @@ def test_a_full_block_loses_counts_but_no_request() -> None:
     assert value(exposition.text(metrics.figures, ()), "arriero_requests_total", status="599") is None
 
 
-def test_another_process_reads_the_same_numbers_and_its_successor_counts_on() -> None:
-    descriptor = new_block()
-    first, reader = Metrics(Figures.of(descriptor)), Figures.of(descriptor)
+def test_another_reader_sees_the_same_numbers_and_a_successor_counts_on() -> None:
+    memory = mmap.mmap(-1, BLOCK_BYTES)
+    first, reader = Metrics(Figures(memory)), Figures(memory)
     first.count(record(status=200, seconds=2.0))
-    successor = Metrics(Figures.of(descriptor))
+    successor = Metrics(Figures(memory))
     successor.count(record(status=200, seconds=2.0))
     labels = {"path": "/api/chat", "status": "200", "outcome": "answered"}
     assert value(exposition.text(reader, ()), "arriero_requests_total", **labels) == 2

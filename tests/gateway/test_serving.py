@@ -14,7 +14,6 @@ from scripted_server import Heard, ScriptedServer, chunk, json_response, says, s
 from arriero.clock import SystemClock
 from arriero.control.client import Gateway, GatewayError
 from arriero.control.messages import TargetEntry, Targets, Weights
-from arriero.gateway.admin import kept_targets
 from arriero.secret import Secret
 
 CHAT = {"model": "llama2", "messages": []}
@@ -119,7 +118,7 @@ def test_orders_over_the_control_port(tmp_path: Path) -> None:
             targets = Targets((entry(server, "one"), TargetEntry("two", "there", "127.0.0.1:9", release=3)))
             await asyncio.to_thread(client.set_targets, targets)
             assert await asyncio.to_thread(client.targets) == targets
-            assert kept_targets(running.settings.targets_file) == targets
+            assert Targets.from_json(json.loads(Path(running.settings.targets_file).read_text())) == targets
             await running.until(lambda: {t.state for t in running.context.pool} == {"up", "down"})
             status = await asyncio.to_thread(client.status)
             assert (status.service, status.draining, status.in_flight) == ("llm", False, 0)

@@ -100,6 +100,8 @@ class GatewayStatus:
     draining: bool
     in_flight: int
     targets: tuple[TargetStatus, ...] = field(default=())
+    pid: int = 0
+    workers: int = 1
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}
@@ -107,4 +109,6 @@ class GatewayStatus:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GatewayStatus:
         targets = tuple(TargetStatus.from_json(target) for target in data["targets"])
-        return cls(data["service"], data["draining"], data["in_flight"], targets)
+        return cls(
+            data["service"], data["draining"], data["in_flight"], targets, data.get("pid", 0), data.get("workers", 1)
+        )

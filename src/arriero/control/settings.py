@@ -30,6 +30,7 @@ class Limits:
     connect_seconds: float = 2.0
     first_byte_seconds: float = 900.0
     stall_seconds: float = 5.0
+    quiet_seconds: float = 60.0
     drain_seconds: float = 300.0
     probe_every_seconds: float = 1.0
     probe_within_seconds: float = 2.0
@@ -48,7 +49,8 @@ class GatewaySettings:
     address in X-Forwarded-For. `front_door_id` is what X-Azure-FDID must say. `limits_store` (`valkey://host:port/0`)
     counts the keys' limits for several gateways; when it is away each one counts for itself (`allow`), or keys with
     limits get 503 (`refuse`). Prices are for a million tokens. `tls_*` is the listener's side, `targets_*` the side of
-    targets at `https://host:port`; `targets_name` is the name in their certificates, if it is not the host.
+    targets at `https://host:port`; `targets_name` is the name in their certificates, if it is not the host. With several
+    `workers` so many processes serve. `otlp_endpoint` (`http://host:4318`) gets a span for each request.
     """
 
     service: str
@@ -76,6 +78,8 @@ class GatewaySettings:
     targets_certificate: str = ""
     targets_key: str = ""
     targets_name: str = ""
+    workers: int = 1
+    otlp_endpoint: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
+from arriero.gateway import snapshot
 from arriero.gateway.address import split_target
 from arriero.gateway.answers import Answer, error_answer, json_answer
 from arriero.gateway.connection import ClientConnection
@@ -18,14 +19,18 @@ from arriero.gateway.record import Record
 from arriero.gateway.request import Request
 from arriero.secret import Secret
 
+Orders = dict[tuple[str, str], Callable[[Any], Any]]
+
 
 class Admin:
-    """The Handler of the control listener."""
+    """The Handler of the control listener; `more` are orders beside those about targets."""
 
-    def __init__(self, context: Context, token: Secret) -> None:
+    def __init__(self, context: Context, token: Secret, more: Orders | None = None) -> None:
         self._context = context
         self._authorization = f"Bearer {token.reveal()}".encode()
-        self._orders: dict[tuple[str, str], Callable[[Any], Any]] = {
+        self._orders: Orders = {
+            **(more or {}),
+            ("GET", "/state"): lambda _: snapshot.taken(context),
             ("GET", "/status"): lambda _: self._status(),
             ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
             ("PUT", "/targets"): self._set_targets,
@@ -52,7 +57,7 @@ class Admin:
             self._context.log.tell("order", at, method=request.method, path=request.path, status=status)
 
     def _answer(self, request: Request) -> Answer:
-        if not hmac.compare_digest(self._authorization, _authorization(request)):
+        if not hmac.compare_digest(self._authorization, presented_token(request)):
             return error_answer(NATIVE, 401, "the token is missing or wrong")
         order = self._orders.get((request.method, request.path))
         if order is None:
@@ -66,7 +71,9 @@ class Admin:
 
     def _status(self) -> dict[str, Any]:
         context = self._context
-        status = GatewayStatus(context.settings.service, context.is_draining, len(context.open), context.pool.status())
+        status = GatewayStatus(
+            context.settings.service, context.is_draining, len(context.open), context.pool.status(), os.getpid()
+        )
         return status.as_json()
 
     def _set_targets(self, body: Any) -> dict[str, Any]:
@@ -76,13 +83,14 @@ class Admin:
             if entry.slots < 1 or entry.weight < 0:
                 raise ValueError(f"{entry.id}: slots start at 1, weights at 0")
         apply_targets(self._context, targets)
-        keep_targets(self._context.settings.targets_file, targets)
+        snapshot.keep(self._context)
         return {}
 
     def _set_weights(self, weights: Weights) -> dict[str, Any]:
         if any(weight < 0 for weight in weights.by_target.values()):
             raise ValueError("weights start at 0")
         self._context.tell(self._context.pool.set_weights(weights.by_target))
+        snapshot.keep(self._context)
         return {}
 
 
@@ -93,21 +101,6 @@ def apply_targets(context: Context, targets: Targets) -> None:
     context.look_now.set()
 
 
-def keep_targets(file: str, targets: Targets) -> None:
-    """Written beside and renamed, so that a reader sees the old list or the new one."""
-    if file:
-        new = Path(f"{file}.new")
-        new.write_text(json.dumps(targets.as_json()), encoding="utf-8")
-        new.replace(file)
-
-
-def kept_targets(file: str) -> Targets | None:
-    """The list as it was when the gateway ended; None when there is none, or none that can be read."""
-    try:
-        return Targets.from_json(json.loads(Path(file).read_bytes())) if file else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _authorization(request: Request) -> bytes:
+def presented_token(request: Request) -> bytes:
+    """What stands in the Authorization header; empty without one."""
     return next((value for name, value in request.headers if name.lower() == b"authorization"), b"")

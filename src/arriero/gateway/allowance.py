@@ -7,6 +7,7 @@ spend stops the next request, not the one that passes it: how long an answer is,
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from arriero.control.keys import Key
@@ -16,11 +17,13 @@ MINUTE, DAY = 60.0, 86_400.0
 
 @dataclass(slots=True)
 class Minute:
-    """A sliding count over the last 60 s. `now` is in seconds since 1970."""
+    """A sliding count over the last 60 s. `now` is in seconds since 1970. What other processes counted is in it too."""
 
     _index: int = 0
     _count: float = 0.0
     _former: float = 0.0
+    _others_count: float = 0.0
+    _others_former: float = 0.0
 
     def add(self, amount: float, now: float) -> None:
         self._turn(now)
@@ -28,27 +31,57 @@ class Minute:
 
     def level(self, now: float) -> float:
         self._turn(now)
-        return self._count + self._former * (1 - now % MINUTE / MINUTE)
+        return self._count + self._others_count + self._all_former * (1 - now % MINUTE / MINUTE)
 
     def seconds_until_below(self, limit: float, now: float) -> float:
         """0 when it is below already."""
         if self.level(now) < limit:
             return 0.0
-        gone = now % MINUTE
-        if self._count < limit:
-            return max(MINUTE * (1 - (limit - self._count) / self._former) - gone, 0.0)
-        return MINUTE - gone + MINUTE * (1 - limit / self._count)
+        gone, count = now % MINUTE, self._count + self._others_count
+        if count < limit:
+            return max(MINUTE * (1 - (limit - count) / self._all_former) - gone, 0.0)
+        return MINUTE - gone + MINUTE * (1 - limit / count)
+
+    def numbers(self) -> tuple[float, float, float]:
+        """This process's own count, for the others to `see`."""
+        return self._index, self._count, self._former
+
+    def seen(self) -> tuple[float, float, float]:
+        return self._index, self._others_count, self._others_former
+
+    def restore(self, index: float, count: float, former: float) -> None:
+        self._index, self._count, self._former = int(index), count, former
+
+    def see(self, others: Iterable[Sequence[float]], now: float) -> None:
+        """What other processes counted, as their `numbers` tell; it stands until the next call."""
+        self._turn(now)
+        self._others_count = self._others_former = 0.0
+        for index, count, former in others:
+            if index == self._index:
+                self._others_count += count
+                self._others_former += former
+            elif index == self._index - 1:
+                self._others_former += count
+
+    @property
+    def _all_former(self) -> float:
+        return self._former + self._others_former
 
     def _turn(self, now: float) -> None:
         index = int(now // MINUTE)
         if index > self._index:
-            self._former = self._count if index == self._index + 1 else 0.0
-            self._index, self._count = index, 0.0
+            is_next = index == self._index + 1
+            self._former = self._count if is_next else 0.0
+            self._others_former = self._others_count if is_next else 0.0
+            self._index, self._count, self._others_count = index, 0.0, 0.0
 
 
 @dataclass(slots=True)
 class Usage:
-    """Mutable, changed from the event loop's thread only. `open`: its requests under way; money without a currency."""
+    """Mutable, changed from the event loop's thread only. `open`: its requests under way; money without a currency.
+
+    `open_elsewhere` and `spent_elsewhere` are what other processes of this gateway count.
+    """
 
     open: int = 0
     requests: Minute = field(default_factory=Minute)
@@ -59,6 +92,29 @@ class Usage:
     refused_total: int = 0
     tokens_in_total: int = 0
     tokens_out_total: int = 0
+    open_elsewhere: int = 0
+    spent_elsewhere: float = 0.0
+
+    def numbers(self) -> tuple[float, ...]:
+        """This process's own counts, for the others to `see`."""
+        return *self.requests.numbers(), *self.tokens.numbers(), self.spent, self.day
+
+    def restore(self, numbers: Sequence[float]) -> None:
+        """Takes over what a process before this one counted, as its `numbers` told."""
+        self.requests.restore(*numbers[:3])
+        self.tokens.restore(*numbers[3:6])
+        self.spent, self.day = numbers[6], int(numbers[7])
+
+    def see(self, others: Iterable[Sequence[float]], now: float) -> None:
+        """What other processes counted, as their `numbers` tell; it stands until the next call."""
+        rows, today = list(others), int(now // DAY)
+        self.requests.see((row[:3] for row in rows), now)
+        self.tokens.see((row[3:6] for row in rows), now)
+        self.spent_elsewhere = sum(row[6] for row in rows if row[7] == today)
+
+    def seen(self, now: float) -> tuple[float, ...]:
+        """What `see` found, in the form of `numbers`."""
+        return *self.requests.seen(), *self.tokens.seen(), self.spent_elsewhere, int(now // DAY)
 
     def spent_today(self, now: float) -> float:
         today = int(now // DAY)
@@ -80,12 +136,12 @@ class Shortage:
 
 def shortage(key: Key, usage: Usage, now: float) -> Shortage | None:
     """The limit that stops the next request of this key; None when it may go."""
-    if key.concurrency is not None and usage.open >= key.concurrency:
+    if key.concurrency is not None and usage.open + usage.open_elsewhere >= key.concurrency:
         return too_many_open(key)
     return (
         too_many_requests(key, usage.requests.seconds_until_below(key.requests_a_minute or math.inf, now))
         or too_many_tokens(key, usage.tokens, now)
-        or too_much_spent(key, usage.spent_today(now), now)
+        or too_much_spent(key, usage.spent_today(now) + usage.spent_elsewhere, now)
     )
 
 

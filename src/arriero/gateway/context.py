@@ -14,6 +14,7 @@ from arriero.clock import Clock
 from arriero.control.settings import GatewaySettings
 from arriero.gateway.figures import Figures
 from arriero.gateway.guard import Guard
+from arriero.gateway.lanes import Lanes
 from arriero.gateway.log import Log
 from arriero.gateway.metrics import Metrics
 from arriero.gateway.paths import rule_of
@@ -51,7 +52,8 @@ class Context:
     renew_now: asyncio.Event = field(default_factory=asyncio.Event)
     is_draining: bool = False
     queue: Queue | None = None
-    beside: tuple[Figures, ...] = ()
+    lanes: Lanes | None = None
+    is_handing_over: bool = False
     guard: Guard = field(default_factory=Guard)
     shared: SharedLimits | None = None
     budget: Budget = field(default_factory=Budget)
@@ -88,8 +90,14 @@ class Context:
         """Logs something that is no request and no target's state."""
         self.log.tell(event, self.clock.now().isoformat(timespec="milliseconds"), **fields)
 
+    @property
+    def beside(self) -> tuple[Figures, ...]:
+        """The figures of the processes that serve beside this one."""
+        return self.lanes.others if self.lanes is not None else ()
+
     def gave_back(self, target: Target) -> None:
         """A place there is free again: whoever waits for one is looked after, once the event loop's call is over."""
+        self.pool.gave_back(target)
         if self.queue is not None:
             self.queue.gave_back(target)
 

@@ -11,7 +11,6 @@ zeros), the numbers.
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -26,17 +25,22 @@ class Figures:
     def __init__(self, memory: mmap.mmap | None = None) -> None:
         self._memory = memory or mmap.mmap(-1, BLOCK_BYTES)
         self.numbers = memoryview(self._memory).cast("d")
+        self._known = self.numbers[0]
         self._rows = {name: start for name, start, _ in self._entries()}
-
-    @classmethod
-    def of(cls, descriptor: int) -> Figures:
-        """The block behind a descriptor of `new_block`, in whichever process."""
-        return cls(mmap.mmap(descriptor, BLOCK_BYTES))
 
     def row(self, name: str, width: int) -> int | None:
         """Where the numbers of this row begin; made of zeros when it is new. None when the block is full."""
         start = self._rows.get(name)
         return self._add(name, width) if start is None else start
+
+    def find(self, name: str) -> int | None:
+        """Where the numbers of a row of another process's block begin; None when it has none of this name."""
+        start = self._rows.get(name)
+        if start is None and self.numbers[0] != self._known:
+            self._known = self.numbers[0]
+            self._rows = {known: at for known, at, _ in self._entries()}
+            start = self._rows.get(name)
+        return start
 
     def rows(self) -> Iterator[tuple[str, list[float]]]:
         """Every row as it is now."""
@@ -73,18 +77,13 @@ class Figures:
         return start
 
 
-def new_block() -> int:
-    """A descriptor of an empty block; processes started with it share the block."""
-    descriptor = os.memfd_create("figures", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, BLOCK_BYTES)
-    return descriptor
-
-
 def add_up(blocks: Iterable[Figures]) -> dict[str, list[float]]:
     """Rows of the same name, added number by number."""
     total: dict[str, list[float]] = {}
     for block in blocks:
         for name, numbers in block.rows():
             known = total.get(name)
-            total[name] = [a + b for a, b in zip(known, numbers, strict=True)] if known else numbers
+            # Another version of this program may count in other buckets.
+            is_like = known is not None and len(known) == len(numbers)
+            total[name] = [a + b for a, b in zip(known or (), numbers, strict=True)] if is_like else numbers
     return total

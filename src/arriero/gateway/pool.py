@@ -47,6 +47,10 @@ class Pool:
         targets = [(self._targets[name], weight) for name, weight in weights.items()]
         return [turn for target, weight in targets if (turn := target.weigh(weight))]
 
+    def weights(self) -> dict[str, int]:
+        """Those that were put over the entries' own."""
+        return {name: target.weight for name, target in self._targets.items() if target.weight != target.entry.weight}
+
     def entries(self) -> Targets:
         return Targets(tuple(target.entry for target in self._targets.values()))
 
@@ -75,6 +79,12 @@ class Pool:
     def explain(self, ask: Ask, now: float) -> Explanation:
         """Why such a request would go where it goes now."""
         return explain(self._targets.values(), ask, self.speeds, now, self.place(ask, now))
+
+    def gave_back(self, target: Target) -> None:
+        """A request there is over. Nobody else has to know: see `together.SharedPool`."""
+
+    def tell_all(self) -> None:
+        """The same for all targets."""
 
     def is_ready(self) -> bool:
         return any(target.can_take for target in self)

@@ -1,0 +1,138 @@
+"""One truth of slots and of what API keys have used, for processes that serve side by side on one machine.
+
+Each process writes only its own block of figures and reads all of them; whoever takes something that is limited does it
+under one lock, in some microseconds: read the others, decide, write. So no limit is passed, and nothing waits but for
+that lock. A process without neighbours skips all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TypeVar
+
+from arriero.control.keys import Key
+from arriero.gateway.allowance import Usage
+from arriero.gateway.guard import Caller, Guard, Refusal
+from arriero.gateway.lanes import Lanes
+from arriero.gateway.pool import Pool, Without
+from arriero.gateway.prospects import Ask
+from arriero.gateway.record import Record
+from arriero.gateway.target import Target
+
+Found = TypeVar("Found")
+
+
+class SharedPool(Pool):
+    """A pool whose targets count what the neighbours have open there.
+
+    A target with a sidecar is not counted here: its sidecar is the one truth, and tells it.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
+        return self._claim(lambda: super(SharedPool, self).find(model, runs, tried, now))
+
+    def place(self, ask: Ask, now: float) -> Target | Without:
+        return self._claim(lambda: super(SharedPool, self).place(ask, now))
+
+    def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        return self._claim(lambda: super(SharedPool, self).usual(model, tried, mark, now))
+
+    def gave_back(self, target: Target) -> None:
+        """Tells the neighbours how many requests are open there."""
+        _write(self._lanes, _slots(target), target.in_flight)
+
+    def tell_all(self) -> None:
+        """The same for all targets: what was claimed and not used is given back by this."""
+        for target in self:
+            self.gave_back(target)
+
+    def _claim(self, choose: Callable[[], Found]) -> Found:
+        """A place there is taken for the neighbours from here on, though it is counted here a moment later."""
+        if not self._lanes.others:
+            found = choose()
+            if isinstance(found, Target):
+                _write(self._lanes, _slots(found), found.in_flight + 1)
+            return found
+        with self._lanes.alone():
+            for target in self:
+                if not target.is_followed:
+                    target.others = int(sum(row[0] for row in _read(self._lanes, _slots(target), 1)))
+            found = choose()
+            if isinstance(found, Target):
+                _write(self._lanes, _slots(found), found.in_flight + 1)
+            return found
+
+
+class SharedGuard(Guard):
+    """A guard whose limits hold for all neighbours together."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def set_keys(self, keys: Iterable[Key]) -> None:
+        known = set(self.usages())
+        super().set_keys(keys)
+        for name in self.usages().keys() - known:
+            start = self._lanes.own.find(_usage(name))
+            if start is not None:
+                # Whoever had this block before was killed: what it counted still holds.
+                self.usages()[name].restore(self._lanes.own.numbers[start : start + 8].tolist())
+
+    def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:
+        with self._lanes.alone():
+            caller.usage.see(_read(self._lanes, _usage(caller.name), 8), now)
+            caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes, _open(caller.name), 1)))
+            refusal = super().admit(caller, model, now)
+            self._tell(caller)
+            return refusal
+
+    def finished(self, record: Record, now: float) -> None:
+        super().finished(record, now)
+        if record.caller is not None:
+            self._tell(record.caller)
+
+    def _tell(self, caller: Caller) -> None:
+        _write(self._lanes, _open(caller.name), caller.usage.open)
+        _write(self._lanes, _usage(caller.name), *caller.usage.numbers())
+
+
+def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
+    """What every key has used at all neighbours, as one process would tell it."""
+    rows = [(name, numbers) for block in lanes.others for name, numbers in block.rows() if name.startswith("usage{")]
+    found = {}
+    for key in dict(rows):
+        usage = Usage()
+        usage.see([numbers for name, numbers in rows if name == key], now)
+        found[key[6:-1]] = list(usage.seen(now))
+    return found
+
+
+def _write(lanes: Lanes, name: str, *values: float) -> None:
+    start = lanes.own.row(name, len(values))
+    if start is not None:
+        for index, value in enumerate(values, start):
+            lanes.own.numbers[index] = value
+
+
+def _read(lanes: Lanes, name: str, width: int) -> Iterator[list[float]]:
+    for block in lanes.others:
+        start = block.find(name)
+        if start is not None:
+            yield list(block.numbers[start : start + width])
+
+
+def _slots(target: Target) -> str:
+    return f"slots{{{target.entry.id}}}"
+
+
+def _open(key: str) -> str:
+    return f"open{{{key}}}"
+
+
+def _usage(key: str) -> str:
+    return f"usage{{{key}}}"
