@@ -42,7 +42,8 @@ def vaulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         assert place.arriero("rehearse", "start").code == 0
         found = place.arriero("env", "--json", ARRIERO_REHEARSE="1").json["environment"]
         write_vault(place, {**found, "AWS_SECRET_ACCESS_KEY": AWS_SECRET})
-        place.always = {n: "" if n in (*LOGINS, "AZURE_SECRET", "AZURE_TENANT") else v for n, v in found.items()}
+        hidden = (*LOGINS, "AZURE_SECRET", "AZURE_TENANT")
+        place.always = {n: "" if n in hidden else v for n, v in found.items() if n != "ARRIERO_ACCOUNTS"}
         yield place
 
 

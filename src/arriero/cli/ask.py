@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from arriero.cli.here import Here, opened
+from arriero.cli.here import SecretsUnread, is_staged, load_project, stage_endpoints
 from arriero.cli.options import File, Json, Overlay, Rehearse
+from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem
 from arriero.secret import Secret
 
@@ -37,17 +38,19 @@ def ask(
     Example: [bold]arriero ask "Why is the sky blue?"[/bold]
     """
     key = Secret(os.environ.get(KEY_VARIABLE, ""))
-    with opened(file, overlay, rehearse) as here:
-        body = {"model": model or here.spec.models[0].name, "messages": [{"role": "user", "content": prompt}]}
-        headers: http.client.HTTPMessage | None = None
-        for line, headers in stream(_gateway(here), body, key):  # noqa: B007 - the last line's headers are told below
-            if as_json:
-                print(json.dumps({"schema": 1, **line}))
-            else:
-                print(line.get("message", {}).get("content", ""), end="", flush=True)
-        if headers and not as_json:
-            print()
-            print(f"answered by {headers.get('X-Arriero-Target')} at {headers.get('X-Arriero-Site')}", file=sys.stderr)
+    project, loaded = load_project(file, overlay, SecretsUnread())  # no cloud is asked, so no login is needed
+    if is_staged(loaded.spec, rehearse):
+        stage_endpoints(project)
+    body = {"model": model or loaded.spec.models[0].name, "messages": [{"role": "user", "content": prompt}]}
+    headers: http.client.HTTPMessage | None = None
+    for line, headers in stream(_gateway(project), body, key):  # noqa: B007 - the last line's headers are told below
+        if as_json:
+            print(json.dumps({"schema": 1, **line}))
+        else:
+            print(line.get("message", {}).get("content", ""), end="", flush=True)
+    if headers and not as_json:
+        print()
+        print(f"answered by {headers.get('X-Arriero-Target')} at {headers.get('X-Arriero-Site')}", file=sys.stderr)
 
 
 def stream(
@@ -76,10 +79,10 @@ def stream(
         connection.close()
 
 
-def _gateway(here: Here) -> str:
+def _gateway(project: Project) -> str:
     from arriero.deploy import edge
 
-    running = edge.find(here.project)
+    running = edge.find(project)
     if running is None:
         raise ArrieroError(Problem("no gateway is running here", "start it with: arriero up"))
     return running.url

@@ -81,12 +81,16 @@ def opened(
     """Loads the spec and enters its Endpoints: the stage's, started if need be, or the real clouds'."""
     _refuse_other_platforms()
     project, loaded = load_project(file, overlay, secrets)
-    is_staged = rehearse or loaded.spec.rehearse == "always"
-    endpoints = stage_endpoints(project) if is_staged else _real_endpoints(project, loaded, vault_password)
+    staged = is_staged(loaded.spec, rehearse)
+    endpoints = stage_endpoints(project) if staged else _real_endpoints(project, loaded, vault_password)
     with endpoints.entered():
         if not quiet:
             print(f"Acting on {endpoints.label}.", file=sys.stderr)
-        yield Here(project, loaded, endpoints, is_staged)
+        yield Here(project, loaded, endpoints, staged)
+
+
+def is_staged(spec: Spec, rehearse: bool) -> bool:
+    return rehearse or spec.rehearse == "always"
 
 
 def stage_endpoints(project: Project) -> Endpoints:
