@@ -92,7 +92,7 @@ class Counting(asyncio.Protocol):
         text = self.tail + data
         self.lines += text.count(b'"done":')
         self.tail = text[-6:]
-        if data.endswith(b"0\r\n\r\n") and not self.ended.done():
+        if text.endswith(b"\r\n0\r\n\r\n") and not self.ended.done():
             self.ended.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
