@@ -57,28 +57,21 @@ class Pool:
     def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
         """A target for a request about `model` (None: about none); `runs` says that it will be in memory."""
         if runs and model:
-            return self.place(Ask(model, tried), now)
+            return self._place(Ask(model, tried), now)
         holding = [target for target in self if model is None or target.has(model)]
         return policy.any_of(holding, tried, now) or self._without(holding, tried)
 
     def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
         """The usual case of `place`, in little time: a target against which nothing speaks can answer at once."""
-        warm = policy.warm_and_free(self._targets.values(), model, tried, self._first_tier, now)
-        return pick(warm, mark) if warm else None
+        return self._usual(model, tried, mark, now)
 
     def place(self, ask: Ask, now: float) -> Target | Without:
         """A target with a place for a request that runs a model; `Without.PLACE`: it should wait for one."""
-        found = self.usual(ask.model, ask.tried, ask.mark, now)
-        found = found or policy.choose(self._targets.values(), ask, self.speeds, now)
-        if found:
-            return found
-        holding = [target for target in self if target.has(ask.model)]
-        may_wait = any(target.can_take and target.entry.id not in ask.tried for target in holding)
-        return Without.PLACE if may_wait else self._without(holding, ask.tried)
+        return self._place(ask, now)
 
     def explain(self, ask: Ask, now: float) -> Explanation:
         """Why such a request would go where it goes now."""
-        return explain(self._targets.values(), ask, self.speeds, now, self.place(ask, now))
+        return explain(self._targets.values(), ask, self.speeds, now, self._place(ask, now))
 
     def gave_back(self, target: Target) -> None:
         """A request there is over. Nobody else has to know: see `together.SharedPool`."""
@@ -98,6 +91,19 @@ class Pool:
 
     def __contains__(self, target: Target) -> bool:
         return self._targets.get(target.entry.id) is target
+
+    def _usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        warm = policy.warm_and_free(self._targets.values(), model, tried, self._first_tier, now)
+        return pick(warm, mark) if warm else None
+
+    def _place(self, ask: Ask, now: float) -> Target | Without:
+        found = self._usual(ask.model, ask.tried, ask.mark, now)
+        found = found or policy.choose(self._targets.values(), ask, self.speeds, now)
+        if found:
+            return found
+        holding = [target for target in self if target.has(ask.model)]
+        may_wait = any(target.can_take and target.entry.id not in ask.tried for target in holding)
+        return Without.PLACE if may_wait else self._without(holding, ask.tried)
 
     def _without(self, holding: Collection[Target], tried: Collection[str]) -> Without:
         if not self._targets:

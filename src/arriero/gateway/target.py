@@ -86,6 +86,8 @@ class Target:
         self._misses, self._has_answered = 0, True
         if self._told is None:
             self.others = 0
+        if self._told is None:
+            self.others = 0
         # What the sidecar told of its memory is newer than what a probe read a moment ago.
         self._hold(replace(inventory, resident=self.inventory.resident) if self._told else inventory)
         return self._settle("answers")
@@ -195,6 +197,10 @@ class Target:
             return ""
         self.running[model] = self.running.get(model, 0) + 1
         return self.memory.take(model, now)
+
+    def was_full(self) -> None:
+        """Its sidecar refused a request that is open here yet: until more is told, all other slots are others'."""
+        self.others = max(self.others, self.slots - self.in_flight + 1)
 
     def give_back(self, model: str | None) -> None:
         self.in_flight -= 1
