@@ -186,7 +186,8 @@ def test_a_running_gateway_tells_everything_in_a_form_that_parses(scraped: bytes
     assert value(scraped, "ollama_eval_total", model="llama2:latest") == 3
     assert value(scraped, "arriero_time_to_first_token_seconds_count", model="llama2:latest") == 1
     assert value(scraped, "arriero_errors_total", kind="not found") == 1
-    assert value(scraped, "ollama_models_loaded", model='m"} 1\n# evil\\:latest') == 1
+    hostile = {"model": 'm"} 1\n# evil\\:latest'}
+    assert value(scraped, "arriero_model_requests_total", outcome="refused", **hostile) == 1
 
 
 @pytest.mark.wide

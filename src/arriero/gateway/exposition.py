@@ -28,10 +28,10 @@ def refresh(context: Context, connections: int) -> None:
     states, flights, resident = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
     for target in targets:
         states[target.site, target.state] += 1
-        flights[target.site] += target.in_flight
         resident.update(target.resident)
     sizes = Counter[str]()
     for known in pool:
+        flights[known.entry.site] += known.in_flight
         sizes[known.entry.site] += sum(_bytes(model.get("size")) for model in known.inventory.resident.values())
     metrics.set(f.OPEN, [((), len(context.open))])
     metrics.set(f.CONNECTIONS, [((), connections)])

@@ -26,6 +26,7 @@ from arriero.gateway.lanes import Lanes
 from arriero.gateway.renewal import Renewal, Watched
 from arriero.gateway.router import Router
 from arriero.gateway.shared import open_shared
+from arriero.gateway.trying import Trier
 from arriero.secret import Secret
 
 SWEEP_SECONDS = 0.5
@@ -82,6 +83,8 @@ async def serve(
         start.doors.open("control", settings.control)
     start.doors.open("listen", settings.listen)
     _restore(context, start.state)
+    if context.lanes is not None:
+        _sweep_lanes(context, context.lanes, router)
     await start.listen_for_orders(admin)
     try:
         long_lived = _long_lived(context, files, (router, admin))
@@ -130,6 +133,7 @@ def _long_lived(
     tasks = {
         "probe targets": Prober(context).run(),
         "follow sidecars": Followers(context).run(),
+        "read templates": Trier(context).run(),
         "sweep": _sweep(context, handlers),
         "renew credentials": Renewal(files, context.renew_now, context.report).run(),
         "keep the state": snapshot.keep_on(context),

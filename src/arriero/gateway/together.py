@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from arriero.control.keys import Key
+from arriero.control.messages import TargetStatus
 from arriero.gateway.allowance import Usage
 from arriero.gateway.guard import Caller, Guard, Refusal
 from arriero.gateway.lanes import Lanes
@@ -50,6 +51,15 @@ class SharedPool(Pool):
         for target in self:
             self.gave_back(target)
 
+    def status(self) -> tuple[TargetStatus, ...]:
+        self._look()
+        return super().status()
+
+    def _look(self) -> None:
+        for target in self:
+            if not target.is_followed:
+                target.others = int(sum(row[0] for row in _read(self._lanes, _slots(target), 1)))
+
     def _claim(self, choose: Callable[[], Found]) -> Found:
         """A place there is taken for the neighbours from here on, though it is counted here a moment later."""
         if not self._lanes.others:
@@ -58,9 +68,7 @@ class SharedPool(Pool):
                 _write(self._lanes, _slots(found), found.in_flight + 1)
             return found
         with self._lanes.alone():
-            for target in self:
-                if not target.is_followed:
-                    target.others = int(sum(row[0] for row in _read(self._lanes, _slots(target), 1)))
+            self._look()
             found = choose()
             if isinstance(found, Target):
                 _write(self._lanes, _slots(found), found.in_flight + 1)
