@@ -104,6 +104,14 @@ class Guard:
         usage.requests.add(1, now)
         return None
 
+    def withdraw(self, caller: Caller) -> None:
+        """It was admitted here, and refused by who counts for all gateways: it never was."""
+        caller.is_open, usage = False, caller.usage
+        usage.open -= 1
+        usage.requests_total -= 1
+        usage.refused_total += 1
+        usage.requests.take_back(1)
+
     def finished(self, record: Record, now: float) -> None:
         """The request is over; its tokens are counted now. A second call for the same request does nothing."""
         caller = record.caller

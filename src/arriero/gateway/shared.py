@@ -87,12 +87,17 @@ class SharedLimits:
         caller = record.caller
         if caller is None or not caller.is_open:
             return
-        lease = self._leases.pop(caller, None)
-        if lease is not None and caller.key.concurrency is not None:
-            self._to_release.append(lease)
+        self.forget(caller)
         self._tokens[caller.name] += record.tokens_in + record.tokens_out
         self._spent[caller.name] = self._spent.get(caller.name, 0.0) + self._context.guard.price_of(record)
         self._has_news.set()
+
+    def forget(self, caller: Caller) -> None:
+        """A request was refused: a place that it took meanwhile is given back."""
+        lease = self._leases.pop(caller, None)
+        if lease is not None and caller.key.concurrency is not None:
+            self._to_release.append(lease)
+            self._has_news.set()
 
     def concerns(self, caller: Caller | None) -> bool:
         """Has this caller's key a limit that is counted in the store?"""
@@ -194,7 +199,9 @@ class Asking:
         caller = self._request.caller
         refusal = await self._shared.take(caller) if caller else None
         client, request = self._client, self._request
-        if refusal is not None:
+        if refusal is not None and caller is not None:
+            self._shared.forget(caller)
+            self._context.guard.withdraw(caller)
             client.answer(denial(request.dialect, refusal))
             return
         work = self._go_on()

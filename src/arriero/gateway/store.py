@@ -67,7 +67,7 @@ class Store:
     def __init__(self, address: str, password: Secret | None = None) -> None:
         """`address`: `valkey://host:port/0`; `valkeys`, `redis` and `rediss` are understood too."""
         parts = urlsplit(address)
-        uri = parts._replace(scheme="valkeys" if parts.scheme.endswith("s") else "valkey").geturl()
+        uri = parts._replace(scheme="valkeys" if parts.scheme in ("valkeys", "rediss") else "valkey").geturl()
         options = {"password": password.reveal()} if password else {}
         # Bounded and waiting: a slow store must not cost a connection for every request.
         pool = BlockingConnectionPool.from_url(uri, max_connections=CONNECTIONS, timeout=None, **options)
