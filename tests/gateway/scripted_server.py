@@ -44,6 +44,8 @@ class ScriptedServer:
     resident: tuple[str, ...] = ("llama2:latest",)
     plays: dict[str, Play] = field(default_factory=dict)
     version: str = "0.32.15"
+    template: str = "{{ .Prompt }}{{ .Response }}"
+    parameters: str = ""
     heard: list[Heard] = field(default_factory=list)
     connections: int = 0
     address: str = ""
@@ -85,6 +87,7 @@ class ScriptedServer:
             "/api/tags": {"models": [_model(name) for name in self.models]},
             "/api/ps": {"models": [_model(name) for name in self.resident]},
             "/api/version": {"version": self.version},
+            "/api/show": {"template": self.template, "parameters": self.parameters},
         }
         if heard.path in probes and heard.path not in self.plays:
             await heard.send(json_response(probes[heard.path]))

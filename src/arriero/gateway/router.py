@@ -6,6 +6,7 @@ import re
 
 from arriero.gateway import exposition, listing
 from arriero.gateway.answers import Answer, error_answer, json_answer, try_again
+from arriero.gateway.blame import quarantined
 from arriero.gateway.connection import ClientConnection, Work
 from arriero.gateway.context import Context
 from arriero.gateway.dialects import NATIVE
@@ -108,7 +109,7 @@ class Router:
         return json_answer(merged(pool), request.dialect)
 
     def _readiness(self) -> Answer:
-        if self._context.is_draining:
+        if self._context.is_draining and not self._context.is_handing_over:
             return Answer(503, b"draining\n")
         return Answer(200, b"ok\n") if self._context.pool.is_ready() else Answer(503, b"no target answers\n")
 
@@ -134,6 +135,11 @@ class Router:
         """Gives it to a target, or puts it in the line before one."""
         model = canonical(name) if name else None
         runs = rule.kind is Kind.RUN
+        left = self._context.quarantine.seconds_left(request.path, request.body, self.now())
+        if left:
+            request.id = request.id or self._id_of(request)
+            client.answer(quarantined(request.dialect, left), record_of(request))
+            return None
         if runs and model:
             found = self._queue.place(request, model, request.caller.name if request.caller else "")
         else:
