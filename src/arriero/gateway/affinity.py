@@ -21,16 +21,20 @@ def pick(targets: Sequence[Target], mark: int) -> Target:
         return targets[0]
     if not mark:
         return min(targets, key=_load)
-    most = ceil(LOAD_FACTOR * (sum(target.busy for target in targets) + 1) / len(targets))
-    bounded = [target for target in targets if target.busy < most]
-    return max(bounded or targets, key=lambda target: _score(target, mark))
+    total = 1
+    for target in targets:
+        total += target.in_flight + target.others
+    most = ceil(LOAD_FACTOR * total / len(targets))
+    best, best_score = targets[0], -1.0
+    for target in targets:
+        if target.in_flight + target.others < most:
+            # The hash of a tuple of whole numbers is the same in every process, and mixes well.
+            drawn = ((hash((mark, target.salt)) & 0xFFFFFFFF) + 0.5) / 4294967296.0
+            score = -target.weight / log(drawn)
+            if score > best_score:
+                best, best_score = target, score
+    return best
 
 
 def _load(target: Target) -> tuple[float, int]:
     return (target.busy + 1) / (target.slots * target.weight), target.turns
-
-
-def _score(target: Target, mark: int) -> float:
-    # The hash of a tuple of whole numbers is the same in every process, and mixes well.
-    drawn = (hash((mark, target.salt)) & 0xFFFFFFFF) + 0.5
-    return -target.weight / log(drawn / 4294967296.0)

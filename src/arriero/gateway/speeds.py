@@ -41,12 +41,15 @@ class Recent:
 
 
 class Pace:
-    """How one target answers with one model: seconds a request holds its slot, tokens a second; 0 is not known."""
+    """How one target, or every one, answers with one model: seconds a request holds its slot, tokens a second (0: not
+    known), and how often lately.
+    """
 
-    __slots__ = ("seconds", "tokens")
+    __slots__ = ("recent", "seconds", "tokens")
 
     def __init__(self) -> None:
         self.seconds = self.tokens = 0.0
+        self.recent: Recent | None = None
 
 
 class Speeds:
@@ -54,7 +57,6 @@ class Speeds:
 
     def __init__(self) -> None:
         self._asked: dict[str, Recent] = {}
-        self._answered: dict[str, Recent] = {}
         self._loads: dict[tuple[str, str], float] = {}
         self._paces: dict[tuple[str, str], Pace] = {}
         self._by_model: dict[str, Pace] = {}
@@ -69,33 +71,23 @@ class Speeds:
 
     def learn(self, record: Record, now: float) -> None:
         """A request is over. Only a whole answer from the only target that was asked teaches anything."""
-        if record.outcome != "answered" or not record.found or record.attempts != 1 or record.migrations:
+        first, found = record.first_byte_seconds, record.found
+        if not found or first is None or record.outcome != "answered" or record.attempts != 1 or record.migrations:
             return
-        first = record.first_byte_seconds
-        if first is None:
-            return
-        target, model, held = record.target, record.model, record.seconds - record.queue_seconds
-        if record.found == "warm":
-            self.answered(target, model, held, now)
-        elif record.found == "cold":
-            self.loaded(record.site, model, record.load_seconds or first - record.queue_seconds)
-            if model not in self._by_model:
-                self.answered(target, model, record.seconds - first, now)
+        pace = self._pace(record.target, record.model)
         if record.tokens_out and record.seconds > first:
-            pace = self._pace(target, model)
-            pace.tokens = _blend(pace.tokens, record.tokens_out / (record.seconds - first))
+            tokens = record.tokens_out / (record.seconds - first)
+            pace.tokens += NEWEST * (tokens - pace.tokens) if pace.tokens else tokens
+        if found == "warm":
+            self._answers(pace, record.model, record.seconds - record.queue_seconds, now)
+        elif found == "cold":
+            self.loaded(record.site, record.model, record.load_seconds or first - record.queue_seconds)
+            if record.model not in self._by_model:
+                self._answers(pace, record.model, record.seconds - first, now)
 
     def answered(self, target: str, model: str, seconds: float, now: float) -> None:
         """A request held a slot there for so long, with the model in memory."""
-        pace = self._pace(target, model)
-        pace.seconds = _blend(pace.seconds, seconds)
-        every = self._by_model.get(model)
-        if every is None:
-            _bound(self._by_model)
-            every = self._by_model[model] = Pace()
-            self._answered[model] = Recent(now)
-        every.seconds = _blend(every.seconds, seconds)
-        self._answered[model].count(now)
+        self._answers(self._pace(target, model), model, seconds, now)
 
     def loaded(self, site: str, model: str, seconds: float) -> None:
         _bound(self._loads)
@@ -120,8 +112,8 @@ class Speeds:
         return recent.rate(now) if recent else 0.0
 
     def answered_per_second(self, model: str, now: float) -> float:
-        recent = self._answered.get(model)
-        return recent.rate(now) if recent else 0.0
+        pace = self._by_model.get(model)
+        return pace.recent.rate(now) if pace and pace.recent else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """What was learnt, to be kept over a restart; what is asked for lately is not."""
@@ -141,6 +133,17 @@ class Speeds:
             every = self._by_model[str(model)] = Pace()
             every.seconds = float(seconds)
             self._answered[str(model)] = Recent(now)
+
+    def _answers(self, pace: Pace, model: str, seconds: float, now: float) -> None:
+        pace.seconds += NEWEST * (seconds - pace.seconds) if pace.seconds else seconds
+        every = self._by_model.get(model)
+        if every is None:
+            _bound(self._by_model)
+            every = self._by_model[model] = Pace()
+            every.recent = Recent(now)
+        every.seconds += NEWEST * (seconds - every.seconds) if every.seconds else seconds
+        if every.recent is not None:
+            every.recent.count(now)
 
     def _pace(self, target: str, model: str) -> Pace:
         pace = self._paces.get((target, model))
