@@ -163,7 +163,10 @@ def _check_length(asked: Body, carried: int, context_length: int | None) -> None
     options = asked.get("options")
     wished = options.get("num_ctx") if isinstance(options, dict) else None
     limit = wished or context_length or _CONTEXT_LENGTH
-    if not isinstance(limit, int) or sum(len(text.encode()) for text in texts) // _BYTES_PER_TOKEN + carried > limit:
+    if (
+        not isinstance(limit, int)
+        or sum(len(text.encode("utf-8", "replace")) for text in texts) // _BYTES_PER_TOKEN + carried > limit
+    ):
         raise CannotCarry("prompt and text may be longer than the model's context")
 
 

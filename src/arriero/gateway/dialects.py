@@ -46,7 +46,11 @@ def error_body(dialect: Dialect, status: int, message: str) -> bytes:
 
 
 def compact(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # Half a character, escaped: it can only be said escaped.
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _native_error(_: int, message: str) -> Any:
