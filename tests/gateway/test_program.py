@@ -117,3 +117,9 @@ def test_a_token_that_others_may_read_is_refused(tmp_path: Path) -> None:
         read_token(token)
     with pytest.raises(ConfigError, match="cannot read the token"):
         read_token(tmp_path / "none")
+
+
+def test_what_deploying_writes_can_be_read(tmp_path: Path) -> None:
+    written = GatewaySettings("llm", "127.0.0.1:1", "127.0.0.1:2", "token", keys_file=str(tmp_path / "keys.json"))
+    written.write(tmp_path / "gateway.json")
+    assert load(tmp_path / "gateway.json") == written

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _section(
     for key, value in data.items():
         wanted = typing.get_origin(hints.get(key)) or hints.get(key)
         if wanted is None:
-            problems.append(Problem("unknown key", f"known are {', '.join(sorted(hints))}", prefix + key, str(path)))
+            problems.append(Problem("unknown key", _nearest(key, hints), prefix + key, str(path)))
         elif not (_fits(value, wanted) or _is_default(kind, key, value)):
             problems.append(Problem(f"{value!r} is not {_WORDS[wanted]}", "correct it", prefix + key, str(path)))
         else:
@@ -98,6 +99,11 @@ def _is_default(kind: type[Any], key: str, value: Any) -> bool:
     """What the writer puts there unasked, such as 0.0 for a price that nobody named."""
     default = next(field.default for field in fields(kind) if field.name == key)
     return type(value) is type(default) and bool(value == default)
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    near = get_close_matches(key, known, 1)
+    return f"perhaps {near[0]} was meant" if near else "take it out"
 
 
 def _fits(value: Any, wanted: Any) -> bool:
