@@ -99,3 +99,26 @@ def test_a_site_that_left_the_spec_and_can_not_be_read_is_a_problem() -> None:
     unread = SiteFacts("old", "azure", "eastus", problem=Problem("the region is down", "wait"))
     plan = place.plan(spec_of(), Facts("llm", {**facts, "old": unread}))
     assert [problem.what for problem in plan.problems] == ["the region is down"]
+
+
+def local(**site: object) -> Spec:
+    whole = {"name": "llm", "image": "acme/llm:1", "models": ["llama2"], "sites": {"a": {"cloud": "local", **site}}}
+    return Spec.model_validate(whole)
+
+
+@pytest.mark.parametrize(
+    ("site", "minimum", "started"),
+    [
+        ({"adopt": True}, 1, 0),
+        ({"adopt": ("127.0.0.1:1", "127.0.0.1:2")}, 2, 0),
+        ({"adopt": True, "hosts": ("127.0.0.1",)}, 2, 1),
+        ({"adopt": ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"), "hosts": ("127.0.0.1",)}, 2, 0),
+    ],
+    ids=["only adopted: nothing is started", "two of them", "one adopted of the two wanted", "more than are wanted"],
+)
+def test_adopted_servers_count_as_targets_and_the_rest_is_started(
+    site: dict[str, object], minimum: int, started: int
+) -> None:
+    spec = local(**site)
+    planned = place.plan(spec, Facts("llm", {"a": SiteFacts("a", "local", "")})).sites[0]
+    assert (spec.site("a").min, len(planned.wanted)) == (minimum, started)

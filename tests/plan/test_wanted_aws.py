@@ -137,13 +137,18 @@ def test_more_storage_than_fargate_includes_is_said_to_go_another_way() -> None:
 
 def test_what_aws_fills_in_by_itself_is_no_difference() -> None:
     ours = aws_task.document(spec().site("aws-east"), {})
-    [container] = ours["containerDefinitions"]
-    filled = {"cpu": 0, "volumesFrom": [], "systemControls": [], "environmentFiles": [], **container}
-    filled["linuxParameters"] = {"capabilities": {"add": [], "drop": ["ALL"]}, "devices": [], "tmpfs": []}
-    filled["environment"] = container["environment"][::-1]
+    filled = [
+        {
+            **{"cpu": 0, "volumesFrom": [], "systemControls": [], "environmentFiles": [], "dependsOn": []},
+            **container,
+            "linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}, "devices": [], "tmpfs": []},
+            "environment": container["environment"][::-1],
+        }
+        for container in ours["containerDefinitions"][::-1]
+    ]
     theirs = {
         **ours,
-        "containerDefinitions": [filled],
+        "containerDefinitions": filled,
         "volumes": [{"name": "scratch", "host": {}}],
         "executionRoleArn": "arn:aws:iam::123456789012:role/arriero/llm/us-east-1/llm-aws-east-exec",
         "revision": 7,

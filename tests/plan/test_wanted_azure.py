@@ -51,9 +51,11 @@ def test_a_number_in_use_is_not_given_again_before_its_group_is_gone() -> None:
     assert "llm-azure-east-r1-1" not in {resource.name for resource in resources({}, drifted)}
 
 
-def test_the_definition_holds_what_a_group_is_made_from_and_not_how_many_or_where() -> None:
-    one, other = azure.definition(site()), azure.definition(site(network={"cidr": "10.9.0.0/20"}, scale={"max": 9}))
+def test_the_definition_holds_what_a_group_is_made_from_and_not_how_many_or_who_may_reach_it() -> None:
+    reached = {"allow_from": ["203.0.113.0/24"]}
+    one, other = azure.definition(site()), azure.definition(site(network=reached, scale={"max": 9}))
     assert one == other
+    assert one != azure.definition(site(sidecar=False))
     assert one != azure.definition(site(image="acme/llm:2"))
     assert one != azure.definition(site(environment={"A": "b"}))
     assert one != azure.definition(site(deploy={"hung_after": "30s"}))

@@ -195,7 +195,7 @@ def _done(here: Here, wanted: Plan, url: str | None) -> str:
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
     return "\n".join(
         [
-            f"{head} The gateway answers at {url}",
+            f"{head} The gateway answers at {show.gateway_words(here.spec, url)}",
             "Try next:",
             '  arriero ask "Why is the sky blue?"',
             "  arriero status",

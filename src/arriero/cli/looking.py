@@ -56,7 +56,7 @@ def status(
                 print(json.dumps(now.as_json()), flush=True)
             else:
                 clear = "\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else ""
-                print(clear + "\n".join(show.status_lines(now)), flush=True)
+                print(clear + "\n".join(show.status_lines(now, here.spec)), flush=True)
             if not watch:
                 return 1 if any(site.state == "unknown" for site in now.sites) else 0
             time.sleep(WATCH_SECONDS)

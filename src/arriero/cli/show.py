@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
-from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan
+from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan, TargetFacts
 from arriero.spec.model import Spec
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
@@ -39,7 +39,12 @@ def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> l
     if site.problem:
         return [head, f"  ! {site.problem}"]
     changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
-    return [head, *changes, *(f"  note: {note}" for note in site.notes if site.steps)]
+    adopted = map(_adopted_line, site.adopted)
+    return [head, *changes, *adopted, *(f"  note: {note}" for note in site.notes if site.steps)]
+
+
+def _adopted_line(target: TargetFacts) -> str:
+    return f"  = {target.address} is adopted; {target.reason or 'it answers'}"
 
 
 def _leaving_lines(site: SitePlan) -> list[str]:
@@ -120,10 +125,17 @@ def removal_lines(there: tuple[SiteFacts, ...]) -> list[str]:
     return lines
 
 
-def status_lines(status: Status) -> list[str]:
+def gateway_words(spec: Spec, url: str) -> str:
+    """Where the gateway answers; if that is not where the spec has it, why."""
+    asked = f"{spec.gateway.address}:{spec.gateway.port}"
+    return url if url.endswith(f"//{asked}") else f"{url} ({asked} belongs to another program)"
+
+
+def status_lines(status: Status, spec: Spec) -> list[str]:
     """What `arriero status` prints: the gateway, then a line a site and a line a target."""
     release = f"release {status.release}" if status.release else "nothing released"
-    lines = [f"{status.service}: {release}; gateway {status.gateway_url or 'not running'}"]
+    where = gateway_words(spec, status.gateway_url) if status.gateway_url else "not running"
+    lines = [f"{status.service}: {release}; gateway {where}"]
     return [*lines, *(line for site in status.sites for line in _site_status_lines(site))]
 
 
@@ -136,6 +148,7 @@ def _site_status_lines(site: SiteStatus) -> list[str]:
     for target in site.targets:
         facts = target.facts
         pid = f"  pid {facts.pid}" if facts.pid else ""
+        release = "adopted" if facts.is_adopted else f"r{facts.release or '?'}"
         models = ", ".join(target.models) if target.models is not None else "does not answer"
-        lines.append(f"  {facts.id:<36} {facts.state:<9} {facts.address:<22} r{facts.release or '?'}{pid}  {models}")
+        lines.append(f"  {facts.id:<36} {facts.state:<9} {facts.address:<22} {release}{pid}  {models}")
     return lines

@@ -34,7 +34,7 @@ def facts_of(cloud: Cloud) -> FactsModule:
 
 def refs(spec: Spec, only: Collection[str] | None = None) -> tuple[SiteRef, ...]:
     return tuple(
-        SiteRef(spec.name, name, site.cloud, site.region, site.hosts)
+        SiteRef(spec.name, name, site.cloud, site.region, site.hosts, site.adopt)
         for name, site in spec.sites.items()
         if only is None or name in only
     )

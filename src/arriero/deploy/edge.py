@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _start(project: Project, spec: Spec) -> Edge:
     folder.mkdir(mode=0o700, exist_ok=True)
     token = folder / "token"
     _write_private(token, secrets.token_urlsafe(32))
-    address = f"{spec.gateway.address}:{_free_port(spec.gateway.address, spec.gateway.port)}"
+    address = f"{spec.gateway.address}:{_free_port(spec.gateway.address, spec.gateway.port, _adopted_ports(spec))}"
     control = f"127.0.0.1:{_free_port('127.0.0.1', 0)}"
     settings = GatewaySettings(
         service=spec.name,
@@ -154,9 +155,15 @@ def _recorded(project: Project) -> Edge | None:
     return Edge(**{**data, **processes})
 
 
-def _free_port(address: str, first: int) -> int:
-    """`first` if nobody listens there, else the next free one; 0 asks the system for any."""
-    for port in range(first, first + 100) if first else (0,):
+def _adopted_ports(spec: Spec) -> frozenset[int]:
+    """Where others' servers belong, also while they are down: an edge there would be its own target."""
+    places = [server.rpartition(":") for site in spec.sites.values() for server in site.adopt]
+    return frozenset(int(port) for address, _, port in places if address == spec.gateway.address)
+
+
+def _free_port(address: str, first: int, kept: Collection[int] = ()) -> int:
+    """`first` if nobody listens there, else the next free one that is not `kept`; 0 asks the system for any."""
+    for port in [port for port in range(first, first + 100) if port not in kept] if first else (0,):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))

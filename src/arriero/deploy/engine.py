@@ -89,8 +89,8 @@ def standing(facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...
 
 
 def _runs(found: SiteFacts) -> bool:
-    """Whether a target is still there; clouds go on telling of stopped ones for a while."""
-    return any(target.state != "stopped" for target in found.targets)
+    """Whether a target of ours is still there; clouds go on telling of stopped ones for a while."""
+    return any(target.state != "stopped" and not target.is_adopted for target in found.targets)
 
 
 def remove(

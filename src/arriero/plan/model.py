@@ -29,6 +29,7 @@ class SiteRef:
     cloud: Cloud
     region: str
     hosts: tuple[str, ...] = ()
+    adopt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """One running Ollama server as its cloud reports it; `address` is `host:port`, empty until it has one."""
+    """One running Ollama server as its cloud reports it; `address` is `host:port`, empty until it has one.
+
+    One that `is_adopted` was there without us: it is used, and never changed or stopped.
+    """
 
     id: str
     site: str
@@ -59,6 +63,7 @@ class TargetFacts:
     resource: str = ""
     pid: int | None = None
     reason: str = ""
+    is_adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ class SitePlan:
     problem: Problem | None = None
     region: str = ""
     is_leaving: bool = False
+    adopted: tuple[TargetFacts, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:

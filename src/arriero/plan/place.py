@@ -83,8 +83,11 @@ def recorded(found: SiteFacts) -> Recorded | None:
 
 
 def count(site: ResolvedSite, found: SiteFacts) -> int:
-    """How many targets the site shall run: as many as now, kept within min and max; min where nothing was released."""
-    return site.min if recorded(found) is None else max(site.min, min(found.count, site.max))
+    """How many targets the site shall run: as many as now, kept within min and max; min where nothing was released.
+
+    Adopted servers count, too.
+    """
+    return site.min if recorded(found) is None else max(site.min, min(found.count + len(site.adopt), site.max))
 
 
 def definition_hash(definition: Mapping[str, Value]) -> str:
@@ -117,12 +120,13 @@ def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -
     module, before = wanted_of(site.cloud), recorded(found)
     release = before.release if before and before.digest == digest else number
     try:
-        wanted = module.wanted(site, found, release, count(site, found), digest)
+        own = max(0, count(site, found) - len(site.adopt))
+        wanted = module.wanted(site, found, release, own, digest)
     except Refused as error:
         return _unplanned(site, release, count(site, found), error.problems[0])
     # Where each target is a thing of its own, a removal has its reason: it drifted, failed or is of a past release.
     explain = getattr(module, "removal_reasons", None)
-    reasons = explain(site, found, release, count(site, found), digest) if explain else None
+    reasons = explain(site, found, release, own, digest) if explain else None
     changes = compare(site.name, wanted, found.resources, module.IMMUTABLE, reasons)
     return SitePlan(
         site=site.name,
@@ -133,4 +137,5 @@ def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -
         steps=order.steps(site.name, changes, module.KINDS),
         notes=module.notes(site),
         region=site.region,
+        adopted=tuple(target for target in found.targets if target.is_adopted),
     )

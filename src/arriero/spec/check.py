@@ -34,6 +34,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
         found += _place_problems(name, site)
         found += _host_problems(name, site, own_addresses)
         found += gpu_problems(name, site)
+    found += _adoption_problems(spec)
     found += size_problems(spec)
     found += _scale_problems(spec)
     found += _role_problems(spec)
@@ -68,21 +69,39 @@ def _unknown_region(key: str, site: Site, example: str) -> Problem:
 
 
 def _host_problems(name: str, site: Site, own_addresses: Callable[[], Collection[str]]) -> Iterator[Problem]:
-    key = f"sites.{name}.hosts"
-    if site.cloud != "local":
-        if site.hosts:
-            yield Problem("only a local site has hosts", "remove the line", key)
-        return
-    if not site.hosts:
-        yield Problem("is missing", "add an address of this machine, like hosts: [127.0.0.1]", key)
-    others = [host for host in site.hosts if not IPv4Address(host).is_loopback]
+    for key, written in (("hosts", site.hosts), ("adopt", site.adopt)):
+        if site.cloud == "local":
+            yield from _address_problems(f"sites.{name}.{key}", written, own_addresses)
+        elif written:
+            has = "has hosts" if key == "hosts" else "adopts servers"
+            yield Problem(f"only a local site {has}", "remove the line", f"sites.{name}.{key}")
+    if site.cloud == "local" and not site.hosts and not site.adopt:
+        remedy = "add an address of this machine, like hosts: [127.0.0.1]"
+        yield Problem("is missing", remedy, f"sites.{name}.hosts")
+
+
+def _address_problems(
+    key: str, written: tuple[str, ...], own_addresses: Callable[[], Collection[str]]
+) -> Iterator[Problem]:
+    addresses = {each: each.partition(":")[0] for each in written}
+    others = [address for address in addresses.values() if not IPv4Address(address).is_loopback]
     own = own_addresses() if others else ()
-    for index, host in enumerate(site.hosts):
-        if host in site.hosts[:index]:
-            yield Problem(f"{host} is here twice", "keep one of them", f"{key}[{index}]")
+    for index, each in enumerate(written):
+        host = addresses[each]
+        if each in written[:index]:
+            yield Problem(f"{each} is here twice", "keep one of them", f"{key}[{index}]")
         elif host in others and host not in own:
             what = f"{host} is not an address of this machine, and other machines are not supported yet"
             yield Problem(what, "use 127.0.0.1", f"{key}[{index}]")
+
+
+def _adoption_problems(spec: Spec) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name, site in spec.sites.items():
+        for index, server in enumerate(site.adopt if site.cloud == "local" else ()):
+            if (owner := owners.setdefault(server, name)) != name:
+                what = f"{server} is adopted by {owner} already"
+                yield Problem(what, "leave it to one of them", f"sites.{name}.adopt[{index}]")
 
 
 def _scale_problems(spec: Spec) -> Iterator[Problem]:

@@ -35,6 +35,19 @@ ModelName = Annotated[str, BeforeValidator(values.model_name), values.schema(val
 Cidr = Annotated[str, BeforeValidator(values.network_range), values.schema(values.CIDR_PATTERN)]
 Source = Annotated[str, BeforeValidator(values.source_range), values.schema(values.CIDR_PATTERN)]
 Host = Annotated[str, BeforeValidator(values.host), values.schema(values.ADDRESS_PATTERN)]
+Server = Annotated[str, BeforeValidator(values.server), values.schema(values.SERVER_PATTERN)]
+Adopted = Annotated[
+    tuple[Server, ...],
+    BeforeValidator(values.adopted),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "array", "items": {"type": "string", "pattern": values.SERVER_PATTERN}},
+            ]
+        }
+    ),
+]
 Loopback = Annotated[str, BeforeValidator(values.loopback), values.schema(values.ADDRESS_PATTERN)]
 VariableName = Annotated[str, BeforeValidator(values.variable_name), values.schema(values.VARIABLE_PATTERN)]
 VariableText = Annotated[str, BeforeValidator(values.variable_text), WithJsonSchema({"type": "string"})]
@@ -183,6 +196,9 @@ class Site(Section):
     hosts: tuple[Host, ...] = Field(
         default=(), description="For local: addresses of this machine, one IPv4 address each."
     )
+    adopt: Adopted = Field(
+        default=(), description="For local: Ollamas that run there already, like 127.0.0.1:11434, which `true` means."
+    )
     size: Size | None = Field(default=None, description="Instead of the service's size.")
     scale: Scale | None = Field(default=None, description="Instead of the service's scale.")
     ollama: Ollama | None = Field(default=None, description="Instead of the service's Ollama settings.")
@@ -230,6 +246,9 @@ class Spec(Section):
         """The site with what it does not override filled in from the service's own sections."""
         site = self.sites[name]
         scale = _over(self.scale, site.scale)
+        least, most = scale.min if scale.min is not None else default_min(site.role), scale.max
+        if site.adopt and not site.hosts:  # nothing is started there
+            least = most = len(site.adopt)
         return ResolvedSite(
             service=self.name,
             name=name,
@@ -241,8 +260,9 @@ class Spec(Section):
             models=self.models,
             sidecar=self.sidecar,
             size=_over(self.size, site.size),
-            min=scale.min if scale.min is not None else default_min(site.role),
-            max=scale.max,
+            adopt=site.adopt,
+            min=least,
+            max=most,
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
             network=_over(self.network, site.network),
@@ -260,6 +280,7 @@ class ResolvedSite(Section):
     region: str
     role: Role
     hosts: tuple[str, ...]
+    adopt: tuple[str, ...]
     image: str
     models: tuple[Model, ...]
     sidecar: bool = True

@@ -34,9 +34,10 @@ def _site_rule(cloud: str) -> dict[str, Any]:
     """What a site of that cloud must say, and may not."""
     rule: dict[str, Any] = {"required": ["region"], "properties": {"region": {"enum": list(catalog.regions(cloud))}}}
     if cloud == "local":
-        rule = {"required": ["hosts"], "properties": {"region": False, "hosts": {"minItems": 1}}}
+        some = [{"required": ["hosts"]}, {"required": ["adopt"]}]
+        rule = {"anyOf": some, "properties": {"region": False, "hosts": {"minItems": 1}}}
     else:
-        rule["properties"]["hosts"] = False
+        rule["properties"] |= {"hosts": False, "adopt": False}
     rule["properties"]["gpu"] = False
     return {"if": {"properties": {"cloud": {"const": cloud}}, "required": ["cloud"]}, "then": rule}
 

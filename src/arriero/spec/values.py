@@ -27,6 +27,8 @@ MODEL_PATTERN = (
 )
 CIDR_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$"
 ADDRESS_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}$"
+SERVER_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$"
+OLLAMAS_OWN = "127.0.0.1:11434"
 VARIABLE_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
 UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 SECRET_NAME_PATTERN = "^[a-z][a-z0-9_]*$"
@@ -91,6 +93,24 @@ def host(value: object) -> str:
         return str(IPv4Address(text))
     except AddressValueError:
         raise ValueError(f"{shown(text)} is not an IPv4 address; write one of this machine's, like 127.0.0.1") from None
+
+
+def server(value: object) -> str:
+    """`address:port` of a server on this machine."""
+    address, colon, port = _text(value).rpartition(":")
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise ValueError(f"{shown(value)} is not address:port; write it like {OLLAMAS_OWN}")
+    return f"{host(address)}:{int(port)}"
+
+
+def adopted(value: object) -> object:
+    """`true` is the place where an Ollama listens that nobody told otherwise."""
+    return ((OLLAMAS_OWN,) if value else ()) if isinstance(value, bool) else value
+
+
+adopted_schema = WithJsonSchema(
+    {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string", "pattern": SERVER_PATTERN}}]}
+)
 
 
 def loopback(value: object) -> str:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Collection
 from pathlib import Path
 
+from arriero.clouds.local import adopted
 from arriero.clouds.local.state import ServerState, read_servers, site_folder
 from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, SiteRef, TargetFacts, TargetState
 
@@ -29,13 +30,14 @@ def read_site(ref: SiteRef) -> SiteFacts:
         "",
         account=account(),
         resources=tuple(map(_resource, servers)),
-        targets=tuple(_target(ref, server) for server in servers),
+        targets=(*(_target(ref, server) for server in servers), *adopted.targets(ref, _state)),
         count=sum(_release(server) == newest for server in servers),
     )
 
 
 def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
-    return tuple(_target(ref, server) for server in read_servers(site_folder(ref.service, ref.site)))
+    servers = read_servers(site_folder(ref.service, ref.site))
+    return (*(_target(ref, server) for server in servers), *adopted.targets(ref, _state))
 
 
 def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
@@ -51,9 +53,10 @@ def _resource(server: ServerState) -> Resource:
         "local.server",
         server.name,
         {
-            "running": server.process.is_alive,
+            "running": server.is_alive,
             "host": server.host,
             "environment": dict(server.environment),
+            "sidecar": None if server.sidecar is None else dict(server.sidecar),
             "stop_seconds": server.stop_seconds,
         },
         id=str(server.process.pid),
@@ -63,21 +66,30 @@ def _resource(server: ServerState) -> Resource:
 
 
 def _target(ref: SiteRef, server: ServerState) -> TargetFacts:
-    is_alive = server.process.is_alive
+    is_alive = server.is_alive
     return TargetFacts(
         id=server.name,
         site=ref.site,
-        state=_state(server) if is_alive else "stopped",
+        state=_state(server.address) if is_alive else "stopped",
         address=server.address,
         release=_release(server),
         resource=server.name,
         pid=server.process.pid if is_alive else None,
-        reason="" if is_alive else f"its process ended; the end of its log: {_last_lines(Path(server.log))}",
+        reason="" if is_alive else _why_it_ended(server),
     )
 
 
-def _state(server: ServerState) -> TargetState:
-    connection = http.client.HTTPConnection(server.address, timeout=_ANSWER_SECONDS)
+def _why_it_ended(server: ServerState) -> str:
+    which, log = ("its sidecar", _sidecar_log(server)) if server.process.is_alive else ("its process", Path(server.log))
+    return f"{which} ended; the end of its log: {_last_lines(log)}"
+
+
+def _sidecar_log(server: ServerState) -> Path:
+    return Path(server.log).with_suffix(".sidecar.log")
+
+
+def _state(address: str) -> TargetState:
+    connection = http.client.HTTPConnection(address, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/")
         return "ready" if connection.getresponse().status == 200 else "starting"
