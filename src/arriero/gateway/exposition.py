@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
@@ -35,6 +36,7 @@ def refresh(context: Context, connections: int) -> None:
         sizes[known.entry.site] += sum(_bytes(model.get("size")) for model in known.inventory.resident.values())
     metrics.set(f.OPEN, [((), len(context.open))])
     metrics.set(f.CONNECTIONS, [((), connections)])
+    metrics.set(f.TASKS, [((), len(asyncio.all_tasks()))])
     metrics.set(f.WORKERS, [((), 1)])
     metrics.set(f.LINES_DROPPED, [((), context.log.dropped_lines)])
     metrics.set(f.TARGETS, states.items())

@@ -86,6 +86,7 @@ WARMING = Family("arriero_warming_requests", "gauge", "Waiting requests that are
 OPEN = Family("arriero_requests_open", "gauge", "Requests at a target now.")
 IN_FLIGHT = Family("arriero_requests_in_flight", "gauge", "Requests at the targets of a site now.", ("site",))
 CONNECTIONS = Family("arriero_connections", "gauge", "Clients connected now.")
+TASKS = Family("arriero_tasks", "gauge", "Tasks of the event loops now; without requests always the same few.")
 TARGETS = Family("arriero_targets", "gauge", "Targets by site and state.", ("site", "state"), is_own=True)
 MODELS_LOADED = Family(
     "ollama_models_loaded", "gauge", "Targets that hold the model in memory.", ("model",), is_own=True
@@ -105,6 +106,6 @@ REQUESTS_LOST = Family(
 ALL = (
     REQUESTS, ERRORS, FIRST_BYTE, SECONDS_IN_ALL, ATTEMPTS, RETRIES, MIGRATIONS, MODEL_REQUESTS, FIRST_TOKEN,
     BETWEEN_TOKENS, TOKEN_RATE, TOKENS_IN, TOKENS_OUT, LOAD_SECONDS, QUEUE_SECONDS, KEY_REQUESTS, KEY_TOKENS, QUEUED,
-    QUEUE_CAPACITY, WARMING, OPEN, IN_FLIGHT, CONNECTIONS, TARGETS, MODELS_LOADED, LOADED_BYTES, LINES_DROPPED, WORKERS,
-    WORKER_DEATHS, REQUESTS_LOST,
+    QUEUE_CAPACITY, WARMING, OPEN, IN_FLIGHT, CONNECTIONS, TASKS, TARGETS, MODELS_LOADED, LOADED_BYTES, LINES_DROPPED,
+    WORKERS, WORKER_DEATHS, REQUESTS_LOST,
 )  # fmt: skip
