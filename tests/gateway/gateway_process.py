@@ -63,6 +63,13 @@ class Program:
         lines = (await self.ask("GET", "/metrics")).body.decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + " ", name + "{")))
 
+    async def told(self, name: str) -> list[dict[str, Any]]:
+        """The log's lines of this kind, once there is one."""
+        async with asyncio.timeout(10):
+            while not (found := self.events(name)):
+                await asyncio.sleep(0.02)
+        return found
+
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = map(json.loads, Path(self.settings.access_log).read_text().splitlines())
         return [line for line in lines if line["event"] == name]

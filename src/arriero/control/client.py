@@ -47,6 +47,13 @@ class Gateway:
         """No new request goes to these targets; returns at once. `wait_until_empty` waits for the open ones."""
         self._ask("POST", "/drain", Drain(targets).as_json())
 
+    def restart(self) -> int:
+        """Has a new process take over, which reads its settings anew; returns the id of the one that ends, at once.
+
+        `status().pid` changes when the new one serves.
+        """
+        return int(self._ask("POST", "/restart")["pid"])
+
     def wait_until_empty(self, targets: tuple[str, ...], clock: Clock, within_seconds: float) -> bool:
         """True when no request is open on these targets any more; False when that took longer than allowed."""
         deadline = clock.monotonic() + within_seconds

@@ -85,13 +85,13 @@ async def serve(
     _restore(context, start.state)
     if context.lanes is not None:
         _sweep_lanes(context, context.lanes, router)
-    await start.listen_for_orders(admin)
     try:
         long_lived = _long_lived(context, files, (router, admin))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(work, name=name) for name, work in long_lived.items()]
             if start.state is not None:
                 await _look_first(context)
+            await start.listen_for_orders(admin)
             clients = await listen(router, start.doors.copies("listen"), tls.context if tls else None)
             is_ready()
             await stop.wait()

@@ -132,7 +132,7 @@ class Speeds:
         for model, seconds in data.get("models", ()):
             every = self._by_model[str(model)] = Pace()
             every.seconds = float(seconds)
-            self._answered[str(model)] = Recent(now)
+            every.recent = Recent(now)
 
     def _answers(self, pace: Pace, model: str, seconds: float, now: float) -> None:
         pace.seconds += NEWEST * (seconds - pace.seconds) if pace.seconds else seconds
