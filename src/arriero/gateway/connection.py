@@ -17,6 +17,7 @@ from arriero.control.settings import Limits
 from arriero.gateway.answers import CONTINUE, Answer, error_answer
 from arriero.gateway.record import Record
 from arriero.gateway.request import Request
+from arriero.gateway.warming import rest_of
 
 QUEUE_LIMIT = 32
 # How long a client that gets an error while it is still sending may go on, so that it reads the error first.
@@ -194,12 +195,19 @@ class ClientConnection(asyncio.Protocol):
     def answer(self, answer: Answer, record: Record | None = None) -> None:
         """Sends a whole response to the current request."""
         request = cast(Request, self.current)
-        data = answer.encode(
-            self._handler.headers_for(request) + self.closing_header(request), request.method != "HEAD"
-        )
+        if request.warming is not None:
+            request.warming.stop()
+        if request.is_head_sent:
+            data = rest_of(request.dialect, answer)
+        else:
+            more = self._handler.headers_for(request) + self.closing_header(request)
+            data = answer.encode(more, request.method != "HEAD")
         self.transport.write(data)
         self._handler.answered(request, answer.status, len(data), record)
         self.finish(request.close)
+
+    def now(self) -> float:
+        return self._handler.now()
 
     def closing_header(self, request: Request) -> bytes:
         return b"Connection: close\r\n" if request.close else b""

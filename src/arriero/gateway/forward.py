@@ -207,8 +207,8 @@ class Exchange:
         """Whether the refusal is settled: tried elsewhere, or told. False: pass the answer on as it is."""
         why = blame(upstream.status, upstream.head_lines, b"".join(upstream.pieces))
         if why is Blame.FULL and self._runs and (self._carry is not None or self._context.queue is not None):
-            self._target.was_full()
             self._leave("full")
+            self._target.was_full()
             self._tried.pop()
             self._wait_for_place()
             return True

@@ -5,7 +5,7 @@ An answer that another target carries on stays one reply: `go_on` says from wher
 
 from __future__ import annotations
 
-from arriero.gateway import usage
+from arriero.gateway import usage, warming
 from arriero.gateway.connection import ClientConnection
 from arriero.gateway.continuation import NativeAnswer, OpenAIAnswer
 from arriero.gateway.headers import media_type, response_head
@@ -27,6 +27,7 @@ class Reply:
         "_rest",
         "_runs",
         "_tail",
+        "_whole",
         "has_begun",
         "stream",
     )
@@ -37,6 +38,7 @@ class Reply:
         self._rest: NativeAnswer | OpenAIAnswer | None = None
         self._head = self._tail = b""
         self._is_bare = self.has_begun = False
+        self._whole: bytearray | None = None
 
     def begin(self, upstream: Upstream, now: float) -> None:
         """Makes the head, with what the gateway adds. It waits for the first of the body, or for `flush`."""
@@ -44,6 +46,11 @@ class Reply:
         self.has_begun = True
         self._record.judge(upstream.status)
         self._record.first_byte_seconds = now - request.came_at
+        if request.warming is not None:
+            request.warming.stop()
+        if request.is_head_sent:
+            self._begin_late(upstream)
+            return
         is_chunked = upstream.is_chunked and not request.is_http_1_0
         self._is_bare = upstream.is_chunked and not is_chunked
         if not upstream.has_length and media_type(upstream.head_lines) == dialect.stream_type:
@@ -52,6 +59,14 @@ class Reply:
         request.close = request.close or self._is_bare or upstream.ends_with_connection
         more = client.headers_for(request) + self._headers() + client.closing_header(request)
         self._head = response_head(upstream.head_lines, more, is_chunked)
+
+    def _begin_late(self, upstream: Upstream) -> None:
+        """The head went out while the client waited: a stream goes on in it, anything else becomes its last record."""
+        if not upstream.has_length and self.can_go_on_with(upstream):
+            self.stream = Stream(self._request.dialect, True, self._request.path, upstream.is_chunked)
+            self._record.is_stream = True
+        else:
+            self._whole = bytearray()
 
     def can_go_on_with(self, upstream: Upstream) -> bool:
         """Whether this is a stream of the kind that began."""
@@ -79,6 +94,8 @@ class Reply:
         stream = self.stream
         if stream is None:
             self._write(self._plain(upstream, data))
+            if self._whole is not None:
+                self._write(warming.rest(self._request.dialect, upstream.status, bytes(self._whole)))
             return True
         if self._rest is None:
             self._write(stream.end(data, upstream.pieces))
@@ -133,6 +150,9 @@ class Reply:
         if not self._is_bare and not self._runs:
             return data
         body = b"".join(upstream.pieces)
+        if self._whole is not None:
+            self._whole += body
+            data = b""
         self._tail = (self._tail + body)[-usage.TAIL_BYTES :]
         return body if self._is_bare else data
 

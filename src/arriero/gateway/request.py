@@ -13,6 +13,7 @@ from arriero.gateway.paths import dialect_of
 if TYPE_CHECKING:
     from arriero.gateway.guard import Caller
     from arriero.gateway.trace import Trace
+    from arriero.gateway.warming import Warming
 
 _JSON = json.JSONDecoder()
 
@@ -23,13 +24,13 @@ class Request:
     `caller` is whose key it came with, once the guard knows; None where no keys are set.
     `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
     an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
-    streamed answer, and `mark` stands for the beginning of its conversation.
+    streamed answer, and `mark` stands for the beginning of its conversation. `warming` tells the client meanwhile.
     """
 
     __slots__ = (
         "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_head_sent", "is_http_1_0",
         "lengths", "mark", "method", "origin", "path", "pieces", "refusal", "streams", "target", "trace",
-        "wants_continue",
+        "wants_continue", "warming",
     )  # fmt: skip
 
     def __init__(self, came_at: float) -> None:
@@ -50,6 +51,7 @@ class Request:
         self.close = False
         self.is_head_sent = self.streams = False
         self.mark = 0
+        self.warming: Warming | None = None
         self.refusal: tuple[int, str] | None = None
         self.caller: Caller | None = None
         self.trace: Trace | None = None

@@ -21,6 +21,7 @@ from arriero.gateway.request import Request
 from arriero.gateway.shared import Asking
 from arriero.gateway.target import Target
 from arriero.gateway.waiting import Queue
+from arriero.gateway.warming import start_if_asked
 
 RETRY_AFTER_SECONDS = 2
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -146,6 +147,8 @@ class Router:
             found = self._context.pool.find(model, False, (), self.now())
         request.id = request.id or self._id_of(request)
         if isinstance(found, Target):
+            if runs and model and not found.is_resident(model):
+                start_if_asked(client, request, model)
             return Exchange(self._context, client, request, model, runs, found)
         record = record_of(request)
         record.model, record.received_bytes = model or "", len(request.body)

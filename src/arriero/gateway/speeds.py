@@ -157,7 +157,7 @@ def _blend(former: float, newest: float) -> float:
     return former + NEWEST * (newest - former) if former else newest
 
 
-def _bound(known: dict[str, Recent] | dict[str, Pace] | dict[tuple[str, str], Pace] | dict[tuple[str, str], float]) -> None:
+def _bound(known: dict[Any, Any]) -> None:
     """Targets come and go for months: all is learnt anew in a few requests, so a full table is simply emptied."""
     if len(known) > MODELS_LIMIT:
         known.clear()

@@ -17,7 +17,8 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Stream:
-    """`is_chunked` says how the client gets it: as HTTP chunks, or (to an HTTP/1.0 client) bare.
+    """`is_chunked` says how the client gets it: as HTTP chunks, or (to an HTTP/1.0 client) bare; `comes_chunked` how
+    the target sends it.
 
     `failure` is the error record that the target ended with, if it did; `is_complete` is known after `end` or `lose`.
     """
@@ -27,12 +28,12 @@ class Stream:
         "is_complete", "kept",
     )  # fmt: skip
 
-    def __init__(self, dialect: Dialect, is_chunked: bool, path: str = "") -> None:
+    def __init__(self, dialect: Dialect, is_chunked: bool, path: str = "", comes_chunked: bool = True) -> None:
         self._dialect = dialect
         self._end_of_record = dialect.end_of_record
         self._error_mark = dialect.error_mark
         self._is_chunked = is_chunked
-        self._is_in_step = is_chunked
+        self._is_in_step = is_chunked and comes_chunked
         self._held = b""
         self.kept = Kept(path, dialect.end_of_record)
         self._pieces = self.kept.pieces

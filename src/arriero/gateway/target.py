@@ -198,10 +198,6 @@ class Target:
         self.running[model] = self.running.get(model, 0) + 1
         return self.memory.take(model, now)
 
-    def was_full(self) -> None:
-        """Its sidecar refused a request that is open here yet: until more is told, all other slots are others'."""
-        self.others = max(self.others, self.slots - self.in_flight + 1)
-
     def give_back(self, model: str | None) -> None:
         self.in_flight -= 1
         if model and self.running[model] > 1:

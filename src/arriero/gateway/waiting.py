@@ -21,6 +21,7 @@ from arriero.gateway.prospects import Ask
 from arriero.gateway.record import Record
 from arriero.gateway.request import Request
 from arriero.gateway.target import Target
+from arriero.gateway.warming import start_if_asked
 
 DEADLINE_HEADER = b"x-arriero-deadline-ms"
 LOOK_SECONDS = 0.5
@@ -129,6 +130,7 @@ class Queue:
         if found is not None:
             cast(Waiting, found).refuse(429, f"{Refused.SHARE.value} for {model}; try again later")
         waiting.wait(self._seconds(request))
+        start_if_asked(client, request, model)
         self._look_later()
         return waiting
 
@@ -139,6 +141,7 @@ class Queue:
         waiting = Waiting(self, client, request, model, record, tried)
         self.admission.enter_first(waiting)
         client.work = waiting
+        start_if_asked(client, request, model)
         waiting.wait(max(0.0, self._seconds(request) - record.queue_seconds))
         self._look_later()
 
