@@ -1,7 +1,8 @@
-"""How a container becomes a process: the real Ollama under a keeper, the built-in engine, or an image that exits.
+"""How a container becomes a process: the real Ollama under a keeper, the built-in engine, our own sidecar, or an image
+that exits.
 
-The child's environment is made from an allow-list plus the container's own; where it listens and where it stores models
-are forced, whatever the container says.
+The child's environment is made from an allow-list plus the container's own; where it stores models is forced, and every
+address on which it listens or asks becomes its target's: here a target has no network of its own, only an address.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from arriero.clouds.endpoints import sealed
 from arriero.errors import Problem, Refused
 
 _SOURCE = str(Path(__file__).parents[2])
+_SIDECAR = ("arriero", "gateway", "sidecar")
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
 _PYTHON = (sys.executable, "-I", "-S", "-c")
+_WITH_PACKAGES = (sys.executable, "-I", "-c")
 _ENTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from arriero.rehearse.{} import main; main()"
 
 
@@ -48,6 +51,17 @@ def find_ollama(environment: Mapping[str, str]) -> str | None:
     return found
 
 
+def is_sidecar(command: Sequence[str]) -> bool:
+    return tuple(command[:3]) == _SIDECAR
+
+
+def port_of(command: Sequence[str], environment: Mapping[str, str], opened: Sequence[int]) -> int:
+    """Where a container listens: as its own settings say, else the first port that it opens, else Ollama's."""
+    told = environment.get("ARRIERO_LISTEN" if is_sidecar(command) else "OLLAMA_HOST", "")
+    port = told.rpartition(":")[2]
+    return int(port) if port.isdecimal() else opened[0] if opened else 11434
+
+
 def engine_command() -> list[str]:
     """The built-in engine as a command to which `serve` is to be added; it stands for the program `ollama`."""
     return [*_PYTHON, _ENTER.format("engine.main"), _SOURCE]
@@ -69,6 +83,9 @@ def launch(
         script = 'echo "$1 exits with $2"; exit "$2"'
         process = _spawn(["/bin/sh", "-c", script, "sh", image, exits[1]], folder, environment, output)
         return Launch(process.pid, process, "simulated")
+    if is_sidecar(command):
+        process = _spawn([*_WITH_PACKAGES, _ENTER.format("beside"), _SOURCE], folder, environment, output)
+        return Launch(process.pid, process, "ollama" if ollama else "simulated")
     arguments = list(command) or ["serve"]
     if ollama is None:
         process = _spawn([*engine_command(), *arguments], folder, environment, output)
@@ -109,6 +126,7 @@ def _environment(folder: Path, listen: str, outer: Mapping[str, str], inner: Map
     store.mkdir(exist_ok=True)
     forced = {
         "OLLAMA_HOST": listen,
+        **_at(listen.rpartition(":")[0], inner),
         "OLLAMA_MODELS": str(store),
         "HOME": str(folder),
         "TMPDIR": str(folder),
@@ -116,6 +134,12 @@ def _environment(folder: Path, listen: str, outer: Mapping[str, str], inner: Map
     }
     profile = {k: outer[k] for k in ("ARRIERO_ENGINE_PROFILE",) if k in outer}
     return {**sealed(outer, {"OLLAMA_NO_CLOUD": "1", **profile}), **inner, **forced}
+
+
+def _at(address: str, inner: Mapping[str, str]) -> dict[str, str]:
+    """The sidecar's addresses, at the target's own."""
+    keys = [key for key in ("ARRIERO_LISTEN", "ARRIERO_OLLAMA_ADDRESS") if key in inner]
+    return {key: f"{address}:{inner[key].rpartition(':')[2]}" for key in keys}
 
 
 def _fill_store(source: str | None, store: Path) -> None:

@@ -96,7 +96,16 @@ def test_the_count_is_that_of_one_release_and_leaves_out_the_failed() -> None:
 
 
 def test_a_probe_of_another_kind_is_shown_as_it_is() -> None:
+    assert liveness({"tcpSocket": {"port": 1}}) == "{'tcpSocket': {'port': 1}}"
+
+
+def test_a_probe_that_runs_a_command_is_read_in_the_words_of_the_plan() -> None:
+    probe = {"exec": {"command": ["ollama", "list"]}, "periodSeconds": 10, "failureThreshold": 6}
+    assert liveness(probe) == "`ollama list` every 10s, restart after 6 failures"
+
+
+def liveness(probe: dict[str, Any]) -> str:
     found = item()
-    found["properties"]["containers"][0]["properties"]["livenessProbe"] = {"exec": {"command": ["true"]}}
+    found["properties"]["containers"][0]["properties"]["livenessProbe"] = probe
     containers: Any = groups.as_resource(found).properties["containers"]
-    assert containers["ollama"]["liveness"] == "{'exec': {'command': ['true']}}"
+    return str(containers["ollama"]["liveness"])

@@ -18,21 +18,25 @@ def test_a_new_site_gets_its_steps_and_its_groups_in_the_words_of_the_module() -
     values: Any = variables.site_variables(site(), planned(site(), EMPTY), EMPTY)
     assert values["azure_site_steps"] == ["group", "network", "targets"]
     assert [group["name"] for group in values["azure_site_groups"]] == ["llm-azure-east-r1-1", "llm-azure-east-r1-2"]
-    (container,) = values["azure_site_groups"][0]["containers"]
-    assert (container["image"], container["cpu"], container["memory"]) == ("acme/llm:1", 4.0, 16.0)
-    assert {"name": "OLLAMA_HOST", "value": "0.0.0.0:11434"} in container["environment_variables"]
+    ollama, sidecar = values["azure_site_groups"][0]["containers"]
+    assert (ollama["image"], ollama["cpu"], ollama["memory"], ollama["ports"]) == ("acme/llm:1", 3.8, 15.7, [])
+    assert {"name": "OLLAMA_HOST", "value": "127.0.0.1:11435"} in ollama["environment_variables"]
+    assert (sidecar["name"], sidecar["image"], sidecar["ports"]) == ("sidecar", "acme/llm:1", [11434])
+    assert sidecar["commands"] == ["arriero", "gateway", "sidecar"]
     assert values["azure_site_subnet_id"].startswith("/subscriptions/0000/resourceGroups/llm-azure-east/")
 
 
 def test_what_the_module_cannot_express_goes_as_a_whole_body() -> None:
     wanted = site(deploy={"hung_after": "60s"})
     values: Any = variables.site_variables(wanted, planned(wanted, EMPTY), EMPTY)
-    (container,) = values["azure_site_groups"][0]["body"]["properties"]["containers"]
-    assert container["properties"]["livenessProbe"] == {
-        "httpGet": {"path": "/", "port": 11434, "scheme": "http"},
+    ollama, sidecar = values["azure_site_groups"][0]["body"]["properties"]["containers"]
+    assert ollama["properties"]["livenessProbe"] == {
+        "exec": {"command": ["ollama", "list"]},
         "periodSeconds": 10,
         "failureThreshold": 6,
     }
+    assert "livenessProbe" not in sidecar["properties"]
+    assert sidecar["properties"]["command"] == ["arriero", "gateway", "sidecar"]
     assert "containers" not in values["azure_site_groups"][0]
 
 

@@ -148,10 +148,10 @@ def _probe(probe: Found | None) -> str | None:
     """In the words of `plan/wanted/azure.py`; a probe of another kind is shown as it is, and differs."""
     if not probe:
         return None
-    http = probe.get("httpGet")
-    if not http:
+    http, command = probe.get("httpGet"), (probe.get("exec") or {}).get("command")
+    if (not http and not command) or "periodSeconds" not in probe:
         return str(dict(probe))
-    where = f"GET :{http.get('port')}{http.get('path', '/')}"
+    where = f"GET :{http.get('port')}{http.get('path', '/')}" if http else f"`{' '.join(command or ())}`"
     return f"{where} every {probe.get('periodSeconds')}s, restart after {probe.get('failureThreshold')} failures"
 
 

@@ -15,6 +15,7 @@ from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_SECONDS = 900
+PATIENCE_SECONDS = 300  # with an Azure that throttles, in all
 
 # The same remedies that reading gives, looked up by Azure's code in what a module says.
 REMEDIES = {
@@ -55,7 +56,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
         "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
-        "azure_site_remedies": [{"sign": sign, "remedy": remedy} for sign, remedy in REMEDIES.items()],
+        **_failing(int(site.deploy.ready_within)),
     }
 
 
@@ -69,6 +70,14 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa
         "azure_site_owns_group": group is not None and _owns_group(found),
         "azure_site_parts": [] if _owns_group(found) else _parts(found),
         "azure_site_ready_seconds": REMOVAL_SECONDS,
+        **_failing(PATIENCE_SECONDS),
+    }
+
+
+def _failing(ready_seconds: int) -> dict[str, Json]:
+    return {
+        "azure_site_remedies": [{"sign": sign, "remedy": remedy} for sign, remedy in REMEDIES.items()],
+        "azure_site_patience_seconds": min(PATIENCE_SECONDS, ready_seconds),
     }
 
 
@@ -116,6 +125,7 @@ def _arguments(group: Resource) -> dict[str, Json]:
             {
                 "name": name,
                 "image": each["image"],
+                "commands": list(each["command"]),
                 "cpu": each["cpu"],
                 "memory": each["memory_gb"],
                 "ports": list(each["ports"]),
@@ -148,15 +158,16 @@ def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json
 def _container_body(site: ResolvedSite, name: str, container: Mapping[str, Any]) -> Json:
     properties: dict[str, Json] = {
         "image": container["image"],
+        "command": list(container["command"]),
         "ports": [{"port": port, "protocol": "TCP"} for port in container["ports"]],
         "environmentVariables": _variables(container["environment"]),
         "resources": {"requests": {"cpu": container["cpu"], "memoryInGB": container["memory_gb"]}},
     }
-    if failures := wish.probe_failures(site):
+    if container["liveness"]:
         properties["livenessProbe"] = {
-            "httpGet": {"path": "/", "port": wish.PORT, "scheme": "http"},
+            **cast("Mapping[str, Json]", wish.probe(site)),
             "periodSeconds": wish.PROBE_PERIOD_SECONDS,
-            "failureThreshold": failures,
+            "failureThreshold": wish.probe_failures(site),
         }
     return {"name": name, "properties": properties}
 

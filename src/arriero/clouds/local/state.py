@@ -18,7 +18,9 @@ from arriero.errors import CloudError, Problem
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """One server that was started here; `address` is `host:port`."""
+    """One server that was started here; clients find it at `address` (`host:port`). `process` is Ollama's own, `beside`
+    its sidecar's, if it has one; `sidecar` is that one's environment.
+    """
 
     name: str
     address: str
@@ -29,7 +31,14 @@ class ServerState:
     host: str
     stop_seconds: int
     file: Path
+    beside: Process | None = None
     environment: Mapping[str, str] = field(repr=False, default_factory=dict)
+    sidecar: Mapping[str, str] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Both processes run: one without the other serves nobody."""
+        return self.process.is_alive and (self.beside is None or self.beside.is_alive)
 
 
 def state_home(environment: Mapping[str, str]) -> Path:
@@ -61,6 +70,8 @@ def _read(file: Path) -> ServerState:
             stop_seconds=data["stop_seconds"],
             file=file,
             environment=data["environment"],
+            beside=Process(**data["beside"]) if data.get("beside") else None,
+            sidecar=data.get("sidecar", {}).get("environment"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = Problem(f"the server's state cannot be read: {error!r}", "remove the file", file=str(file))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import cast
 
 from arriero.events import Json
-from arriero.plan.model import SERVICE_TAG, SiteFacts, SitePlan
+from arriero.plan.model import SERVICE_TAG, Resource, SiteFacts, SitePlan
 from arriero.spec.model import ResolvedSite
 
 _LEAST_WAIT_SECONDS = 60
@@ -25,6 +26,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
                 "name": server.name,
                 "host": cast(Json, server.properties["host"]),
                 "environment": cast(Json, server.properties["environment"]),
+                "sidecar": _sidecar(server),
                 "tags": dict(server.tags),
             }
             for server in plan.wanted
@@ -36,6 +38,14 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "local_site_ready_seconds": max(_LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
         "local_site_gone": [change.name for change in plan.changes if change.action == "remove"],
     }
+
+
+def _sidecar(server: Resource) -> Json:
+    """This very program in its other role; nothing where the site wants none."""
+    environment = server.properties["sidecar"]
+    if environment is None:
+        return {}
+    return {"command": [sys.executable, "-m", "arriero.gateway", "sidecar"], "environment": cast(Json, environment)}
 
 
 def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa: ARG001 - the contract of clouds

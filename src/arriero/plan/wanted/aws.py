@@ -13,12 +13,12 @@ account's setting, and ECS managed tags stay off.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 
 from arriero.errors import Problem, Refused
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import aws_task
-from arriero.plan.wanted.aws_task import PORT, ingress_sources
+from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
 
 # Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
@@ -104,6 +104,10 @@ def subnet_name(base: str, cidr: str) -> str:
     return f"{base} {cidr}"
 
 
+def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
+    return tuple(sorted({site.network.cidr, *(str(ip_network(source)) for source in site.network.allow_from)}))
+
+
 def egress_ports(site: ResolvedSite) -> tuple[int, ...]:
     """443, and the port that the image's registry is written with: `registry.example.com:5000/acme/llm`."""
     host, slash, _ = site.image.partition("/")
@@ -151,7 +155,7 @@ def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
     """What runs inside the task may do at AWS: its sidecar keeps the task from being scaled in, and nothing else."""
     if not site.sidecar:
         return {}
-    protect = {
+    protect: Mapping[str, Value] = {
         "Effect": "Allow",
         "Action": ("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"),
         "Resource": f"arn:*:ecs:{site.region}:*:task/{base_name(site)}/*",
@@ -161,7 +165,10 @@ def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
 
 def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
     """The execution role pulls the image and writes logs; the task role is what the containers may do."""
-    rows = ((f"{base_name(site)}-exec", (EXECUTION_POLICY,), {}), (f"{base_name(site)}-task", (), own_policies(site)))
+    rows: tuple[tuple[str, tuple[Value, ...], Mapping[str, Value]], ...] = (
+        (f"{base_name(site)}-exec", (EXECUTION_POLICY,), {}),
+        (f"{base_name(site)}-task", (), own_policies(site)),
+    )
     return tuple(
         Resource(
             "aws.role",

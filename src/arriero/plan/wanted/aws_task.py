@@ -7,7 +7,6 @@ So everything that AWS keeps is compared, and a setting that somebody added by h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_network
 from typing import Any
 
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Value
@@ -82,11 +81,6 @@ def normal_form(document: Mapping[str, Any]) -> dict[str, Value]:
     return normal
 
 
-def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
-    """Who may reach a task: the site's own network and what `allow_from` adds."""
-    return tuple(sorted({site.network.cidr, *(str(ip_network(source)) for source in site.network.allow_from)}))
-
-
 def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """Ollama, and before it its sidecar. Their roots are read-only, so Ollama must not prune its image's models."""
     environment = {"OLLAMA_NOPRUNE": "1", **sidecar.server_environment(site)}
@@ -102,7 +96,7 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
         "dependsOn": [{"containerName": CONTAINER, "condition": "START"}],
         "memory": sidecar.MEMORY_MIB,
     }
-    return [ollama, {**_container(site, sidecar.NAME, sidecar.environment(site, ingress_sources(site))), **beside}]
+    return [ollama, {**_container(site, sidecar.NAME, sidecar.environment(site)), **beside}]
 
 
 def _container(site: ResolvedSite, name: str, environment: Mapping[str, str]) -> dict[str, Any]:

@@ -178,8 +178,7 @@ def _containers(site: ResolvedSite) -> Mapping[str, Value]:
         return {"ollama": _container(site, cpu, memory_gb, site.server_environment, ports=(PORT,))}
     share = max(0.1, min(SIDECAR_CPU, round(cpu / 10, 1)))
     rest = round(cpu - share, 2), round(memory_gb - SIDECAR_MEMORY_GB, 1)
-    settings = sidecar.environment(site, allowed_sources(site))
-    beside = _container(site, share, SIDECAR_MEMORY_GB, settings, ports=(PORT,))
+    beside = _container(site, share, SIDECAR_MEMORY_GB, sidecar.environment(site), ports=(PORT,))
     return {
         "ollama": _container(site, *rest, sidecar.server_environment(site), ports=()),
         sidecar.NAME: {**beside, "command": sidecar.COMMAND, "liveness": None},
@@ -200,12 +199,12 @@ def _container(
     }
 
 
-def probe(site: ResolvedSite) -> Mapping[str, Value]:
+def probe(site: ResolvedSite) -> Mapping[str, Mapping[str, object]]:
     """What a liveness probe does, in Azure's words. Behind a sidecar Ollama is on loopback, where only a command in
     its own container reaches it.
     """
     if site.sidecar:
-        return {"exec": {"command": ("ollama", "list")}}
+        return {"exec": {"command": ["ollama", "list"]}}
     return {"httpGet": {"path": "/", "port": PORT, "scheme": "http"}}
 
 

@@ -1,4 +1,5 @@
-"""What a site on this machine should hold: Ollama servers as plain processes, each on an address of its own.
+"""What a site on this machine should hold: Ollama servers as plain processes, each on an address of its own, and before
+each its sidecar, another process.
 
 Servers are named `<service>-<site>-r<release>-<n>`. One is never changed: while it runs as wished it is kept, a dead
 one is started anew under its name, and one of another definition makes room once its successor answers. The image
@@ -13,6 +14,7 @@ from ipaddress import IPv4Address
 
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.plan.wanted import sidecar
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {"local.server": "servers"}
@@ -25,7 +27,7 @@ LOOPBACK_RANGE = "127.0.1.0/24"  # never 127.0.0.1, whose port belongs to the ed
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
     """What a server is made from; a change of any of it is a new release."""
-    return {"environment": environment(site)}
+    return {"environment": environment(site), "sidecar": sidecar_environment(site)}
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
@@ -50,6 +52,15 @@ def environment(site: ResolvedSite) -> Mapping[str, Value]:
     return {name: value for name, value in site.server_environment.items() if name != "OLLAMA_HOST"}
 
 
+def sidecar_environment(site: ResolvedSite) -> Mapping[str, Value] | None:
+    """Its sidecar's, a process of its own; where both listen is chosen when they start. None without one."""
+    if not site.sidecar:
+        return None
+    chosen = ("ARRIERO_LISTEN", "ARRIERO_OLLAMA_ADDRESS")
+    told = sidecar.environment(site)
+    return {name: value for name, value in told.items() if name not in chosen}
+
+
 def _alike(site: ResolvedSite, found: SiteFacts, tags: Mapping[str, str]) -> list[Resource]:
     """Servers of this definition that differ from the wish in nothing but whether they run, the running first."""
     patterns = [Resource(KIND, "", {**_properties(site, host), "running": None}, tags=tags) for host in _hosts(site)]
@@ -66,6 +77,7 @@ def _properties(site: ResolvedSite, host: str) -> Mapping[str, Value]:
         "running": True,
         "host": host,
         "environment": environment(site),
+        "sidecar": sidecar_environment(site),
         "stop_seconds": int(site.deploy.stop_within),
     }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
 from arriero.rehearse.aws import patches, refusals
+from arriero.rehearse.aws.agent import Agent
 from arriero.rehearse.aws.calls import Call
 from arriero.rehearse.aws.faults import Faults
 from arriero.rehearse.aws.reconciler import Reconciler
@@ -44,7 +45,8 @@ class AwsEmulator:
         self._keeper = Keeper(self._snapshots)
         self._faults = Faults(self._world, clock)
         self._reconciler = Reconciler(self._world, processes, latency, self._faults.holds, self._keeper.mark)
-        self._door = Door(self._world, self._log, self._judge, self._written, latency, clock)
+        agent = Agent(self._world, self._reconciler.find, self._written)
+        self._door = Door(self._world, self._log, self._judge, self._written, latency, clock, agent)
         self._wanted_port = port
         self._server: Server | None = None
 
@@ -59,6 +61,7 @@ class AwsEmulator:
             with self._world:
                 self._reconciler.lose_all_tasks()
         self._server = Server(self._door, self._wanted_port)
+        self._reconciler.agent_url = f"http://127.0.0.1:{self._server.port}/ecs-agent"
         for part in (self._keeper, self._faults, self._reconciler, self._server):
             part.start()
 

@@ -18,6 +18,7 @@ from moto.ecs.models import ecs_backends
 
 from arriero.rehearse.aws import wording
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
+from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.scheduler import Scheduler
 from arriero.rehearse.aws.task_life import TaskLife
@@ -31,7 +32,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """`is_held` says whether a region is cut off by a fault; `changed` is called when records changed."""
+    """`is_held` says whether a region is cut off by a fault; `changed` is called when records changed. Tasks find their
+    agent below `agent_url`.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Reconciler:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler of the emulated ECS", daemon=True)
         self._last_error = ""
+        self.agent_url = ""
 
     def start(self) -> None:
         self._thread.start()
@@ -79,6 +83,10 @@ class Reconciler:
                         task.end()
                         self._processes.release(task.id)
 
+    def find(self, name: str) -> StageTask | None:
+        running = self.task(name)
+        return running.task if running else None
+
     def task(self, name: str) -> RunningTask | None:
         return next((running for running in list(self._running.values()) if running.task.id == name), None)
 
@@ -104,7 +112,7 @@ class Reconciler:
                 run for run in self._running.values() if run.task.last_status == "PENDING" and not run.containers
             ]
         for run in to_start:
-            self._life.start_processes(run)
+            self._life.start_processes(run, self.agent_url)
         for name in ended:
             self._processes.release(name)
         if self._version() != before:

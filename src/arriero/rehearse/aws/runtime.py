@@ -10,9 +10,9 @@ from typing import Any
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.health import Health
 from arriero.rehearse.aws.shipping import Shipment, shipment
+from arriero.rehearse.launch import port_of
 from arriero.rehearse.processes import Processes, Server, ServerSpec
 
-_PORT = 11434
 _STOP_SECONDS = 30.0  # the default of stopTimeout
 
 
@@ -23,22 +23,25 @@ class RunningContainer:
     health: Health | None = None
     logs: Shipment | None = None
     probe: Future[bool] | None = None
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class RunningTask:
-    """`due_at` and `running_since` are monotonic seconds; `is_warned`: SIGTERM was sent."""
+    """`due_at` and `running_since` are monotonic seconds; `warned`: who got SIGTERM."""
 
     task: StageTask
     due_at: float
     containers: list[RunningContainer] = field(default_factory=list)
     running_since: float = 0.0
-    is_warned: bool = False
+    warned: set[str] = field(default_factory=set)
     gone_at: float = 0.0
 
-    def start(self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float) -> None:
+    def start(
+        self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, agent: str = ""
+    ) -> None:
         for definition in definitions:
-            server = processes.start(server_spec(self.task, definition))
+            server = processes.start(server_spec(self.task, definition, agent))
             check = definition.get("healthCheck")
             self.containers.append(
                 RunningContainer(
@@ -46,6 +49,7 @@ class RunningTask:
                     server,
                     Health.of(check, now, pace) if check else None,
                     shipment(definition, self.task.id, server.log, self.task._account_id, self.task.region_name),
+                    depends_on=tuple(each["containerName"] for each in definition.get("dependsOn") or ()),
                 )
             )
         self.running_since = now
@@ -78,10 +82,16 @@ class RunningTask:
         return {name: code if code >= 0 else 128 - code for name, code in codes.items() if code is not None}
 
     def warn(self) -> None:
-        """SIGTERM now, SIGKILL after each container's stopTimeout."""
-        if not self.is_warned:
-            self.is_warned = True
-            for container in self.containers:
+        """SIGTERM now, SIGKILL after each container's stopTimeout; called again until all have ended.
+
+        A container waits until those that depend on it have ended: "the dependency is reversed for container shutdown"
+        (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html).
+        """
+        ended = self.exits()
+        needed = {name for one in self.containers if one.name not in ended for name in one.depends_on}
+        for container in self.containers:
+            if container.name not in needed and container.name not in self.warned:
+                self.warned.add(container.name)
                 container.server.stop()
 
     def ship(self, *, final: bool = False) -> None:
@@ -90,18 +100,21 @@ class RunningTask:
                 container.logs.send(final=final)
 
 
-def server_spec(task: StageTask, definition: Mapping[str, Any]) -> ServerSpec:
+def server_spec(task: StageTask, definition: Mapping[str, Any], agent: str = "") -> ServerSpec:
+    """`agent` is what the container reads in ECS_AGENT_URI."""
     ports = [mapping["containerPort"] for mapping in definition.get("portMappings") or [] if "containerPort" in mapping]
     stop_timeout = definition.get("stopTimeout")
+    command = (*(definition.get("entryPoint") or ()), *(definition.get("command") or ()))
+    environment = {item["name"]: item["value"] for item in definition.get("environment") or []}
     return ServerSpec(
         target=task.id,
         container=definition["name"],
         cloud="aws",
         region=task.region_name,
         image=definition["image"],
-        command=(*(definition.get("entryPoint") or ()), *(definition.get("command") or ())),
-        environment={item["name"]: item["value"] for item in definition.get("environment") or []},
-        port=ports[0] if ports else _PORT,
+        command=command,
+        environment={**environment, **({"ECS_AGENT_URI": agent} if agent else {})},
+        port=port_of(command, environment, ports),
         stop_seconds=_STOP_SECONDS if stop_timeout is None else float(stop_timeout),
         memory_bytes=int(definition.get("memory") or 0) * 2**20,
     )

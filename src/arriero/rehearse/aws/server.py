@@ -1,4 +1,5 @@
-"""The HTTP door of the emulated AWS: every call is logged, delayed, judged, then answered by moto.
+"""The HTTP door of the emulated AWS: every call is logged, delayed, judged, then answered by moto. What a task's own
+containers ask of their agent comes in here too, and goes to `agent.py`.
 
 Who runs: a thread a connection. moto is not made for threads (its conditional writes to S3 are not atomic, its response
 filters are shared by all calls), so one lock, the world's, is held while moto works; the reconciler takes the same one.
@@ -17,6 +18,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from arriero.clock import Clock
 from arriero.rehearse.aws import refusals
+from arriero.rehearse.aws.agent import Agent
 from arriero.rehearse.aws.calls import Call, read_call
 from arriero.rehearse.aws.refusals import Answer
 from arriero.rehearse.aws.requests import RequestLog
@@ -37,6 +39,7 @@ class Door:
         after_write: Callable[[], None],
         latency: Latency,
         clock: Clock,
+        agent: Agent,
     ) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._world = world
@@ -45,9 +48,15 @@ class Door:
         self._after_write = after_write
         self._latency = latency
         self._clock = clock
+        self._agent = agent
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         body = _take_body(environ)
+        told = self._agent.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], body)
+        if told is not None:
+            headers = [("Content-Type", "application/json"), ("Content-Length", str(len(told[1])))]
+            start_response(f"{told[0]} {_REASONS.get(told[0], 'OK')}", headers)
+            return [told[1]]
         call = read_call(environ, body)
         environ["wsgi.input"] = io.BytesIO(body)
         if delay := self._latency.seconds("aws.call"):
@@ -114,4 +123,11 @@ def _rendered(answer: Answer) -> tuple[str, list[tuple[str, str]], bytes]:
     return f"{answer.status} {_REASONS.get(answer.status, 'Error')}", headers, answer.body
 
 
-_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 501: "Not Implemented", 503: "Unavailable"}
+_REASONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    501: "Not Implemented",
+    503: "Unavailable",
+}

@@ -36,11 +36,12 @@ class TaskLife:
             self._watch(run, now)
         run.ship()
 
-    def start_processes(self, run: RunningTask) -> None:
+    def start_processes(self, run: RunningTask, agent_url: str) -> None:
         """Outside the world's lock: starting takes a while. An OSError here is the task's failure, and said so."""
         definition = run.task._backend.describe_task_definition(run.task.task_definition_arn)
         try:
-            run.start(definition.container_definitions, self._processes, time.monotonic(), self._pace)
+            agent = f"{agent_url}/{run.task.id}"
+            run.start(definition.container_definitions, self._processes, time.monotonic(), self._pace, agent)
         except OSError as error:
             run.task.request_stop(f"CannotStartContainerError: {error}", "TaskFailedToStart")
 

@@ -1,7 +1,8 @@
 """Liveness and readiness probes: real HTTP to the container, as often as its definition says.
 
 Who runs: the reconciler asks `due` at each tick and gets verdicts back; the requests themselves run in a few threads,
-one a probe at most. A probe that executes a command is taken as passed: there is no container to run it in.
+one a probe at most. A probe that executes a command (`ollama list`) asks the container's own server for `/`: there is
+no container to run it in.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class Probes:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "azure probe"))
 
     def due(
-        self, process: str, address: str, container: Mapping[str, Any], now: float, age: float
+        self, process: str, address: str, port: int, container: Mapping[str, Any], now: float, age: float
     ) -> Iterator[Verdict]:
         """Starts what is due for one running process of `age` seconds; yields what has come back."""
         kinds: tuple[Kind, ...] = ("liveness", "readiness")
         for kind in kinds:
             probe = container.get(f"{kind}Probe") or {}
-            get = probe.get("httpGet")
+            get = probe.get("httpGet") or ({"port": port} if probe.get("exec") else None)
             if not get:
                 continue
             first = now - age + float(probe.get("initialDelaySeconds") or 0)

@@ -20,6 +20,7 @@ from arriero.rehearse.azure.probes import Probes
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.emulator import ContainerRow
+from arriero.rehearse.launch import port_of
 from arriero.rehearse.processes import Processes, Server, ServerSpec
 
 TICK_SECONDS = 0.05
@@ -194,7 +195,7 @@ class Reconciler:
         container = next(one for one in group["properties"]["containers"] if one["name"] == record.name)
         now = self._world.now
         verdicts = self._probes.due(
-            str(server.pid), server.address, container["properties"], now, now - record.started_at
+            str(server.pid), server.address, server.spec.port, container["properties"], now, now - record.started_at
         )
         for verdict in verdicts:
             if verdict.failed:
@@ -247,6 +248,7 @@ def _spec(group: Document, run: GroupRun, container: Document) -> ServerSpec:
     variables = properties.get("environmentVariables") or []
     ports = [one["port"] for one in properties.get("ports") or []]
     command = tuple(properties.get("command") or ())
+    environment = {one["name"]: str(one.get("secureValue") or one.get("value") or "") for one in variables}
     if command and command[0].rpartition("/")[2] == "ollama":
         command = command[1:]  # here a command replaces the image's entry point; ours is that program
     return ServerSpec(
@@ -256,8 +258,8 @@ def _spec(group: Document, run: GroupRun, container: Document) -> ServerSpec:
         region=group["location"],
         image=properties["image"],
         command=command,
-        environment={one["name"]: str(one.get("secureValue") or one.get("value") or "") for one in variables},
-        port=ports[0] if ports else 11434,
+        environment=environment,
+        port=port_of(command, environment, ports),
         stop_seconds=GRACE_SECONDS,
         memory_bytes=int(float(group_rules.requests(container).get("memoryInGB", 0)) * _GIGABYTE),
     )

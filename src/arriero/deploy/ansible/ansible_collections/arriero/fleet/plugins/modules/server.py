@@ -59,6 +59,12 @@ options:
       - E(OLLAMA_HOST) is set to the address chosen.
     type: dict
     default: {}
+  sidecar:
+    description:
+      - What stands before it, as C(command) and C(environment); it gets the address, and the server the next port.
+      - E(ARRIERO_LISTEN), E(ARRIERO_OLLAMA_ADDRESS) and E(ARRIERO_FOLLOW) (the server's process number) are set for it.
+    type: dict
+    default: {}
   host:
     description:
       - Where to listen. Of a range like V(127.0.1.0/24), the first address whose port is free; at a single address,
@@ -123,7 +129,7 @@ log:
 
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_STATE_HOME", "LD_LIBRARY_PATH")
 PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "GGML_", "GPU_", "VK_", "SSL_CERT_")
-COMPARED = ("command", "environment", "host", "port", "tags", "stop_seconds")
+COMPARED = ("command", "environment", "sidecar", "host", "port", "tags", "stop_seconds")
 CANDIDATES = 50
 LOG_LINES = 10
 
@@ -141,6 +147,7 @@ def main():
         "state": {**text, "choices": ["present", "absent"], "default": "present"},
         "command": {"type": "list", "elements": "str", "default": []},
         "environment": mapping,
+        "sidecar": mapping,
         "host": {**text, "default": "127.0.1.0/24"},
         "port": {**number, "default": 11434},
         "tags": mapping,
@@ -160,7 +167,7 @@ def keep(module):
     asked = module.params
     file = state_file(asked)
     known = read(file)
-    is_right = known is not None and is_alive(known) and all(known.get(key) == asked[key] for key in COMPARED)
+    is_right = known is not None and is_running(known) and all(known.get(key) == asked[key] for key in COMPARED)
     if is_right:
         return {"changed": False, **told(known)}
     if module.check_mode:
@@ -178,7 +185,8 @@ def end(module):
     if not module.check_mode:
         stop(known, known.get("stop_seconds", module.params["stop_seconds"]))
         file.unlink()
-        Path(known["log"]).unlink(missing_ok=True)
+        for log in (Path(known["log"]), Path(known["log"]).with_suffix(".sidecar.log")):
+            log.unlink(missing_ok=True)
         remove_empty(file.parent)
     return {"changed": True}
 
@@ -191,16 +199,16 @@ def start(asked, file):
     """Tries addresses until the server holds one: another may take it between the look and the start."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = file.with_name(file.name.removesuffix(".json") + ".log")
-    for address in free_addresses(asked["host"], asked["port"]):
-        known = launch(asked, address, log)
+    for address, behind in free_addresses(asked["host"], asked["port"], bool(asked["sidecar"])):
+        known = launch(asked, address, behind, log)
         write(file, known)
-        if is_answering_within(known, asked["start_seconds"]):
-            return known
+        if is_answering_within(known, behind, asked["start_seconds"]):
+            return stand_before(asked, known, behind, file) if asked["sidecar"] else known
         if is_alive(known):
             stop(known, asked["stop_seconds"])
             raise CannotStart(
                 "%s does not answer on %s after %d s; the end of its log (%s): %s"
-                % (asked["name"], address, asked["start_seconds"], log, last_lines(log))
+                % (asked["name"], behind, asked["start_seconds"], log, last_lines(log))
             )
         if "address already in use" not in last_lines(log):
             raise CannotStart(
@@ -209,79 +217,123 @@ def start(asked, file):
     raise CannotStart("no address of %s has port %d free: end what listens there" % (asked["host"], asked["port"]))
 
 
-def launch(asked, address, log):
-    environment = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith(PASSED_ON_PREFIXES)}
-    environment.update({key: str(value) for key, value in asked["environment"].items()}, OLLAMA_HOST=address)
+def launch(asked, address, behind, log):
     try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                asked["command"],
-                env=environment,
-                cwd=log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = spawn(asked["command"], {**asked["environment"], "OLLAMA_HOST": behind}, log)
     except OSError as error:
         raise CannotStart(
             "%s can't be started: %s; install Ollama (https://ollama.com/download) or name it in ARRIERO_OLLAMA"
             % (asked["command"][0], error.strerror)
         ) from error
-    moment = {"pid": process.pid, "started": started_at(process.pid)}
     return {
         **{key: asked[key] for key in COMPARED},
         "name": asked["name"],
         "address": address,
         "log": str(log),
-        **moment,
+        **process,
     }
 
 
-def free_addresses(host, port):
-    """Candidates, each free when it is handed out."""
+def stand_before(asked, known, behind, file):
+    """Starts the sidecar of a server that answers; it ends when the server does."""
+    log = Path(known["log"]).with_suffix(".sidecar.log")
+    told = {
+        "ARRIERO_LISTEN": known["address"],
+        "ARRIERO_OLLAMA_ADDRESS": behind,
+        "ARRIERO_FOLLOW": known["pid"],
+    }
+    known["beside"] = spawn(asked["sidecar"]["command"], {**asked["sidecar"]["environment"], **told}, log)
+    write(file, known)
+    if not is_answering_within(known["beside"], known["address"], asked["start_seconds"]):
+        stop(known, asked["stop_seconds"])
+        raise CannotStart(
+            "the sidecar of %s does not answer on %s; the end of its log (%s): %s"
+            % (asked["name"], known["address"], log, last_lines(log))
+        )
+    return known
+
+
+def spawn(command, environment, log):
+    """A background process of its own session, as its number and the moment it started."""
+    whole = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith(PASSED_ON_PREFIXES)}
+    whole.update({key: str(value) for key, value in environment.items()})
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=whole,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return {"pid": process.pid, "started": started_at(process.pid)}
+
+
+def free_addresses(host, port, has_sidecar):
+    """Candidates, each free when it is handed out: where clients come to, and where the server listens. Behind a
+    sidecar that is the next port, on loopback.
+    """
     network = ipaddress.ip_network(host, strict=False)
     if network.num_addresses > 1:
         candidates = ((str(one), port) for one in network.hosts())
     else:
         candidates = ((str(network.network_address), one) for one in range(port, port + CANDIDATES))
-    for one in candidates:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(one)
-            except OSError:
-                continue
-        yield "%s:%d" % one
+    for one, number in candidates:
+        inner = one if ipaddress.ip_address(one).is_loopback else "127.0.0.1"
+        behind = (inner, number + 1) if has_sidecar else (one, number)
+        if is_free(one, number) and is_free(*behind):
+            yield "%s:%d" % (one, number), "%s:%d" % behind
 
 
-def is_answering_within(known, seconds):
+def is_free(host, port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_answering_within(process, address, seconds):
     deadline = time.monotonic() + seconds
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while is_alive(known) and time.monotonic() < deadline:
+    while is_alive(process) and time.monotonic() < deadline:
         try:
-            opener.open("http://%s/" % known["address"], timeout=1).close()
-            return is_alive(known)
+            opener.open("http://%s/" % address, timeout=1).close()
+            return is_alive(process)
         except urllib.error.HTTPError:
-            return is_alive(known)  # it answers, if only to say no
+            return is_alive(process)  # it answers, if only to say no
         except OSError:
             time.sleep(0.05)
     return False
 
 
 def stop(known, grace_seconds):
+    """The sidecar first, so that streams end while the server still runs."""
+    for process in (known.get("beside"), known):
+        if process:
+            stop_process(process, grace_seconds)
+
+
+def stop_process(process, grace_seconds):
     """SIGTERM, then SIGKILL; its whole group, for a killed Ollama leaves its runner behind."""
-    if is_alive(known):
-        os.kill(known["pid"], signal.SIGTERM)
+    if is_alive(process):
+        os.kill(process["pid"], signal.SIGTERM)
         deadline = time.monotonic() + grace_seconds
-        while is_alive(known) and time.monotonic() < deadline:
+        while is_alive(process) and time.monotonic() < deadline:
             time.sleep(0.02)
         try:
-            os.killpg(known["pid"], signal.SIGKILL)
+            os.killpg(process["pid"], signal.SIGKILL)
         except ProcessLookupError:
             return
-        while is_alive(known):
+        while is_alive(process):
             time.sleep(0.02)
+
+
+def is_running(known):
+    return is_alive(known) and ("beside" not in known or is_alive(known["beside"]))
 
 
 def is_alive(known):
