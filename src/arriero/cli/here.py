@@ -19,6 +19,8 @@ from arriero.spec import load
 from arriero.spec.load import Loaded
 from arriero.spec.model import Spec
 
+REHEARSE = "ARRIERO_REHEARSE"
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
@@ -84,6 +86,8 @@ def opened(
     staged = is_staged(loaded.spec, rehearse)
     endpoints = stage_endpoints(project) if staged else _real_endpoints(project, loaded, vault_password)
     with endpoints.entered():
+        if staged:
+            os.environ[REHEARSE] = "1"  # whatever is started from here acts on the stage, too
         if not quiet:
             print(f"Acting on {endpoints.label}.", file=sys.stderr)
         yield Here(project, loaded, endpoints, staged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from functools import partial
@@ -12,6 +13,8 @@ import typer
 
 from arriero.cli.here import SecretsUnread, opened
 from arriero.cli.options import File, Overlay, Rehearse, VaultPassword
+from arriero.control.client import Gateway
+from arriero.errors import Problem, Refused
 
 gateway = typer.Typer(help="The gateway before the Ollama servers.", no_args_is_help=True)
 controller = typer.Typer(help="The loop that keeps the gateway's list of targets true.", no_args_is_help=True)
@@ -26,16 +29,25 @@ def register(app: typer.Typer) -> None:
 def run_gateway(config: Annotated[Path, typer.Option("--config", help="The settings file.")]) -> int:
     """Serve until SIGTERM, then let open streams end. `arriero up` does this by itself on this machine.
 
+    Paths in the settings start at the folder of their file, as `arriero export gateway` writes it.
+
     Example: [bold]arriero gateway run --config gateway.json[/bold]
     """
     from arriero.gateway.main import run
 
-    return run(config)
+    _enter_folder_of(config)
+    return run(Path(config.name))
 
 
 @controller.command("run")
 def run_controller(
-    file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, vault_password_file: VaultPassword = None
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
+    gateway: Annotated[
+        Path | None, typer.Option("--gateway", help="Settings of the gateway to tell, if not up's.", show_default=False)
+    ] = None,
 ) -> int:
     """Read all sites every two seconds and tell the gateway which targets there are. SIGHUP: read the spec anew.
 
@@ -44,9 +56,26 @@ def run_controller(
     from arriero.deploy import edge
     from arriero.observe import discovery
 
+    theirs = _client_of(gateway) if gateway else None
     is_told = threading.Event()
     signal.signal(signal.SIGHUP, lambda _number, _frame: is_told.set())
     while True:
         is_told.clear()
         with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
-            discovery.run(here.spec, partial(edge.client, here.project), is_ended=is_told.is_set)
+            ours = partial(edge.client, here.project)
+            discovery.run(here.spec, (lambda: theirs) if theirs else ours, is_ended=is_told.is_set)
+
+
+def _client_of(config: Path) -> Gateway:
+    """Who takes orders for the gateway of that settings file."""
+    from arriero.gateway.config import load, read_token
+
+    settings = load(config)
+    return Gateway(f"http://{settings.control}", read_token(config.parent / settings.admin_token_file))
+
+
+def _enter_folder_of(config: Path) -> None:
+    try:
+        os.chdir(config.parent)
+    except OSError as error:
+        raise Refused(Problem(f"can't be entered: {error.strerror}", "name another file", file=str(config))) from None

@@ -1,0 +1,72 @@
+"""All kinds of files that can be made from a spec, and how they get into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from arriero.errors import ArrieroError, Problem, Refused
+from arriero.pipeline import gateway
+from arriero.spec.model import Spec
+from arriero.spec.suggest import suggest
+
+FileState = Literal["written", "same", "differs", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`files` gives, by path inside the folder, the whole text of each file; `next` says what to do with them."""
+
+    summary: str
+    files: Callable[[Spec], Mapping[str, str]]
+    next: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "gateway": Kind("the settings of a gateway that runs elsewhere", gateway.files, gateway.NEXT),
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Raises Refused, with what may have been meant, where there is no such kind."""
+    if name not in KINDS:
+        raise Refused(Problem(f"there is no kind '{name[:40]}'", suggest(name, tuple(KINDS)), key="export"))
+    return KINDS[name]
+
+
+def look(kind: Kind, spec: Spec, folder: Path) -> dict[str, FileState]:
+    """How each file in `folder` is, against what would be written there."""
+    return {name: _state(folder / name, text) for name, text in kind.files(spec).items()}
+
+
+def write(kind: Kind, spec: Spec, folder: Path) -> dict[str, FileState]:
+    """Writes what is missing or differs; raises ArrieroError where that can't be done."""
+    states = look(kind, spec, folder)
+    for name, text in kind.files(spec).items():
+        if states[name] != "same":
+            _write(folder / name, text)
+            states[name] = "written"
+    return states
+
+
+def _state(path: Path, text: str) -> FileState:
+    try:
+        return "same" if path.read_bytes() == text.encode() else "differs"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        raise _problem(path, "read", error) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise _problem(path, "written", error) from None
+
+
+def _problem(path: Path, done: str, error: OSError) -> ArrieroError:
+    return ArrieroError(Problem(f"can't be {done}: {error.strerror}", "name another folder with --out", file=str(path)))
