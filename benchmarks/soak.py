@@ -34,8 +34,7 @@ from arriero.control.messages import TargetEntry
 
 PROFILE = {"load_seconds": 0.1, "first_token_seconds": 0.01, "tokens_per_second": 60}
 CLIENTS, SLOTS, KILL_EVERY_SECONDS, SETTLE_SECONDS = 40, 32, 60.0, 20.0
-# What one kept connection to each target, the listeners and the loop itself may differ by between two quiet moments.
-FEW = 8
+GONE, KEPT, _CLOSE_WAIT = "sockets whose other side has gone", "kept connections to targets", "08"
 
 
 @dataclass
@@ -74,16 +73,17 @@ def main() -> int:
 
 async def soak(proxy: Proxy, servers: list[Server], seconds: float) -> Seen:
     seen, end = Seen(), time.monotonic() + seconds
+    ports = {int(server.address.rpartition(":")[2]) for server in servers}
     await once(proxy, random.Random(0), Counter())
     await asyncio.sleep(2)
-    seen.before = await asyncio.to_thread(standing, proxy)
+    seen.before = await asyncio.to_thread(standing, proxy, ports)
     async with asyncio.TaskGroup() as group:
         for place in range(CLIENTS):
             group.create_task(client(proxy, random.Random(place), end, seen.did), name=f"client {place}")
         group.create_task(killer(servers, end, seen.did), name="killer")
         group.create_task(sampler(proxy, end, seen.memory), name="sampler")
     await asyncio.sleep(min(SETTLE_SECONDS, 3 + seconds / 10))
-    seen.after = await asyncio.to_thread(standing, proxy)
+    seen.after = await asyncio.to_thread(standing, proxy, ports)
     return seen
 
 
@@ -192,15 +192,29 @@ async def sampler(proxy: Proxy, end: float, memory: list[float]) -> None:
         memory.append(resident_mb(proxy.pids))
 
 
-def standing(proxy: Proxy) -> dict[str, float]:
-    """What is open in the gateway now: files and sockets from the kernel, the rest as it tells itself."""
-    files = [link for pid in proxy.pids for link in Path(f"/proc/{pid}/fd").iterdir()]
-    kinds = Counter("sockets" if str(link.readlink()).startswith("socket:") else "files" for link in files)
+def standing(proxy: Proxy, targets: set[int]) -> dict[str, float]:
+    """What is open in the gateway now: files and sockets from the kernel, the rest as it tells itself.
+
+    Connections to the ports `targets` are kept for the next request, a bounded number: they count by themselves.
+    """
+    open_files = [str(link.readlink()) for pid in proxy.pids for link in Path(f"/proc/{pid}/fd").iterdir()]
+    peers = {f"socket:[{row[9]}]": (int(row[2].partition(":")[2], 16), row[3])
+             for row in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])}  # fmt: skip
+    kinds = Counter(_kind(name, peers, targets) for name in open_files)
     with urllib.request.urlopen(f"http://127.0.0.1:{proxy.port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
     told = {name: float(line.rpartition(" ")[2]) for name in ("tasks", "requests_open", "connections")
             for line in lines if line.startswith(f"arriero_{name} ")}  # fmt: skip
     return {**kinds, **told}
+
+
+def _kind(name: str, peers: dict[str, tuple[int, str]], targets: set[int]) -> str:
+    if not name.startswith("socket:"):
+        return "files"
+    port, state = peers.get(name, (0, ""))
+    if state == _CLOSE_WAIT:
+        return GONE
+    return KEPT if port in targets else "sockets"
 
 
 def bars_of(seen: Seen) -> list[Bar]:
@@ -215,7 +229,9 @@ def bars_of(seen: Seen) -> list[Bar]:
         Bar("tasks left over", growth["tasks"], "", 0),
         Bar("requests still open", seen.after["requests_open"], "", 0),
         Bar("connections of clients (the question itself is one)", seen.after["connections"], "", 1),
-        Bar("sockets left over", growth["sockets"], "", FEW),
+        Bar("sockets left over, but for those kept to targets", growth["sockets"], "", 0),
+        Bar("  whose other side has gone", seen.after.get(GONE, 0), "", 0),
+        Bar("  kept to targets", seen.after.get(KEPT, 0), "", CLIENTS * 2),
         Bar("files left over", growth["files"], "", 0),
         Bar("streams that ended without a word", seen.did["stream silent"], "", 0),
         Bar("streams without a byte", seen.did["stream lost"], "", 0),
