@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,8 +62,52 @@ def test_init_writes_a_spec_that_loads_and_never_overwrites(folder: Path) -> Non
     assert main.run(["init"]) == 1
 
 
-def test_every_verb_has_help(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    verbs = "init config schema docs plan up down status logs doctor env ask setup version gateway controller rehearse"
-    for verb in verbs.split():
-        assert main.run([verb, "--help"]) == 0, verb
-        assert "Usage" in capsys.readouterr().out
+VERBS = [
+    *[
+        "init",
+        "config",
+        "schema",
+        "docs",
+        "plan",
+        "up",
+        "down",
+        "status",
+        "logs",
+        "doctor",
+        "env",
+        "ask",
+        "export",
+        "setup",
+        "version",
+    ],
+    *("gateway run", "controller run"),
+    *(f"rehearse {verb}" for verb in ("start", "stop", "status", "fault", "reset")),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([*verb.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"Usage: arriero {verb}" in said
+    assert "Example: " in said
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("arriero sta", ["status"]),
+        ("arriero plan --site ", ["a"]),
+        ("arriero docs sc", ["scale"]),
+        ("arriero export ", ["gateway"]),
+        ("arriero rehearse fault --kind ki", ["kill"]),
+    ],
+)
+def test_a_shell_completes_verbs_and_what_the_spec_knows(folder: Path, words: str, offered: list[str]) -> None:
+    (folder / "arriero.yaml").write_text(GOOD)
+    asked = {"_ARRIERO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    program = Path(sys.executable).with_name("arriero")
+    done = subprocess.run(
+        [program], env={**os.environ, **asked}, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == offered

@@ -69,6 +69,7 @@ def up(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         facts, wanted = _plan(here, site)
         if not wanted.is_empty:
+            read.refuse_unpinned(here.spec, facts, here.endpoints)
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
             confirm("Make these changes?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
@@ -102,6 +103,7 @@ def down(
         there = engine.standing(facts, only)
         if not as_json:
             print("\n".join(show.removal_lines(there)))
+        read.refuse_unpinned(here.spec, facts, here.endpoints)
         _confirm_removal(here, purge, yes)
         if only is None:
             edge.stop(here.project)

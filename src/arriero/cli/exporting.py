@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    kind: Annotated[str, typer.Argument(help=f"What to write. {KINDS}.", metavar="KIND")],
+    kind: Annotated[
+        str, typer.Argument(help=f"What to write. {KINDS}.", metavar="KIND", autocompletion=lambda: list(exports.KINDS))
+    ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write into.", metavar="DIR")],
     file: File = None,
     overlay: Overlay = None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from arriero.cli import completing
+
 File = Annotated[
     Path | None,
     typer.Option("-f", "--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False),
@@ -21,7 +23,10 @@ Rehearse = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask. Needed where there is no terminal.")]
 Sites = Annotated[
-    list[str] | None, typer.Option("--site", help="Only this site (may be repeated).", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--site", help="Only this site (may be repeated).", show_default=False, autocompletion=completing.sites
+    ),
 ]
 FileLong = Annotated[
     Path | None, typer.Option("--file", help="The spec file. Default: arriero.yaml here or above.", show_default=False)

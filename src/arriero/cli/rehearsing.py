@@ -9,6 +9,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
+from arriero.cli import completing
 from arriero.cli.deploying import confirm
 from arriero.cli.here import SecretsUnread, load_project
 from arriero.cli.options import File, Json, Overlay, Yes
@@ -16,6 +17,7 @@ from arriero.errors import Problem, Refused
 from arriero.rehearse.emulator import Fault, FaultKind
 from arriero.rehearse.stage import Stage
 
+KINDS = get_args(FaultKind)
 verbs = typer.Typer(help="The local stage: emulated clouds that start real servers.", no_args_is_help=True)
 
 
@@ -31,7 +33,10 @@ def _stage(file: File, overlay: Overlay) -> Stage:
 
 @verbs.command()
 def start(file: File = None, overlay: Overlay = None) -> None:
-    """Start the stage; its clouds hold what they held when it stopped."""
+    """Start the stage; its clouds hold what they held when it stopped.
+
+    Example: [bold]arriero rehearse start[/bold]
+    """
     stage = _stage(file, overlay)
     stage.ensure()
     print(f"The stage is up: {stage.endpoints(os.environ).environment['AWS_ENDPOINT_URL']}")
@@ -39,14 +44,20 @@ def start(file: File = None, overlay: Overlay = None) -> None:
 
 @verbs.command()
 def stop(file: File = None, overlay: Overlay = None) -> None:
-    """Stop the stage and every server on it; what was created stays on disk."""
+    """Stop the stage and every server on it; what was created stays on disk.
+
+    Example: [bold]arriero rehearse stop[/bold]
+    """
     _stage(file, overlay).stop()
     print("The stage is down.")
 
 
 @verbs.command()
 def status(file: File = None, overlay: Overlay = None, as_json: Json = False) -> None:
-    """Say whether the stage runs, and list its server processes."""
+    """Say whether the stage runs, and list its server processes.
+
+    Example: [bold]arriero rehearse status --json[/bold]
+    """
     stage = _stage(file, overlay)
     rows = stage.containers() if stage.is_running() else []
     if as_json:
@@ -64,7 +75,10 @@ def status(file: File = None, overlay: Overlay = None, as_json: Json = False) ->
 
 @verbs.command()
 def reset(file: File = None, overlay: Overlay = None, yes: Yes = False) -> None:
-    """Forget everything that stands on the stage."""
+    """Forget everything that stands on the stage.
+
+    Example: [bold]arriero rehearse reset --yes[/bold]
+    """
     confirm("Forget everything that stands on the stage?", yes)
     _stage(file, overlay).reset()
     print("The stage is empty.")
@@ -72,8 +86,8 @@ def reset(file: File = None, overlay: Overlay = None, yes: Yes = False) -> None:
 
 @verbs.command()
 def fault(
-    site: Annotated[str, typer.Option("--site", help="Where.")],
-    kind: Annotated[str, typer.Option("--kind", help="|".join(get_args(FaultKind)))],
+    site: Annotated[str, typer.Option("--site", help="Where.", autocompletion=completing.sites)],
+    kind: Annotated[str, typer.Option("--kind", help="|".join(KINDS), autocompletion=lambda: KINDS)],
     target: Annotated[str, typer.Option("--target", help="Only this target.", show_default=False)] = "",
     seconds: Annotated[float, typer.Option("--for", help="How many seconds it lasts.")] = 30.0,
     file: File = None,
@@ -87,10 +101,8 @@ def fault(
     sites = loaded.spec.sites
     if site not in sites:
         raise Refused(Problem(f"there is no site {site}", f"choose from {', '.join(sites)}", key="--site"))
-    if kind not in get_args(FaultKind):
-        raise Refused(
-            Problem(f"there is no fault {kind}", f"choose from {', '.join(get_args(FaultKind))}", key="--kind")
-        )
+    if kind not in KINDS:
+        raise Refused(Problem(f"there is no fault {kind}", f"choose from {', '.join(KINDS)}", key="--kind"))
     place = sites[site]
     what = Fault(place.cloud, place.region, cast(FaultKind, kind), target, until=time.time() + seconds)
     for line in Stage(project.stage).fault(what):

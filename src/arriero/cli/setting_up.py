@@ -26,5 +26,8 @@ def setup() -> None:
 
 
 def version(as_json: Json = False) -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: [bold]arriero version --json[/bold]
+    """
     print(json.dumps({"schema": 1, "version": arriero.__version__}) if as_json else f"arriero {arriero.__version__}")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from arriero.cli import completing
 from arriero.cli.here import load_project
 from arriero.cli.options import File, Json, Overlay
 from arriero.errors import Problem, Refused
@@ -75,7 +76,11 @@ def schema() -> None:
     print(json.dumps(whole(), indent=2))
 
 
-def docs(section: Annotated[str, typer.Argument(help="A top-level key of the spec.")] = "") -> None:
+def docs(
+    section: Annotated[
+        str, typer.Argument(help="A top-level key of the spec.", autocompletion=completing.sections)
+    ] = "",
+) -> None:
     """Print a section's commented reference; without a name, the list of sections.
 
     Example: [bold]arriero docs scale[/bold]

@@ -95,6 +95,23 @@ def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
     return found
 
 
+def refuse_unpinned(spec: Spec, facts: Facts, endpoints: Endpoints) -> None:
+    """Before anything is changed: raises Refused where sites are in an account that nobody named."""
+    pinned = {cloud for cloud, account in spec.accounts.model_dump().items() if account} | endpoints.accounts.keys()
+    found = {site.cloud: site.account for site in facts.sites.values() if site.account and site.cloud != "local"}
+    problems = [
+        Problem(
+            f"these credentials lead to account {account}, and the spec doesn't say that it is the right one",
+            f"if it is, write accounts: {{{cloud}: '{account}'}}",
+            key=f"accounts.{cloud}",
+        )
+        for cloud, account in sorted(found.items())
+        if cloud not in pinned
+    ]
+    if problems:
+        raise Refused(problems)
+
+
 def _left_in(cloud: Cloud, spec: Spec) -> tuple[SiteRef, ...] | Problem:
     try:
         return facts_of(cloud).other_sites(spec.name, spec.sites.keys())

@@ -32,7 +32,8 @@ def since(text: str, clock: Clock | None = None) -> datetime:
     try:
         return (clock or SystemClock()).now() - timedelta(seconds=float(Duration.parse(text)))
     except ValueError as error:
-        raise ArrieroError(Problem(f"{text!r} is no length of time", str(error), key="--since")) from None
+        what, _, remedy = str(error).partition("; ")
+        raise ArrieroError(Problem(what, remedy, key="--since")) from None
 
 
 def lines(
