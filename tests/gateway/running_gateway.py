@@ -160,6 +160,9 @@ async def gateway(
         await asyncio.wait((task, starting), timeout=5, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             await task
+        if entries:
+            # A gateway before this one in the same folder may have left other ones.
+            apply_targets(context, Targets(entries))
         await running.until(lambda: all(target.state != "new" for target in context.pool))
         yield running
     finally:

@@ -92,6 +92,10 @@ class ScriptedServer:
         if heard.path in probes and heard.path not in self.plays:
             await heard.send(json_response(probes[heard.path]))
             return
+        if heard.path.startswith("/arriero/") and heard.path not in self.plays:
+            # As an Ollama without a sidecar.
+            await heard.send(response(b"404 page not found", "text/plain", "404 Not Found"))
+            return
         self.heard.append(heard)
         await self.plays[heard.path](heard)
 

@@ -244,3 +244,40 @@ def test_more_connections_than_allowed_are_closed(tmp_path: Path) -> None:
                 await client.aclose()
 
     run(story())
+
+
+def test_a_trailer_does_not_pass_for_a_header(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = await served()
+        async with gateway(tmp_path, entry(server, "one"), front_door_id="the-door") as running:
+            client = await running.connect()
+            head = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            body = b'12\r\n{"model":"llama2"}\r\n0\r\n'
+            await client.send(head + b"\r\n" + body + b"X-Azure-FDID: the-door\r\n\r\n")
+            assert (await client.reply()).status == 403
+            await client.send(head + b"X-Azure-FDID: the-door\r\n\r\n" + body + b"Trailing: b\r\nHost: c\r\n\r\n")
+            assert (await client.reply()).status == 200
+            await client.aclose()
+        (heard,) = (each for each in server.heard if each.path == "/api/chat")
+        assert b"Trailing" not in heard.head
+        await server.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"0\r\nX", b"1;x="])
+def test_what_comes_beside_the_body_is_bounded(tmp_path: Path, endless: bytes) -> None:
+    limits = dataclasses.replace(FAST, header_bytes=2048)
+
+    async def story() -> None:
+        async with gateway(tmp_path, limits=limits) as running:
+            client = await running.connect()
+            await client.send(b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await client.send(b"5000\r\n" + b"x" * 0x5000 + b"\r\n" + endless)
+            for _ in range(10):
+                await client.send(b"a" * 1000)
+                await asyncio.sleep(0.001)
+            assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
+            await client.aclose()
+
+    run(story())

@@ -54,8 +54,8 @@ class Handler(Protocol):
 
 class ClientConnection(asyncio.Protocol):
     __slots__ = (
-        "_blocked_since", "_body_bytes", "_handler", "_is_closing", "_is_paused", "_is_pumping", "_parser", "_queue",
-        "_reading", "_since", "current", "is_blocked", "peer", "transport", "work",
+        "_beside_bytes", "_blocked_since", "_body_bytes", "_handler", "_has_grown", "_is_closing", "_is_paused",
+        "_is_pumping", "_parser", "_queue", "_reading", "_since", "current", "is_blocked", "peer", "transport", "work",
     )  # fmt: skip
 
     def __init__(self, handler: Handler) -> None:
@@ -65,6 +65,8 @@ class ClientConnection(asyncio.Protocol):
         self._reading: Request | None = None
         self._since = handler.now()
         self._body_bytes = 0
+        self._beside_bytes = 0
+        self._has_grown = False
         self._blocked_since = 0.0
         self._is_closing = False
         self._is_pumping = False
@@ -96,8 +98,8 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(400, f"bad request: {error}")
         reading = self._reading
-        if reading is not None and not reading.path:
-            self._count_head(reading, len(data))
+        if reading is not None:
+            self._count(reading, len(data))
         if self._reading is not None and self._reading.refusal:
             self._is_closing = True
             self._queue.append(self._reading)
@@ -131,13 +133,16 @@ class ClientConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._reading = Request(self._handler.now())
         self._since = self._reading.came_at
-        self._body_bytes = 0
+        self._body_bytes = self._beside_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         cast(Request, self._reading).target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = cast(Request, self._reading)
+        if request.path:
+            # A trailer: it came after what was decided by the header, and must not pass for a part of it.
+            return
         request.headers.append((name, value))
         request.head_bytes += len(name) + len(value) + 4
         key = name.lower()
@@ -168,6 +173,7 @@ class ClientConnection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         request = cast(Request, self._reading)
         self._body_bytes += len(piece)
+        self._has_grown = True
         if self._body_bytes > self._handler.limits.body_bytes:
             request.refuse(413, f"the body is larger than {self._handler.limits.body_bytes} bytes")
         elif not request.refusal:
@@ -281,11 +287,19 @@ class ClientConnection(asyncio.Protocol):
             self._is_paused = False
             self.transport.resume_reading()
 
-    def _count_head(self, request: Request, received_bytes: int) -> None:
-        """Bounds a head that is not whole yet; the parser would keep an endless header line."""
-        request.head_bytes += received_bytes
-        if request.head_bytes > 2 * self._handler.limits.header_bytes:
-            self._refuse(431, f"the header is larger than {self._handler.limits.header_bytes} bytes")
+    def _count(self, request: Request, received_bytes: int) -> None:
+        """Bounds what has come and is no body yet; the parser would keep an endless line of a header or trailer."""
+        limit = self._handler.limits.header_bytes
+        if not request.path:
+            request.head_bytes += received_bytes
+            if request.head_bytes > 2 * limit:
+                self._refuse(431, f"the header is larger than {limit} bytes")
+        elif self._has_grown:
+            self._has_grown, self._beside_bytes = False, 0
+        else:
+            self._beside_bytes += received_bytes
+            if self._beside_bytes > 2 * limit:
+                self._refuse(431, f"what comes beside the body is larger than {limit} bytes")
 
     def _understand_head(self, request: Request) -> None:
         request.method = self._parser.get_method().decode("ascii")
