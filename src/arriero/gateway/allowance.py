@@ -29,6 +29,10 @@ class Minute:
         self._turn(now)
         self._count += amount
 
+    def take_back(self, amount: float) -> None:
+        """What was added a moment ago."""
+        self._count = max(0.0, self._count - amount)
+
     def level(self, now: float) -> float:
         self._turn(now)
         return self._count + self._others_count + self._all_former * (1 - now % MINUTE / MINUTE)
