@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from running_gateway import TOKEN, Client, Reply, free_port, request
+from running_gateway import TOKEN, Client, Reply, request
 
 from arriero.clock import SystemClock
 from arriero.control.client import Gateway, GatewayError
@@ -79,7 +80,9 @@ def write_settings(folder: Path, **values: object) -> tuple[GatewaySettings, Pat
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN)
-    listen, control = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    # An address of its own: between a look for a free port and its use nobody else can take it.
+    host = ".".join(["127", *(str(secrets.randbelow(200) + 30) for _ in range(3))])
+    listen, control = f"{host}:11434", f"{host}:11435"
     known = {"limits": QUICK, "access_log": str(folder / "access.log"), "targets_file": str(folder / "targets.json")}
     settings = GatewaySettings("llm", listen, control, str(token), **{**known, **values})  # type: ignore[arg-type]
     settings.write(folder / "gateway.json")

@@ -7,11 +7,14 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway_process import Program, program
 from running_gateway import entry, request, run
 from scripted_server import Heard, ScriptedServer, chunk, json_response, stream_head
+
+from arriero.control.keys import Key, make_lock, write
 
 GENERATE = {"model": "llama2", "prompt": "x", "stream": False}
 
@@ -123,6 +126,28 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
                 async with asyncio.timeout(10):
                     while any(Path(f"/proc/{pid}").exists() for pid in pids):
                         await asyncio.sleep(0.05)
+        await server.stop()
+
+    run(story())
+
+
+def test_a_keys_limit_holds_for_all_workers_together(tmp_path: Path) -> None:
+    text, lock = make_lock()
+    keys = tmp_path / "keys.json"
+    write(keys, [Key("team", (lock,), datetime.now(UTC), requests_a_minute=10)])
+
+    async def story() -> None:
+        server = await ScriptedServer(plays={"/api/generate": Crowd(0).play}).start()
+        authorization = f"Authorization: Bearer {text.reveal()}\r\n"
+        values = {"workers": 2, "keys_file": str(keys), "metrics_sources": ("127.0.0.0/8",)}
+        async with program(tmp_path, entry(server, "a"), **values) as running:
+            asked = (running.ask("POST", "/api/generate", GENERATE, authorization) for _ in range(40))
+            statuses = [reply.status for reply in await asyncio.gather(*asked)]
+            assert (statuses.count(200), statuses.count(429)) == (10, 30)
+            running.process.send_signal(signal.SIGUSR2)
+            await running.until(lambda status: status.pid != running.process.pid)
+            assert (await running.ask("POST", "/api/generate", GENERATE, authorization)).status == 429
+            assert await running.figure("arriero_key_requests_total") >= 40
         await server.stop()
 
     run(story())

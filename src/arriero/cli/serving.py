@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,11 +14,14 @@ import typer
 
 from arriero.cli.here import SecretsUnread, opened
 from arriero.cli.options import File, Overlay, Rehearse, VaultPassword
-from arriero.control.client import Gateway
+from arriero.clock import SystemClock
+from arriero.control.client import Gateway, GatewayError
 from arriero.errors import Problem, Refused
 
 gateway = typer.Typer(help="The gateway before the Ollama servers.", no_args_is_help=True)
 controller = typer.Typer(help="The loop that keeps the gateway's list of targets true.", no_args_is_help=True)
+
+RESTART_SECONDS = 40.0
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +30,12 @@ def register(app: typer.Typer) -> None:
 
 
 @gateway.command("run")
-def run_gateway(config: Annotated[Path, typer.Option("--config", help="The settings file.")]) -> int:
+def run_gateway(
+    config: Annotated[Path, typer.Option("--config", help="The settings file.")],
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="How many processes serve.", show_default=False)
+    ] = None,
+) -> int:
     """Serve until SIGTERM, then let open streams end. `arriero up` does this by itself on this machine.
 
     Paths in the settings start at the folder of their file, as `arriero export gateway` writes it.
@@ -36,7 +45,26 @@ def run_gateway(config: Annotated[Path, typer.Option("--config", help="The setti
     from arriero.gateway.main import run
 
     _enter_folder_of(config)
-    return run(Path(config.name))
+    return run(Path(config.name), workers)
+
+
+@gateway.command("restart")
+def restart_gateway(config: Annotated[Path, typer.Option("--config", help="The settings file.")]) -> int:
+    """Have a new process take over, with the settings as they are now; no connection is lost. Ends when it serves.
+
+    Example: [bold]arriero gateway restart --config gateway.json[/bold]
+    """
+    running, clock = _client_of(config), SystemClock()
+    former = running.restart()
+    deadline = clock.monotonic() + RESTART_SECONDS
+    while clock.monotonic() < deadline:
+        with contextlib.suppress(GatewayError):
+            pid = running.status().pid
+            if pid != former:
+                typer.echo(f"process {pid} serves; process {former} ends with its last stream")
+                return 0
+        clock.sleep(0.1)
+    raise Refused(Problem("no new process serves", "read the gateway's log for why", file=str(config)))
 
 
 @controller.command("run")

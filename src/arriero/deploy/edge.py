@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from arriero.clock import SystemClock
@@ -51,7 +51,7 @@ class Edge:
 def find(project: Project) -> Edge | None:
     """The edge that runs for this project; None when its gateway is not alive."""
     edge = _recorded(project)
-    return edge if edge and edge.gateway.is_alive else None
+    return edge if edge is None or edge.gateway.is_alive else _successor(project, edge)
 
 
 def client(project: Project) -> Gateway | None:
@@ -79,8 +79,24 @@ def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
 
 def stop(project: Project) -> None:
     """Drains and ends the edge of this project, if there is one."""
-    _end(_recorded(project))
+    edge = _recorded(project)
+    # One that was restarted a moment ago has two gateway processes: one that drains, and one that serves.
+    for running in (edge, _successor(project, edge)) if edge else ():
+        _end(running)
     _record(project).unlink(missing_ok=True)
+
+
+def _successor(project: Project, edge: Edge) -> Edge | None:
+    """The same edge with the gateway's present process, which took over from the one recorded; None if none answers."""
+    try:
+        gateway = process.find(edge.client().status().pid)
+    except (GatewayError, OSError):
+        return None
+    if gateway is None:
+        return None
+    found = replace(edge, gateway=gateway)
+    _write_private(_record(project), json.dumps(asdict(found)))
+    return found
 
 
 def _start(project: Project, spec: Spec) -> Edge:

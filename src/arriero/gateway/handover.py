@@ -31,6 +31,7 @@ NONE = -1
 class Handed:
     """Descriptors that a process got. Of every new process: its listening sockets, `ready` to be told through, the
     `state` to begin with, and the `memory` and `lock` of the lanes. Of a worker: the `line` to its parent as well.
+    `workers`, if not 0, is how many were asked for in place of what the settings say.
     """
 
     listen: tuple[int, ...] = ()
@@ -40,6 +41,7 @@ class Handed:
     memory: int = NONE
     lock: int = NONE
     line: int = NONE
+    workers: int = 0
 
     @classmethod
     def take(cls, environment: MutableMapping[str, str]) -> Handed:
@@ -52,7 +54,7 @@ class Handed:
         return handed
 
     def descriptors(self) -> list[int]:
-        values = (getattr(self, field.name) for field in fields(self))
+        values = (getattr(self, field.name) for field in fields(self) if field.name != "workers")
         lists = (value if isinstance(value, tuple) else (value,) for value in values)
         return [descriptor for found in lists for descriptor in found if descriptor != NONE]
 

@@ -27,7 +27,7 @@ from arriero.gateway.config import load, read_token
 from arriero.gateway.context import Context
 from arriero.gateway.crew import Crew
 from arriero.gateway.handover import Doors, Handed, read_all
-from arriero.gateway.lanes import Lanes
+from arriero.gateway.lanes import COUNT, Lanes
 from arriero.gateway.log import Log
 from arriero.gateway.metrics import Metrics
 from arriero.gateway.server import Start, serve
@@ -35,6 +35,9 @@ from arriero.gateway.succession import Succession
 from arriero.gateway.together import SharedGuard, SharedPool
 from arriero.gateway.upstream import Upstreams
 from arriero.secret import Secret
+
+# Those of a successor run beside them for a while.
+WORKERS_LIMIT = COUNT // 2 - 2
 
 
 def run(config_path: Path, workers: int | None = None) -> int:
@@ -44,7 +47,11 @@ def run(config_path: Path, workers: int | None = None) -> int:
     """
     handed = Handed.take(os.environ)
     settings = load(config_path)
-    settings = replace(settings, workers=workers or settings.workers)
+    handed = replace(handed, workers=workers or handed.workers)
+    settings = replace(settings, workers=handed.workers or settings.workers)
+    if settings.workers > WORKERS_LIMIT:
+        what = f"{settings.workers} workers are more than {WORKERS_LIMIT}"
+        raise ArrieroError(Problem(what, "one for each core is enough", "workers", str(config_path)))
     token = read_token(Path(settings.admin_token_file))
     log = _open_log(settings, config_path)
     process = _Process(settings, token, config_path, handed, log)
@@ -162,7 +169,7 @@ class _Process:
             self._tell("not_handed_over", code=code, remedy="read what the new process said on stderr")
             await go_on()
 
-        succession = Succession(self._config, self._doors, self._lanes, state, serves, failed)
+        succession = Succession(self._config, self._doors, self._lanes, state, serves, failed, self._handed.workers)
         self._succession = succession
 
         def begin() -> None:

@@ -29,9 +29,11 @@ class Succession:
         state: Callable[[], Awaitable[Mapping[str, Any]]],
         done: Callable[[int], None],
         failed: Callable[[int | None], Awaitable[None]],
+        workers: int = 0,
     ) -> None:
         self._config, self._doors, self._lanes = config, doors, lanes
         self._state, self._done, self._failed = state, done, failed
+        self._workers = workers
         self._task: asyncio.Task[None] | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -52,6 +54,7 @@ class Succession:
                 state=descriptor,
                 memory=self._lanes.memory,
                 lock=self._lanes.lock,
+                workers=self._workers,
             )
             self.process, told = start(self._config, handed)
         if await is_ready(told):

@@ -7,8 +7,8 @@ that lock. A process without neighbours skips all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TypeVar
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
 
 from arriero.control.keys import Key
 from arriero.control.messages import TargetStatus
@@ -20,8 +20,6 @@ from arriero.gateway.prospects import Ask
 from arriero.gateway.record import Record
 from arriero.gateway.target import Target
 
-Found = TypeVar("Found")
-
 
 class SharedPool(Pool):
     """A pool whose targets count what the neighbours have open there.
@@ -32,47 +30,70 @@ class SharedPool(Pool):
     def __init__(self, lanes: Lanes) -> None:
         super().__init__()
         self._lanes = lanes
+        self._numbers = lanes.own.numbers
+        self._rows: dict[str, int | None] = {}
 
     def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
-        return self._claim(lambda: super(SharedPool, self).find(model, runs, tried, now))
+        with self._claiming():
+            found = super().find(model, runs, tried, now)
+            if isinstance(found, Target):
+                self._tell(found, found.in_flight + 1)
+            return found
 
     def place(self, ask: Ask, now: float) -> Target | Without:
-        return self._claim(lambda: super(SharedPool, self).place(ask, now))
+        with self._claiming():
+            found = super().place(ask, now)
+            if isinstance(found, Target):
+                self._tell(found, found.in_flight + 1)
+            return found
 
     def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
-        return self._claim(lambda: super(SharedPool, self).usual(model, tried, mark, now))
+        if not self._lanes.others:
+            found = super().usual(model, tried, mark, now)
+            if found is not None:
+                self._tell(found, found.in_flight + 1)
+            return found
+        with self._claiming():
+            found = super().usual(model, tried, mark, now)
+            if found is not None:
+                self._tell(found, found.in_flight + 1)
+            return found
 
     def gave_back(self, target: Target) -> None:
         """Tells the neighbours how many requests are open there."""
-        _write(self._lanes, _slots(target), target.in_flight)
+        self._tell(target, target.in_flight)
 
     def tell_all(self) -> None:
         """The same for all targets: what was claimed and not used is given back by this."""
         for target in self:
-            self.gave_back(target)
+            self._tell(target, target.in_flight)
 
     def status(self) -> tuple[TargetStatus, ...]:
         self._look()
         return super().status()
+
+    @contextlib.contextmanager
+    def _claiming(self) -> Iterator[None]:
+        """A place that is found inside is taken for the neighbours at once, though it is counted a moment later."""
+        if not self._lanes.others:
+            yield
+            return
+        with self._lanes.alone():
+            self._look()
+            yield
 
     def _look(self) -> None:
         for target in self:
             if not target.is_followed:
                 target.others = int(sum(row[0] for row in _read(self._lanes, _slots(target), 1)))
 
-    def _claim(self, choose: Callable[[], Found]) -> Found:
-        """A place there is taken for the neighbours from here on, though it is counted here a moment later."""
-        if not self._lanes.others:
-            found = choose()
-            if isinstance(found, Target):
-                _write(self._lanes, _slots(found), found.in_flight + 1)
-            return found
-        with self._lanes.alone():
-            self._look()
-            found = choose()
-            if isinstance(found, Target):
-                _write(self._lanes, _slots(found), found.in_flight + 1)
-            return found
+    def _tell(self, target: Target, count: int) -> None:
+        name = target.entry.id
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = self._lanes.own.row(_slots(target), 1)
+        if row is not None:
+            self._numbers[row] = count
 
 
 class SharedGuard(Guard):
