@@ -139,7 +139,8 @@ def _read(here: Here, only: Collection[str] | None) -> Facts:
     """The facts of all sites; those that left the spec are looked for only where they are to be touched."""
     read.check_accounts(here.spec, here.endpoints)
     facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
-    print(*show.unasked_lines(facts), sep="\n", end="\n" if facts.unasked else "", file=sys.stderr)
+    for line in show.unasked_lines(facts):
+        print(line, file=sys.stderr)
     return facts
 
 

@@ -19,8 +19,10 @@ def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate]) -> list[s
 
 
 def unasked_lines(facts: Facts) -> list[str]:
-    """For clouds that don't say which of the service's sites stand there."""
-    return [f"! whether sites that left the spec still stand there is not known: {p}" for p in facts.unasked]
+    """For clouds that don't say which of the service's sites stand there, where no site's own problem says it."""
+    told = {found.cloud for found in facts.sites.values() if found.problem}
+    what = "! whether sites that left the spec still stand there is not known: "
+    return [f"{what}{problem}" for problem in facts.unasked if problem.key not in told]
 
 
 def _total(estimates: tuple[Estimate, ...]) -> list[str]:
@@ -67,6 +69,8 @@ def _verdict(plan: Plan) -> str:
     changes = sum(len(site.changes) for site in plan.sites)
     sites = sum(1 for site in plan.sites if site.steps)
     unread = f"; {_counted(len(plan.problems), 'site')} can't be read" if plan.problems else ""
+    if not changes:
+        return unread.removeprefix("; ") + "; nothing is to be changed at others."
     return f"{_counted(changes, 'change')} at {_counted(sites, 'site')}{unread}. To make them: arriero up"
 
 
