@@ -6,12 +6,14 @@ One site lives through all tests of this file, in their order: made, tampered wi
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from aws_site import BASE, REF, AwsSite, spec, until
 
 from arriero.clouds.aws import facts
+from arriero.rehearse.emulator import Fault
 
 pytestmark = pytest.mark.story
 
@@ -58,6 +60,20 @@ def test_what_ecs_service_does_not_compare_is_set_right_all_the_same(site: AwsSi
     assert [(p["capacityProvider"], p["weight"]) for p in service["capacityProviderStrategy"]] == [("FARGATE", 1)]
     assert service["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
     assert service["desiredCount"] == 4
+
+
+def test_a_storm_is_waited_out_and_one_without_end_is_named(site: AwsSite) -> None:
+    service = {**site.variables(WISH), "aws_site_steps": ["service"]}
+    site.aws.apply(Fault("aws", "us-east-1", "throttle", until=time.time() + 20))
+    lost = site.play("site.yml", {**service, "aws_site_patience_seconds": 1})
+    assert lost.code == 2
+    said = " ".join(lost.output.split())
+    assert f"AWS has throttled this site for 1 seconds; its last words: Failed to find service {BASE}" in said
+    assert "(ThrottlingException)" in said
+    assert "| wait a minute and run the same again; what is done stays done" in said
+    done = site.play("site.yml", service)
+    assert (done.code, done.changed) == (0, 0), done.output
+    assert "Wait, because AWS throttles this site" in done.output
 
 
 def test_an_image_that_exits_says_why_and_what_served_before_goes_on(site: AwsSite) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from azure_sites import Azure, planned, site, whole
@@ -90,11 +91,20 @@ def test_an_image_that_exits_fails_the_site_and_says_why(azure: Azure) -> None:
     assert [r.kind for r in azure.read().resources] == ["azure.resource_group"]
 
 
-def test_a_throttled_region_fails_the_site_and_says_what_to_do(azure: Azure) -> None:
+def test_a_storm_of_429s_is_waited_out_and_one_without_end_is_named(azure: Azure) -> None:
     found = azure.read()
-    plan = planned(site(), found)
+    values = {**variables.site_variables(site(), planned(site(), found), found), "azure_site_steps": ["group"]}
     azure.emulator.apply(Fault("azure", "eastus", "throttle", until=2**33))
-    played = azure.play(variables.site_variables(site(), plan, found))
+    played = azure.play({**values, "azure_site_patience_seconds": 2})
     assert played.code != 0
-    assert "Azure throttles: wait a minute and run arriero up again" in played.text
+    assert (
+        "Azure has throttled this site for 2 seconds; its last words: Error creating or updating resource group "
+        "llm-azure-east - (TooManyRequests) The request rate in 'eastus' is too high. Please retry after 1 second. | "
+        "Azure throttles: wait a minute and run arriero up again"
+    ) in played.text
     assert azure.environment()["AZURE_SECRET"] not in played.text + played.errors
+    azure.emulator.apply(Fault("azure", "eastus", "throttle", until=time.time() + 8))
+    played = azure.play(values)
+    assert played.code == 0, played.text
+    assert "Wait, because Azure throttles this site" in played.text
+    assert azure.read().find("azure.resource_group") is not None

@@ -26,6 +26,7 @@ description:
 """
 
 CHUNK = 512
+LEADING = ("main", "remove", "step", "site")
 
 
 class CallbackModule(CallbackBase):
@@ -90,9 +91,9 @@ def _token(data):
 
 
 def _step(task):
-    """The task file, which is the step's name; a role's main file only includes steps and is none itself."""
+    """The task file, which is the step's name; the files that only lead through the steps are none themselves."""
     step = Path(task.get_path().rsplit(":", 1)[0]).stem
-    return "" if step == "main" else step
+    return "" if step in LEADING else step
 
 
 def _last_task(plays):
