@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 
 from arriero.gateway import families as f
+from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.families import ALL, Family
 from arriero.gateway.figures import Figures, add_up
@@ -22,7 +23,7 @@ def text(own: Figures, others: Iterable[Figures]) -> bytes:
     return "".join(_family(family, own_rows if family.is_own else all_rows) for family in ALL).encode()
 
 
-def refresh(context: Context, connections: int) -> None:
+def refresh(context: Context, connections: Collection[ClientConnection]) -> None:
     """Writes what stands now into the gauges' rows."""
     metrics, pool = context.metrics, context.pool
     targets = pool.status()
@@ -35,7 +36,12 @@ def refresh(context: Context, connections: int) -> None:
         flights[known.entry.site] += known.in_flight
         sizes[known.entry.site] += sum(_bytes(model.get("size")) for model in known.inventory.resident.values())
     metrics.set(f.OPEN, [((), len(context.open))])
-    metrics.set(f.CONNECTIONS, [((), connections)])
+    metrics.set(f.CONNECTIONS, [((), len(connections))])
+    told = sum(1 for client in connections if client.current is not None and client.current.warming is not None)
+    metrics.set(f.WARMING, [((), told)])
+    metrics.set(f.QUEUE_CAPACITY, [((), context.settings.limits.queue_length)])
+    lines = context.queue.admission.lines if context.queue is not None else {}
+    metrics.set(f.QUEUED, [((model,), len(line)) for model, line in lines.items()])
     metrics.set(f.TASKS, [((), len(asyncio.all_tasks()))])
     metrics.set(f.WORKERS, [((), 1)])
     metrics.set(f.LINES_DROPPED, [((), context.log.dropped_lines)])

@@ -79,9 +79,7 @@ KEY_REQUESTS = Family("arriero_key_requests_total", "counter", "Requests over, b
 KEY_TOKENS = Family("arriero_key_tokens_total", "counter", "Tokens read and generated, by key.", ("key", "direction"))
 
 QUEUED = Family("ollama_requests_queued", "gauge", "Requests that wait for a target now, by model.", ("model",))
-QUEUE_CAPACITY = Family(
-    "ollama_queue_capacity", "gauge", "Requests that may wait for one model.", ("model",), is_own=True
-)
+QUEUE_CAPACITY = Family("ollama_queue_capacity", "gauge", "Requests that may wait for one model.")
 WARMING = Family("arriero_warming_requests", "gauge", "Waiting requests that are told that their model loads.")
 OPEN = Family("arriero_requests_open", "gauge", "Requests at a target now.")
 IN_FLIGHT = Family("arriero_requests_in_flight", "gauge", "Requests at the targets of a site now.", ("site",))

@@ -179,7 +179,7 @@ async def _sweep(context: Context, handlers: tuple[Handler, ...]) -> None:
 
 def _sweep_lanes(context: Context, lanes: Lanes, clients: Handler) -> None:
     """Shows the neighbours how this process stands, and takes back what dead ones held."""
-    exposition.refresh(context, len(clients.connections))
+    exposition.refresh(context, clients.connections)
     context.pool.tell_all()
     lost, lanes.lost = lanes.lost + lanes.bury(), 0
     if lost:
@@ -192,7 +192,7 @@ async def _watch_neighbours(context: Context, lanes: Lanes) -> None:
     while True:
         await asyncio.sleep(NEIGHBOUR_SECONDS if lanes.others else SWEEP_SECONDS)
         if context.queue is not None:
-            context.queue.look_soon()
+            context.queue.look_soon_at_all()
 
 
 async def _drain(context: Context, clients: list[asyncio.Server], router: Router) -> None:
