@@ -26,7 +26,9 @@ FULL = b"X-Arriero-Full: 1\r\nRetry-After: 1\r\n"
 
 
 class Door:
-    """The Handler of the sidecar's listener, and what its requests share. `look_now`: something may have changed."""
+    """The Handler of the sidecar's listener, and what its requests share. `look_now`: something may have changed;
+    `taken`: a slot was taken.
+    """
 
     def __init__(self, settings: SidecarSettings, clock: Clock, upstreams: Upstreams) -> None:
         self.settings, self.upstreams = settings, upstreams
@@ -37,7 +39,7 @@ class Door:
         self.limits = Limits()
         self.connections: set[ClientConnection] = set()
         self.open: set[Passage] = set()
-        self.look_now = asyncio.Event()
+        self.look_now, self.taken = asyncio.Event(), asyncio.Event()
         self.is_asked_for_disk = False
         self.now = clock.monotonic
         self._origins = Origins(())
@@ -90,6 +92,7 @@ class Door:
             self.figures.saw_loading(self.tally, self.now())
             self.look()
         self.telling.changed()
+        self.taken.set()
         return Passage(self, client, request, model, has_slot=True)
 
     def _refusal(self, request: Request) -> Answer | None:

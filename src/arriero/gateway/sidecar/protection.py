@@ -48,6 +48,9 @@ async def protect(door: Door, tell: Callable[[str], None]) -> None:
     until, idle_since, was_failing = 0.0, door.now(), False
     try:
         while not door.tally.is_draining:
+            if not door.tally.in_flight and not until:
+                door.taken.clear()
+                await door.taken.wait()
             now = door.now()
             newest = max((passage.started_at for passage in door.open if passage.has_slot), default=None)
             idle_since = idle_since if newest is None else now
@@ -61,7 +64,7 @@ async def protect(door: Door, tell: Callable[[str], None]) -> None:
                         tell(f"ECS does not protect this task: {error}")
                     was_failing, pause = True, AGAIN_SECONDS
                 else:
-                    was_failing, until = False, now + wish.minutes * 60 if wish.minutes else 0.0
+                    was_failing, until = False, (now + wish.minutes * 60) if wish.minutes else 0.0
             await asyncio.sleep(pause)
     finally:
         if until > door.now():
