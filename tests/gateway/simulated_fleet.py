@@ -28,7 +28,7 @@ class Arrival:
     mark: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Asked:
     """One request: what the lines know of it, and what became of it."""
 

@@ -198,7 +198,7 @@ class Admission:
         last = line.last()
         ask = Ask(last.model, last.tried, len(line) - 1, now - last.since, last.mark, self.waiting_for)
         found = pool.place(ask, now)
-        if isinstance(found, Target):
+        if isinstance(found, Target) and not _holds(found, last.model):
             self.went(last)
             yield last, found
 

@@ -13,6 +13,7 @@ from math import ceil, log
 from arriero.gateway.target import Target
 
 LOAD_FACTOR = 1.25
+_MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def pick(targets: Sequence[Target], mark: int) -> Target:
@@ -28,12 +29,17 @@ def pick(targets: Sequence[Target], mark: int) -> Target:
     best, best_score = targets[0], -1.0
     for target in targets:
         if target.in_flight + target.others < most:
-            # The hash of a tuple of whole numbers is the same in every process, and mixes well.
-            drawn = ((hash((mark, target.salt)) & 0xFFFFFFFF) + 0.5) / 4294967296.0
-            score = -target.weight / log(drawn)
+            score = -target.weight / log(_drawn(mark ^ target.salt))
             if score > best_score:
                 best, best_score = target, score
     return best
+
+
+def _drawn(number: int) -> float:
+    """Between 0 and 1, the same in every process (splitmix64)."""
+    number = number * 0x9E3779B97F4A7C15 & _MASK
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    return ((number ^ number >> 27) * 0x94D049BB133111EB >> 32 & 0xFFFFFFFF | 1) / 4294967296.0
 
 
 def _load(target: Target) -> tuple[float, int]:

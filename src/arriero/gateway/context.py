@@ -29,9 +29,9 @@ from arriero.gateway.upstream import Upstreams
 if TYPE_CHECKING:
     from arriero.gateway.connection import ClientConnection
     from arriero.gateway.forward import Exchange
-    from arriero.gateway.spans import Spans
     from arriero.gateway.request import Request
     from arriero.gateway.shared import SharedLimits
+    from arriero.gateway.spans import Spans
     from arriero.gateway.waiting import Queue
 
 
@@ -107,8 +107,8 @@ class Context:
         """Puts a request that runs `model` at the head of its line; `client.work` is its work until it goes on.
 
         For whom no target has a place at the moment (`Without.PLACE`), or whose target was full after all: the place
-        there has been given back, the exchange is out of `open`, and nothing of an answer was passed on. `tried` are the
-        targets that failed it (a full one is not among them: it failed nobody). Its deadline goes on.
+        there has been given back, the exchange is out of `open`, and nothing of an answer was passed on. `tried` are
+        the targets that failed it (a full one is not among them: it failed nobody). Its deadline goes on.
         """
         if self.queue is None:
             raise RuntimeError("nobody serves this gateway's queue")

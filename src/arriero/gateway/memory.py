@@ -23,8 +23,7 @@ class Memory:
     """
 
     __slots__ = (
-        "_digest_of", "_digests", "_served", "_seen_room", "_told_room", "_used", "changed_at", "loading",
-        "warm",
+        "_digest_of", "_digests", "_seen_room", "_served", "_told_room", "_used", "changed_at", "loading", "warm",
     )  # fmt: skip
 
     def __init__(self) -> None:

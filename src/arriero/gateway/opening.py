@@ -1,4 +1,4 @@
-"""How a conversation begins: its system text and first message. Later turns begin the same, so this tells them. Pure."""
+"""How a conversation begins: its system text and first message; later turns begin the same. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which target gets a request now, or that it should wait. Pure: all it looks at is in the targets and what it is given.
+"""Which target gets a request now, or that it should wait. Pure.
 
 The usual case first: the model is in memory where a slot is free, nothing speaks against that target, and the
 conversation's beginning decides between several. Else every target's prospect is weighed in seconds (prospects.py):
@@ -65,11 +65,12 @@ def _is_better(other: Prospect, best: Prospect, ask: Ask) -> bool:
     return not ask.ahead and ask.waited + other.cost < best.cost
 
 
-def _rank(prospect: Prospect) -> tuple[float, bool, int, float, int]:
-    """Between equals: one that can now, with less in memory, more places, that was asked less often."""
+def _rank(prospect: Prospect) -> tuple[float, bool, bool, int, float, int]:
+    """Between equals: one that can now, with room, with less in memory, more places, that was asked less often."""
     target = prospect.target
     load = (target.busy + 1) / (target.slots * target.weight)
-    return prospect.cost, not prospect.can_now, target.memory.count, load, target.turns
+    memory = target.memory
+    return prospect.cost, not prospect.can_now, not memory.has_room, memory.count, load, target.turns
 
 
 def _idleness(target: Target, now: float) -> tuple[bool, tuple[bool, float], float, int]:

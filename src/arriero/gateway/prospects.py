@@ -19,6 +19,8 @@ SPILL_SECONDS = 5.0
 DOUBT_SECONDS = 10.0
 # A model asked for once in this time will come back as likely as not.
 HORIZON_SECONDS = 60.0
+# A model that is wanted stays this many times what its change costs: more lowers throughput's loss, and adds waits.
+TENURE = 3.0
 # Copies busier than this can't bear what another copy served.
 BEARABLE = 0.7
 
@@ -36,7 +38,9 @@ class Finds(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked: `model` to run; `ahead` go before it, it has `waited` seconds. `lines` counts who waits by model."""
+    """What is asked: `model` to run. So many go `ahead` of it, it has `waited` seconds; `mark` stands for the beginning
+    of its conversation (0: none), and `lines` counts who waits for a model.
+    """
 
     model: str
     tried: Collection[str] = ()
@@ -118,12 +122,12 @@ class Forecast:
         return Prospect(target, found, seconds, penalty + harm, can_now)
 
     def _is_due(self, target: Target, cost: float) -> bool:
-        """Who would take a server from others that need it waits first as long as that costs them, and so long they
-        have had it since their own load: two models that share a server take turns in batches, and neither starves.
+        """Who would take a server from others that need it waits first as long as that costs them, and they have had it
+        for some times that since their own load: models that share a server take turns in batches, and none starves.
         """
         had = self._now - target.memory.changed_at - self._load_seconds(target)
         waits = self._turn_in_line(target.tier) if self._copies else self._ask.waited
-        return min(waits, had) >= cost
+        return min(waits, had / TENURE) >= cost
 
     def _harm(self, target: Target, model: str) -> float:
         """Seconds that the loss of this model here costs its next requests."""
