@@ -6,7 +6,7 @@ from arriero.gateway.answers import Answer, denial, error_answer
 from arriero.gateway.context import Context
 from arriero.gateway.guard import OPEN_PATHS, Refusal
 from arriero.gateway.origins import Origins
-from arriero.gateway.paths import Rule
+from arriero.gateway.paths import Rule, rule_of
 from arriero.gateway.request import Request
 from arriero.gateway.sources import Sources, client_address, is_loopback
 
@@ -25,9 +25,9 @@ class Entrance:
     def wrong_way(self, request: Request) -> Answer | None:
         """403 with an empty body for foreign names and pages, as Ollama has it; an error for who evades Front Door."""
         if not self._origins.is_our_host(request.host or ""):
-            return Answer(403, b"", b"")
+            return _forbidden(request)
         if self._origins.is_foreign(request.origin, request.host) and not self._origins.may_ask(request.origin):
-            return Answer(403, b"", b"")
+            return _forbidden(request)
         if self._front_door_id and request.path not in _PROBED and not self._came_through_front_door(request):
             return error_answer(request.dialect, 403, "this server answers through its Front Door only")
         return None
@@ -64,3 +64,11 @@ class Entrance:
     def _came_through_front_door(self, request: Request) -> bool:
         said = [value.strip().lower() for name, value in request.headers if name.lower() == FRONT_DOOR_HEADER]
         return said == [self._front_door_id]
+
+
+def _forbidden(request: Request) -> Answer:
+    """With the path's methods where the request's is none of them (a preflight), as Ollama has it."""
+    rule = rule_of(request.path)
+    is_wrong = rule is not None and request.method not in rule.methods
+    allow = f"Allow: {', '.join(rule.methods)}\r\n".encode() if rule and is_wrong else b""
+    return Answer(403, b"", b"", allow)
