@@ -168,7 +168,8 @@ async def client(
     loop = asyncio.get_running_loop()
     await asyncio.sleep(chance.random() * 2)
     while loop.time() < until:
-        answers.append(await ask(proxy.port, chance.choice(questions), proxy.headers))
+        question = replace(chance.choice(questions), seed=chance.randrange(2**31))
+        answers.append(await ask(proxy.port, question, proxy.headers))
         if answers[-1].outcome() == "lost":
             await asyncio.sleep(0.5)
 

@@ -4,6 +4,9 @@ A llama of two layers with random weights, under half a megabyte. What it says i
 and times are real. Each seed is another file, so another runner in a server. The layout is GGUF version 3
 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Give it `PARAMETER num_thread 1`: on few cores more
 threads make so small a model many times slower.
+
+`--layers` makes it slower. With `--letters` it knows single characters alone: then each text has one way to be cut into
+tokens, as what a trained model says nearly always has; random weights say words in pieces that reading would not give.
 """
 
 from __future__ import annotations
@@ -52,15 +55,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--letters", action="store_true", help="a vocabulary of single characters")
     asked = parser.parse_args()
-    vocabulary = _vocabulary()
-    _write(asked.file, _facts(vocabulary), _tensors(len(vocabulary), random.Random(asked.seed)))
+    vocabulary = _letters() if asked.letters else _vocabulary()
+    tensors = _tensors(len(vocabulary), asked.layers, random.Random(asked.seed))
+    _write(asked.file, _facts(vocabulary, asked.layers), tensors)
+
+
+def _letters() -> list[tuple[str, float, int]]:
+    """Tokens with score and kind: the special ones, every byte, and characters, a multiple of 32 in all."""
+    found = _silent()
+    characters = [SPACE, *map(chr, range(33, 127)), *map(chr, range(0x430, 0x450))]
+    count = len(characters) - (len(found) + len(characters)) % 32
+    return found + [(character, -1.0 - rank / 100, NORMAL) for rank, character in enumerate(characters[:count])]
+
+
+def _silent() -> list[tuple[str, float, int]]:
+    found = [("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL)]
+    return found + [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
 
 
 def _vocabulary() -> list[tuple[str, float, int]]:
     """Tokens with score and kind: the special ones, every byte, characters, words and all their beginnings."""
-    found = [("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL)]
-    found += [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
+    found = _silent()
     pieces = {SPACE, *map(chr, range(33, 127))}
     pieces |= {start + word[:size] for word in WORDS for start in ("", SPACE) for size in range(1, len(word) + 1)}
     ranked = sorted(pieces, key=lambda piece: (-len(piece), piece))
@@ -70,12 +88,12 @@ def _vocabulary() -> list[tuple[str, float, int]]:
     return found
 
 
-def _facts(vocabulary: list[tuple[str, float, int]]) -> list[bytes]:
+def _facts(vocabulary: list[tuple[str, float, int]], layers: int) -> list[bytes]:
     tokens, scores, kinds = zip(*vocabulary, strict=True)
     numbers = {
         "context_length": CONTEXT,
         "embedding_length": WIDTH,
-        "block_count": LAYERS,
+        "block_count": layers,
         "feed_forward_length": HIDDEN,
         "attention.head_count": HEADS,
         "attention.head_count_kv": HEADS,
@@ -98,7 +116,7 @@ def _facts(vocabulary: list[tuple[str, float, int]]) -> list[bytes]:
     ]
 
 
-def _tensors(vocabulary: int, chance: random.Random) -> list[Tensor]:
+def _tensors(vocabulary: int, layers: int, chance: random.Random) -> list[Tensor]:
     def weights(name: str, rows: int, columns: int, scale: float = 1.0, silent_rows: int = 0) -> Tensor:
         width = scale / columns**0.5
         values = [0.0] * (silent_rows * columns)
@@ -114,7 +132,7 @@ def _tensors(vocabulary: int, chance: random.Random) -> list[Tensor]:
         weights("output", vocabulary, WIDTH, 3, silent_rows=259),
         ones("output_norm"),
     ]
-    for layer in range(LAYERS):
+    for layer in range(layers):
         found += [ones(f"blk.{layer}.attn_norm"), ones(f"blk.{layer}.ffn_norm")]
         found += [weights(f"blk.{layer}.attn_{part}", WIDTH, WIDTH) for part in ("q", "k", "v", "output")]
         found += [weights(f"blk.{layer}.ffn_{part}", HIDDEN, WIDTH) for part in ("gate", "up")]

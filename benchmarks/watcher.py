@@ -19,20 +19,24 @@ Outcome = Literal["complete", "explicit", "silent", "lost", "wrong"]
 
 @dataclass(frozen=True)
 class Question:
-    """`expected` is the text that one unhurried server gives at temperature 0; empty when it is not known yet."""
+    """`expected` is the text that one unhurried server gives at temperature 0; empty when it is not known yet.
+
+    `seed` says nothing at that temperature: it makes a request unlike all others, as those of different people are.
+    """
 
     path: str
     model: str
     prompt: str
     tokens: int
     expected: str = ""
+    seed: int = 0
 
     def body(self, stream: bool) -> bytes:
         asked: dict[str, Any] = {"model": self.model, "stream": stream}
         if self.path.startswith("/v1/"):
-            asked |= {"temperature": 0, "max_tokens": self.tokens}
+            asked |= {"temperature": 0, "seed": self.seed, "max_tokens": self.tokens}
         else:
-            asked["options"] = {"temperature": 0, "num_predict": self.tokens}
+            asked["options"] = {"temperature": 0, "seed": self.seed, "num_predict": self.tokens}
         if self.path == "/api/generate":
             asked["prompt"] = self.prompt
         else:
