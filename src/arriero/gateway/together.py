@@ -102,6 +102,7 @@ class SharedGuard(Guard):
     def __init__(self, lanes: Lanes) -> None:
         super().__init__()
         self._lanes = lanes
+        self._rows: dict[str, tuple[int | None, int | None]] = {}
 
     def set_keys(self, keys: Iterable[Key]) -> None:
         known = set(self.usages())
@@ -113,6 +114,11 @@ class SharedGuard(Guard):
                 self.usages()[name].restore(self._lanes.own.numbers[start : start + 8].tolist())
 
     def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:
+        if not self._lanes.others:
+            caller.usage.open_elsewhere, caller.usage.spent_elsewhere = 0, 0.0
+            refusal = super().admit(caller, model, now)
+            self._tell(caller)
+            return refusal
         with self._lanes.alone():
             caller.usage.see(_read(self._lanes, _usage(caller.name), 8), now)
             caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes, _open(caller.name), 1)))
@@ -125,9 +131,19 @@ class SharedGuard(Guard):
         if record.caller is not None:
             self._tell(record.caller)
 
+    def withdraw(self, caller: Caller) -> None:
+        super().withdraw(caller)
+        self._tell(caller)
+
     def _tell(self, caller: Caller) -> None:
-        _write(self._lanes, _open(caller.name), caller.usage.open)
-        _write(self._lanes, _usage(caller.name), *caller.usage.numbers())
+        rows, own = self._rows.get(caller.name), self._lanes.own
+        if rows is None:
+            rows = self._rows[caller.name] = own.row(_open(caller.name), 1), own.row(_usage(caller.name), 8)
+        if rows[0] is not None:
+            own.numbers[rows[0]] = caller.usage.open
+        if rows[1] is not None:
+            for index, value in enumerate(caller.usage.numbers(), rows[1]):
+                own.numbers[index] = value
 
 
 def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
@@ -139,13 +155,6 @@ def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
         usage.see([numbers for name, numbers in rows if name == key], now)
         found[key[6:-1]] = list(usage.seen(now))
     return found
-
-
-def _write(lanes: Lanes, name: str, *values: float) -> None:
-    start = lanes.own.row(name, len(values))
-    if start is not None:
-        for index, value in enumerate(values, start):
-            lanes.own.numbers[index] = value
 
 
 def _read(lanes: Lanes, name: str, width: int) -> Iterator[list[float]]:
