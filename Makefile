@@ -4,7 +4,7 @@ BIN     := $(VENV)/bin
 EXAMPLE := examples/two-clouds/arriero.yaml
 UV      := $(BIN)/uv pip
 
-.PHONY: setup setup-dev up down test check proof format lock clean
+.PHONY: setup setup-dev up down test check proof ollama format lock clean
 
 setup: $(VENV)/.run      ## the environment that `arriero` runs in
 setup-dev: $(VENV)/.dev  ## the same, with what tests and checks need
@@ -44,6 +44,9 @@ check: setup-dev
 
 proof: setup-dev
 	$(BIN)/python tests/proof.py
+
+ollama:                  ## a real Ollama for tests and benchmarks (needs Go and a C++ compiler; five minutes)
+	GOBIN=$(CURDIR)/$(VENV)/ollama go install github.com/ollama/ollama@v0.6.5
 
 format: setup-dev
 	$(BIN)/ruff format src tests benchmarks

@@ -60,8 +60,9 @@ class Server:
 
 
 def real_ollama() -> str | None:
-    """The program that ARRIERO_OLLAMA names, else the one on PATH."""
-    return shutil.which(os.environ.get("ARRIERO_OLLAMA") or "ollama")
+    """The program that ARRIERO_OLLAMA names, else the one on PATH, else the one that `make ollama` built."""
+    built = Path(sys.prefix) / "ollama" / "ollama"
+    return shutil.which(os.environ.get("ARRIERO_OLLAMA") or "ollama") or (str(built) if built.exists() else None)
 
 
 @contextlib.contextmanager
@@ -79,7 +80,7 @@ def ollamas(folder: Path, count: int, seeds: Sequence[int], **settings: str) -> 
     """Real Ollamas that share one store with the models `tiny<seed>`: each seed its own file, so its own runner."""
     program = real_ollama()
     if program is None:
-        sys.exit("there is no Ollama: name one in ARRIERO_OLLAMA, or measure the built-in engine (--engine)")
+        sys.exit("there is no Ollama: build one (`make ollama`), name one in ARRIERO_OLLAMA, or give --engine")
     store = folder / "models"
     with _started(folder, 1, [program, "serve"], {"OLLAMA_MODELS": str(store)}, "maker") as (maker,):
         for seed in seeds:

@@ -1,4 +1,5 @@
-"""The whole proof, part by part: `make proof`. A part that was proven at this commit is not run again.
+"""The whole proof, part by part: `make proof`. A part that was proven at this commit is not run again,
+so a proof that was cut off goes on where it was.
 
 Writes `docs/evidence/<part>.json`: commit, time, seconds, exit code, and the figures that the part printed.
 """
@@ -15,14 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
 PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-rs")
+# Stands for the file into which a program writes its figures.
+REPORT = "{report}"
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "not story and not wide"),
     "stories": (*PYTEST, "-m", "story"),
     "wide": (*PYTEST, "-m", "wide"),
     "benchmark-deploy": (sys.executable, "benchmarks/deploy.py"),
-    "benchmark-gateway": (sys.executable, "benchmarks/gateway.py"),
+    "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),
+    "benchmark-routing": (sys.executable, "benchmarks/routing.py", "--report", REPORT),
+    "faults": (sys.executable, "benchmarks/faults.py", "--report", REPORT),
+    "soak": (sys.executable, "benchmarks/soak.py", "--report", REPORT),
 }
-LINES_KEPT = 15
+LINES_KEPT = 40
 
 
 def main() -> int:
@@ -40,8 +46,10 @@ def prove(part: str, command: tuple[str, ...], commit: str) -> int:
     if record.exists() and (known := json.loads(record.read_text()))["commit"] == commit and not known["exit_code"]:
         print(f"{part}: proven at this commit")
         return 0
-    start = time.monotonic()
-    ended = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    start, report = time.monotonic(), EVIDENCE / f"{part}.figures.tmp"
+    report.unlink(missing_ok=True)
+    asked = [str(report) if word == REPORT else word for word in command]
+    ended = subprocess.run(asked, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
     lines = ended.stdout.strip().splitlines()[-LINES_KEPT:]
     evidence = {
         "part": part,
@@ -50,12 +58,22 @@ def prove(part: str, command: tuple[str, ...], commit: str) -> int:
         "seconds": round(time.monotonic() - start, 1),
         "exit_code": ended.returncode,
         "printed": lines,
+        **_figures(report),
     }
     new = record.with_suffix(".json.tmp")
     new.write_text(json.dumps(evidence, indent=2) + "\n")
     new.replace(record)
     print(f"{part}: exit code {ended.returncode}", *lines, sep="\n  ")
     return ended.returncode
+
+
+def _figures(report: Path) -> dict[str, object]:
+    """What the program wrote there, which is taken away."""
+    if not report.exists():
+        return {}
+    found: dict[str, object] = json.loads(report.read_text())
+    report.unlink()
+    return {name: value for name, value in found.items() if name != "schema"}
 
 
 def _git(*arguments: str) -> str:
