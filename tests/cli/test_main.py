@@ -64,7 +64,13 @@ def test_init_writes_a_spec_that_loads_and_never_overwrites(folder: Path) -> Non
 
 ALONE = "init config schema docs plan up down status logs doctor env ask export setup version"
 STAGE = "start stop status fault reset"
-VERBS = [*ALONE.split(), "gateway run", "controller run", *(f"rehearse {verb}" for verb in STAGE.split())]
+VERBS = [
+    *ALONE.split(),
+    "gateway run",
+    "gateway sidecar",
+    "controller run",
+    *(f"rehearse {verb}" for verb in STAGE.split()),
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)

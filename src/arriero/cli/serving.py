@@ -1,4 +1,4 @@
-"""The verbs of long-running programs: gateway run, controller run."""
+"""The verbs of long-running programs: gateway run, gateway sidecar, controller run."""
 
 from __future__ import annotations
 
@@ -65,6 +65,17 @@ def restart_gateway(config: Annotated[Path, typer.Option("--config", help="The s
                 return 0
         clock.sleep(0.1)
     raise Refused(Problem("no new process serves", "read the gateway's log for why", file=str(config)))
+
+
+@gateway.command("sidecar")
+def run_sidecar() -> int:
+    """Stand beside one Ollama: count its slots, tell its state and figures. Settings come from the environment.
+
+    Example: [bold]ARRIERO_LISTEN=127.0.0.1:11434 ARRIERO_OLLAMA_ADDRESS=127.0.0.1:11435 arriero gateway sidecar[/bold]
+    """
+    from arriero.gateway.sidecar.main import run
+
+    return run(os.environ)
 
 
 @controller.command("run")

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,9 @@ def test_a_local_site_is_made_kept_mended_replaced_and_removed(project: Project)
     first = facts.read_targets(REF)
     assert [target.state for target in first] == ["ready", "ready"]
     assert all(re.fullmatch(r"127\.0\.1\.\d+:11434", target.address) for target in first)
+    for target in first:
+        with urllib.request.urlopen(f"http://{target.address}/metrics") as figures:
+            assert b"arriero_sidecar_slots 4" in figures.read()
 
     again = project.play("site.yml", site_variables(spec.site("office"), _as_if_new(project, spec), _nothing()))
     assert changed(again) == 0  # the module itself sees that all is as asked
@@ -113,6 +117,14 @@ def test_a_local_site_is_made_kept_mended_replaced_and_removed(project: Project)
     assert [target.id for target in mended] == [target.id for target in first]
     assert mended[1] == first[1]
     assert project.plan(spec).changes == ()
+
+    beside = read_servers(state_home({"HOME": str(project.home)}))[1].beside
+    assert beside
+    beside.signal(signal.SIGKILL)
+    beside.end(grace_seconds=1)
+    alone = facts.read_targets(REF)[1]
+    assert (alone.state, alone.reason.partition(" ended;")[0]) == ("stopped", "its sidecar")
+    assert [change.name for change in project.plan(spec).changes] == [alone.id]
 
     other = project.spec(environment={"OLLAMA_DEBUG": "1"})
     assert [change.action for change in project.plan(other).changes] == ["create", "create", "remove", "remove"]
