@@ -27,6 +27,7 @@ class Limits:
     idle_seconds: float = 120.0
     send_seconds: float = 300.0
     queue_seconds: float = 300.0
+    warming_seconds: float = 3.0
     connect_seconds: float = 2.0
     first_byte_seconds: float = 900.0
     stall_seconds: float = 5.0

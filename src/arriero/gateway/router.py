@@ -148,7 +148,7 @@ class Router:
         request.id = request.id or self._id_of(request)
         if isinstance(found, Target):
             if runs and model and not found.is_resident(model):
-                start_if_asked(client, request, model)
+                start_if_asked(client, request, model, self.limits.warming_seconds)
             return Exchange(self._context, client, request, model, runs, found)
         record = record_of(request)
         record.model, record.received_bytes = model or "", len(request.body)

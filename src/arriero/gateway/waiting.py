@@ -130,7 +130,7 @@ class Queue:
         if found is not None:
             cast(Waiting, found).refuse(429, f"{Refused.SHARE.value} for {model}; try again later")
         waiting.wait(self._seconds(request))
-        start_if_asked(client, request, model)
+        start_if_asked(client, request, model, self.context.settings.limits.warming_seconds)
         self._look_later()
         return waiting
 
@@ -141,7 +141,7 @@ class Queue:
         waiting = Waiting(self, client, request, model, record, tried)
         self.admission.enter_first(waiting)
         client.work = waiting
-        start_if_asked(client, request, model)
+        start_if_asked(client, request, model, self.context.settings.limits.warming_seconds)
         waiting.wait(max(0.0, self._seconds(request) - record.queue_seconds))
         self._look_later()
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from arriero.gateway.request import Request
 
 HEADER = b"x-arriero-warming"
-# A short wait is no reason to give up the status code; the idle limits of load balancers start at half a minute.
-FIRST_SECONDS, EVERY_SECONDS = 2.0, 5.0
 _STREAMING = frozenset(
     ("/api/generate", "/api/chat", "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 )
@@ -32,11 +30,12 @@ _STREAMING = frozenset(
 class Warming:
     """`Request.warming` while it runs."""
 
-    __slots__ = ("_client", "_model", "_request", "_timer")
+    __slots__ = ("_client", "_model", "_request", "_seconds", "_timer")
 
-    def __init__(self, client: ClientConnection, request: Request, model: str, first_seconds: float) -> None:
-        self._client, self._request, self._model = client, request, model
-        self._timer = asyncio.get_running_loop().call_later(first_seconds, self._tell)
+    def __init__(self, client: ClientConnection, request: Request, model: str, seconds: float) -> None:
+        self._client, self._request, self._model, self._seconds = client, request, model, seconds
+        # A short wait is no reason to give up the status code.
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._tell)
 
     def stop(self) -> None:
         """The answer begins."""
@@ -47,24 +46,20 @@ class Warming:
         client, request = self._client, self._request
         if client.current is not request:
             return
-        head = b""
-        if not request.is_head_sent:
-            request.is_head_sent = True
-            head = _head(client, request)
         if not client.is_blocked:
-            loop_now = client.now()
-            client.transport.write(head + chunk(_sign(request.dialect, self._model, loop_now - request.came_at)))
-        self._timer = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._tell)
+            head = b"" if request.is_head_sent else _head(client, request)
+            request.is_head_sent = True
+            sign = _sign(request.dialect, self._model, client.now() - request.came_at)
+            client.transport.write(head + chunk(sign))
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tell)
 
 
-def start_if_asked(
-    client: ClientConnection, request: Request, model: str, first_seconds: float = FIRST_SECONDS
-) -> None:
+def start_if_asked(client: ClientConnection, request: Request, model: str, seconds: float) -> None:
     """Once a request; nothing happens for one that did not ask, or whose answer is no stream of chunks."""
     if request.warming is None and request.streams and request.path in _STREAMING and not request.is_http_1_0:
         wishes = [value.strip().lower() for name, value in request.headers if name.lower() == HEADER]
         if b"events" in wishes:
-            request.warming = Warming(client, request, model, first_seconds)
+            request.warming = Warming(client, request, model, seconds)
 
 
 def rest_of(dialect: Dialect, answer: Answer) -> bytes:
