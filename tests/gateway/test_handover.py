@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
-from gateway_process import Program, program, write_settings
+from program import Program, program, write_settings
 from running_gateway import Client, Reply, entry, request, run
 from scripted_server import Heard, ScriptedServer, chunk, json_response, says, stream_head
 
