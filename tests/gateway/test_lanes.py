@@ -16,8 +16,9 @@ from arriero.gateway.allowance import Usage
 from arriero.gateway.guard import Caller, Refusal
 from arriero.gateway.lanes import Lanes
 from arriero.gateway.record import Record
+from arriero.gateway.retry import mark_of
 from arriero.gateway.target import Inventory, Target
-from arriero.gateway.together import SharedGuard, SharedPool, usage_of_all
+from arriero.gateway.together import SharedGuard, SharedPool, SharedQuarantine, usage_of_all
 
 MODEL = "m:latest"
 NOW = 1_800_000_030.0
@@ -116,6 +117,21 @@ def test_limits_of_a_key_count_what_neighbours_counted(limits: dict[str, object]
         refusal = guard.admit(again, None, NOW)
         assert isinstance(refusal, Refusal)
         assert words in refusal.message
+    finally:
+        kill(other)
+
+
+def test_what_a_neighbour_put_in_quarantine_is_refused_here_too() -> None:
+    mark = mark_of("/api/chat", b"deadly").hex()
+    lanes = Lanes()
+    other = neighbour(lanes, f"quarantine{{{mark}}} 300", "quarantines{} 1")
+    try:
+        quarantine = SharedQuarantine(lanes)
+        assert quarantine.seconds_left("/api/chat", b"deadly", 100.0) == 200.0
+        assert quarantine.seconds_left("/api/chat", b"deadly", 400.0) == 0.0
+        assert quarantine.seconds_left("/api/chat", b"harmless", 100.0) == 0.0
+        quarantine.put("/api/chat", b"harmless", 100.0)
+        assert dict(lanes.own.rows())[f"quarantine{{{mark_of('/api/chat', b'harmless').hex()}}}"] == [400.0]
     finally:
         kill(other)
 

@@ -32,7 +32,7 @@ from arriero.gateway.log import Log
 from arriero.gateway.metrics import Metrics
 from arriero.gateway.server import Start, serve
 from arriero.gateway.succession import Succession
-from arriero.gateway.together import SharedGuard, SharedPool
+from arriero.gateway.together import SharedGuard, SharedPool, SharedQuarantine
 from arriero.gateway.upstream import Upstreams
 from arriero.secret import Secret
 
@@ -148,6 +148,7 @@ class _Process:
             pool=SharedPool(self._lanes),
             metrics=Metrics(self._lanes.own),
             guard=SharedGuard(self._lanes),
+            quarantine=SharedQuarantine(self._lanes),
             lanes=self._lanes,
             spans=_spans(settings),
         )

@@ -107,7 +107,7 @@ class Quarantine:
 
     def put(self, path: str, body: bytes, now: float) -> None:
         self._forget(now)
-        mark = _mark(path, body)
+        mark = mark_of(path, body)
         self._until.pop(mark, None)
         if len(self._until) >= QUARANTINE_LIMIT:
             del self._until[next(iter(self._until))]
@@ -117,7 +117,7 @@ class Quarantine:
         """For how long this request is refused; 0 when it is not."""
         if not self._until:
             return 0.0
-        return max(0.0, self._until.get(_mark(path, body), 0.0) - now)
+        return max(0.0, self._until.get(mark_of(path, body), 0.0) - now)
 
     def as_json(self, now: float) -> dict[str, float]:
         """Seconds left by hash: a clock's reading means nothing to the next process."""
@@ -134,5 +134,6 @@ class Quarantine:
             del self._until[mark]
 
 
-def _mark(path: str, body: bytes) -> bytes:
+def mark_of(path: str, body: bytes) -> bytes:
+    """What tells a request from others."""
     return blake2b(body, digest_size=16, person=path.encode("utf-8", "replace")[-16:]).digest()

@@ -18,7 +18,10 @@ from arriero.gateway.lanes import Lanes
 from arriero.gateway.pool import Pool, Without
 from arriero.gateway.prospects import Ask
 from arriero.gateway.record import Record
+from arriero.gateway.retry import QUARANTINE_SECONDS, Quarantine, mark_of
 from arriero.gateway.target import Target
+
+_HAS_QUARANTINE = "quarantines{}"
 
 
 class SharedPool(Pool):
@@ -146,6 +149,28 @@ class SharedGuard(Guard):
                 own.numbers[index] = value
 
 
+class SharedQuarantine(Quarantine):
+    """What one process found out, all refuse. Moments are of the monotonic clock, which is the machine's."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def put(self, path: str, body: bytes, now: float) -> None:
+        super().put(path, body, now)
+        _write(self._lanes, _quarantined(path, body), now + QUARANTINE_SECONDS)
+        _write(self._lanes, _HAS_QUARANTINE, 1.0)
+
+    def seconds_left(self, path: str, body: bytes, now: float) -> float:
+        left = super().seconds_left(path, body, now)
+        if left or not any(_read(self._lanes, _HAS_QUARANTINE, 1)):
+            return left
+        rows = _read(self._lanes, _quarantined(path, body), 1)
+        return max(0.0, max((row[0] - now for row in rows), default=0.0))
+
+
 def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
     """What every key has used at all neighbours, as one process would tell it."""
     rows = [(name, numbers) for block in lanes.others for name, numbers in block.rows() if name.startswith("usage{")]
@@ -170,6 +195,10 @@ def _slots(target: Target) -> str:
 
 def _open(key: str) -> str:
     return f"open{{{key}}}"
+
+
+def _quarantined(path: str, body: bytes) -> str:
+    return f"quarantine{{{mark_of(path, body).hex()}}}"
 
 
 def _usage(key: str) -> str:
