@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 from keyed import CREATED, bearer, made, written
-from running_gateway import FAST, entry, gateway, request, run
-from scripted_server import Heard, ScriptedServer, json_response
+from running_gateway import FAST, Running, entry, gateway, request, run
+from scripted_server import Heard, ScriptedServer, chunk, json_response, stream_head
 
+from arriero.cli import ask
 from arriero.control import keys as keys_file
 from arriero.control.keyring import Keyring
 from arriero.control.keys import make_lock
 from arriero.errors import ArrieroError
+from arriero.secret import Secret
 
 WHO_MAY = json.loads((Path(__file__).parent.parent / "cases/gateway_keys/who_may.json").read_text())
 CHAT = {"model": "llama2"}
@@ -195,59 +197,101 @@ def test_open_requests_are_counted_until_they_end_however_they_end(tmp_path: Pat
     run(story())
 
 
-def test_keys_are_taken_up_rotated_and_revoked_while_streams_go_on(tmp_path: Path) -> None:
+async def statuses(running: Running, *texts: str) -> list[int]:
+    asked = [running.ask("POST", "/api/generate", CHAT, bearer(text) if text else "") for text in texts]
+    return [(await reply).status for reply in asked]
+
+
+async def reread(running: Running) -> str:
+    """Has the file read anew; what was told of it."""
+    seen = len(events(running.log, "keys."))
+    running.context.renew_now.set()
+    await running.until(lambda: len(events(running.log, "keys.")) > seen)
+    return str(events(running.log, "keys.")[-1]["event"])
+
+
+def test_keys_are_taken_up_rotated_and_revoked(tmp_path: Path) -> None:
+    async def story() -> None:
+        server, file = await served(), tmp_path / "keys.json"
+        async with gateway(tmp_path, entry(server, "one"), keys_file=str(file)) as running:
+            assert await statuses(running, "") == [200]
+            first, key = made()
+            keys_file.write(file, [key])
+            assert await reread(running) == "keys.renewed"
+            assert await statuses(running, "", first) == [401, 200]
+            ring, (second, lock) = Keyring((key,)), make_lock()
+            ring.rotate("app", lock, datetime.now(UTC), 3600)
+            keys_file.write(file, ring.keys)
+            await reread(running)
+            assert await statuses(running, first, second.reveal()) == [200, 200]
+            keys_file.write(file, [replace(ring.keys[0], locks=(lock,))])
+            await reread(running)
+            assert await statuses(running, first, second.reveal()) == [401, 200]
+            keys_file.write(file, [])
+            await reread(running)
+            assert await statuses(running, "", second.reveal()) == [401, 401]
+        await server.stop()
+
+    run(story())
+
+
+def test_a_bad_or_lost_file_keeps_the_former_keys(tmp_path: Path) -> None:
+    text, key = made()
+
+    async def story() -> None:
+        server, file = await served(), Path(written(tmp_path, key))
+        async with gateway(tmp_path, entry(server, "one"), keys_file=str(file)) as running:
+            for spoil in (lambda: file.write_text("{"), lambda: file.chmod(0o644), file.unlink):
+                spoil()
+                assert await reread(running) == "keys.refused"
+                assert await statuses(running, "", text) == [401, 200]
+            assert "the file of keys is gone" in str(events(running.log, "keys.refused")[-1]["problems"])
+        await server.stop()
+
+    run(story())
+
+
+def test_a_stream_goes_on_while_its_key_is_revoked(tmp_path: Path) -> None:
+    text, key = made()
+
     async def story() -> None:
         release = asyncio.Event()
 
         async def slow(heard: Heard) -> None:
-            await heard.send(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-                b'10\r\n{"done": false}\n\r\n'
-            )
+            await heard.send(stream_head() + chunk(b'{"done": false}\n'))
             await release.wait()
-            await heard.send(b'f\r\n{"done": true}\n\r\n0\r\n\r\n')
+            await heard.send(chunk(b'{"done": true}\n') + b"0\r\n\r\n")
 
         server = await ScriptedServer(plays={"/api/chat": slow, "/api/generate": play}).start()
-        file = tmp_path / "keys.json"
-        async with gateway(tmp_path, entry(server, "one"), keys_file=str(file)) as running:
-
-            async def status(text: str) -> int:
-                return (await running.ask("POST", "/api/generate", CHAT, bearer(text) if text else "")).status
-
-            async def reread() -> None:
-                seen = len(events(running.log, "keys."))
-                running.context.renew_now.set()
-                await running.until(lambda: len(events(running.log, "keys.")) > seen)
-
-            assert await status("") == 200
-            first, key = made()
-            keys_file.write(file, [key])
-            await reread()
-            assert (await status(""), await status(first)) == (401, 200)
+        file = written(tmp_path, key)
+        async with gateway(tmp_path, entry(server, "one"), keys_file=file) as running:
             client = await running.connect()
-            await client.send(request("POST", "/api/chat", CHAT, bearer(first)))
+            await client.send(request("POST", "/api/chat", CHAT, bearer(text)))
             await client.head()
-            ring, (second, lock) = Keyring((key,)), make_lock()
-            ring.rotate("app", lock, datetime.now(UTC), 3600)
-            keys_file.write(file, ring.keys)
-            await reread()
-            assert (await status(first), await status(second.reveal())) == (200, 200)
-            keys_file.write(file, [replace(ring.keys[0], locks=(lock,))])
-            await reread()
-            assert (await status(first), await status(second.reveal())) == (401, 200)
-            file.write_text("{")
-            await reread()
-            assert events(running.log, "keys.")[-1]["event"] == "keys.refused"
-            assert (await status(""), await status(second.reveal())) == (401, 200)
-            file.unlink()
-            await reread()
-            assert (await status(""), await status(second.reveal())) == (401, 200)
-            keys_file.write(file, [])
-            await reread()
-            assert (await status(""), await status(second.reveal())) == (401, 401)
+            keys_file.write(Path(file), [])
+            await reread(running)
+            assert await statuses(running, text) == [401]
             release.set()
             assert [await client.chunk() for _ in range(3)] == [b'{"done": false}\n', b'{"done": true}\n', b""]
             await client.aclose()
+        await server.stop()
+
+    run(story())
+
+
+def test_ask_shows_the_key_it_is_given(tmp_path: Path) -> None:
+    text, key = made()
+
+    async def story() -> None:
+        server = await served()
+        async with gateway(tmp_path, entry(server, "one"), keys_file=written(tmp_path, key)) as running:
+
+            def asked(shown: str) -> object:
+                return [line for line, _ in ask.stream(f"http://{running.settings.listen}", CHAT, Secret(shown))]
+
+            assert await asyncio.to_thread(asked, text) == [USED]
+            with pytest.raises(ArrieroError, match="put an API key into ARRIERO_KEY"):
+                await asyncio.to_thread(asked, "")
         await server.stop()
 
     run(story())
@@ -300,7 +344,7 @@ def test_a_planted_key_is_seen_nowhere(tmp_path: Path) -> None:
                 seen += heard.head + heard.body
         seen += running.log.read_bytes() + Path(file).read_bytes()
         for secret in (text, wrong):
-            assert secret.rpartition("_")[2].encode() not in seen
+            assert secret.split("_", 2)[2].encode() not in seen
             assert secret.encode() not in seen
         await server.stop()
 

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from running_gateway import TOKEN, free_port
 
+from arriero.control import keys as keys_file
 from arriero.control.client import Gateway, GatewayError
+from arriero.control.keys import Key, make_lock
 from arriero.control.settings import GatewaySettings
 from arriero.gateway.config import ConfigError, load, read_token
 from arriero.secret import Secret
@@ -123,3 +126,28 @@ def test_what_deploying_writes_can_be_read(tmp_path: Path) -> None:
     written = GatewaySettings("llm", "127.0.0.1:1", "127.0.0.1:2", "token", keys_file=str(tmp_path / "keys.json"))
     written.write(tmp_path / "gateway.json")
     assert load(tmp_path / "gateway.json") == written
+
+
+def test_sighup_reads_the_keys_at_once_and_no_output_shows_one(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    text, lock = make_lock()
+    process = start(settings(tmp_path, keys_file=str(file)))
+    assert process.stdout
+    process.stdout.readline()
+    keys_file.write(file, [Key("app", (lock,), datetime(2026, 1, 1, tzinfo=UTC))])
+    process.send_signal(signal.SIGHUP)
+    told = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+    assert told["event"] == "keys.renewed"
+    assert (process.returncode, err) == (0, "")
+    assert text.reveal() not in out
+
+
+def test_bad_keys_stop_the_start_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys_file.write(file, [])
+    file.chmod(0o644)
+    process = start(settings(tmp_path, keys_file=str(file)))
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (1, f"{file}: others may read these keys; chmod 600 {file}\n")
