@@ -49,8 +49,8 @@ class Script:
             happened = Happened(fault, loop.time())
             self.happened.append(happened)
             await asyncio.sleep(fault.for_seconds)
-            await asyncio.to_thread(self._undo, fault)
             happened.undone_at = loop.time()
+            await asyncio.to_thread(self._undo, fault)
 
     def _do(self, fault: Fault) -> None:
         if fault.kind == "drained":
