@@ -160,8 +160,11 @@ class SharedQuarantine(Quarantine):
 
     def put(self, path: str, body: bytes, now: float) -> None:
         super().put(path, body, now)
-        _write(self._lanes, _quarantined(path, body), now + QUARANTINE_SECONDS)
-        _write(self._lanes, _HAS_QUARANTINE, 1.0)
+        own = self._lanes.own
+        for name, value in ((_quarantined(path, body), now + QUARANTINE_SECONDS), (_HAS_QUARANTINE, 1.0)):
+            row = own.row(name, 1)
+            if row is not None:
+                own.numbers[row] = value
 
     def seconds_left(self, path: str, body: bytes, now: float) -> float:
         left = super().seconds_left(path, body, now)
