@@ -214,3 +214,17 @@ def test_a_damaged_state_is_ignored_with_a_line_in_the_log(tmp_path: Path, text:
 
     with contextlib.suppress(FileNotFoundError):
         run(story())
+
+
+def test_the_command_line_restarts_and_says_who_serves(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = await ScriptedServer().start()
+        async with program(tmp_path, entry(server, "a")) as running:
+            command = [sys.executable, "-m", "arriero", "gateway", "restart", "--config", str(running.config)]
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+            pid = (await running.status()).pid
+            words = f"process {pid} serves; process {running.process.pid} ends with its last stream\n"
+            assert (done.returncode, done.stdout, done.stderr) == (0, words, "")
+        await server.stop()
+
+    run(story())
