@@ -25,6 +25,7 @@ class SiteLine:
 
     state: str = "waiting"
     task: str = ""
+    before: str = ""
     held: str = ""
     started: float = 0.0
     ended: float = 0.0
@@ -78,9 +79,9 @@ class Progress:
         line, now = self._lines.setdefault(event.site, SiteLine()), time.monotonic()
         line.started = line.started or now
         if event.kind == "step.skipped":
-            line.held = ""
+            line.task, line.held = line.before, ""
             return ""
-        line.task = str(event.fields.get("task", line.task))
+        line.before, line.task = line.task, str(event.fields.get("task", line.task))
         said, line.held = line.held, ""
         head = f"{event.site or 'gateway':<12} {line.elapsed_seconds(now):5.1f}s"
         if event.kind in ("step.started", "step.progress"):

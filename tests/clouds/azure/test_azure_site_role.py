@@ -103,7 +103,7 @@ def test_a_storm_of_429s_is_waited_out_and_one_without_end_is_named(azure: Azure
         "Azure throttles: wait a minute and run arriero up again"
     ) in played.text
     assert azure.environment()["AZURE_SECRET"] not in played.text + played.errors
-    azure.emulator.apply(Fault("azure", "eastus", "throttle", until=time.time() + 8))
+    azure.emulator.apply(Fault("azure", "eastus", "throttle", until=time.time() + 20))
     played = azure.play(values)
     assert played.code == 0, played.text
     assert "Wait, because Azure throttles this site" in played.text
