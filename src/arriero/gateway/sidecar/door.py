@@ -58,6 +58,9 @@ class Door:
             return Passage(self, client, request, None, has_slot=False)
         return self._to_a_slot(client, request)
 
+    def objection(self, _: Request) -> None:
+        """A sidecar has no keys."""
+
     def headers_for(self, request: Request) -> bytes:
         return b"X-Request-Id: %b\r\n" % request.id.encode("latin-1") if request.id else b""
 

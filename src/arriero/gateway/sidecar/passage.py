@@ -40,6 +40,8 @@ class Passage:
         self.started_at = door.now()
         door.open.add(self)
         door.upstreams.ask(door.home, request_bytes(as_asked(request), door.home.name), self)
+        # It is sent once and never again: a thousand open streams need not keep their prompts.
+        request.body = b""
 
     # The client's calls
 
@@ -122,6 +124,8 @@ class Passage:
 
     def _over(self, outcome: str) -> None:
         door, upstream = self._door, self._upstream
+        if self not in door.open:
+            return
         self._upstream = None
         if upstream is not None:
             upstream.close()

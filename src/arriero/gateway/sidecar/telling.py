@@ -23,7 +23,8 @@ class Telling:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._readers: set[Reader] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._due = 0.0
         self._told_at = -HEARTBEAT_SECONDS
         self._told_version = self._told_resident_version = -1
 
@@ -45,10 +46,11 @@ class Telling:
         """Something may have changed: tells it now, or a moment after what was told last."""
         if not self._readers or self._tally.version == self._told_version:
             return
-        wait = self._told_at + COALESCE_SECONDS - asyncio.get_running_loop().time()
+        due = self._told_at + COALESCE_SECONDS
+        wait = due - asyncio.get_running_loop().time()
         if wait <= 0:
             self._tell()
-        elif self._timer is None or self._timer.when() > self._told_at + COALESCE_SECONDS:
+        elif self._timer is None or self._due > due:
             self._arm(wait)
 
     def whole_line(self) -> bytes:
@@ -63,7 +65,9 @@ class Telling:
     def _arm(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._tell)
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + seconds
+        self._timer = loop.call_later(seconds, self._tell)
 
     def _tell(self) -> None:
         if self._timer is not None:
