@@ -369,3 +369,26 @@ def test_limits_survive_a_change_of_the_file(tmp_path: Path) -> None:
         await server.stop()
 
     run(story())
+
+
+@pytest.mark.parametrize("more", ["Content-Length: 4000000\r\n", "Transfer-Encoding: chunked\r\n"])
+def test_without_a_key_no_large_body_is_taken(tmp_path: Path, more: str) -> None:
+    text, key = made()
+    size = b"" if "Length" in more else b"%x\r\n" % 4_000_000
+
+    async def story() -> None:
+        server = await served()
+        async with gateway(tmp_path, entry(server, "one"), keys_file=written(tmp_path, key)) as running:
+            for header, start in (("", b"HTTP/1.1 401 "), ("Expect: 100-continue\r\n", b"HTTP/1.1 401 ")):
+                client = await running.connect()
+                head = f"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n{more}{header}\r\n"
+                await client.send(head.encode() + (b"" if header else size + b"x" * 100_000))
+                answer = await client.rest()
+                assert answer.startswith(start)
+                assert b'"type":"authentication_error"' in answer
+                await client.aclose()
+            long = {**CHAT, "prompt": "x" * 300_000}
+            assert (await running.ask("POST", "/api/chat", long, bearer(text))).status == 200
+        await server.stop()
+
+    run(story())

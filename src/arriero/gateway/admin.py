@@ -48,6 +48,9 @@ class Admin:
     def handle(self, client: ClientConnection, request: Request) -> None:
         client.answer(self._answer(request))
 
+    def objection(self, _: Request) -> None:
+        """Who may connect here may send."""
+
     def headers_for(self, _: Request) -> bytes:
         return b""
 

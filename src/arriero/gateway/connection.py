@@ -20,6 +20,8 @@ from arriero.gateway.request import Request
 from arriero.gateway.warming import rest_of
 
 QUEUE_LIMIT = 32
+# Of a body that anybody may send; before more of it is kept, the handler is asked who sends it.
+UNASKED_BYTES = 65_536
 # How long a client that gets an error while it is still sending may go on, so that it reads the error first.
 LINGER_SECONDS = 1.0
 
@@ -44,6 +46,9 @@ class Handler(Protocol):
 
     def handle(self, client: ClientConnection, request: Request) -> Work | None:
         """Answers with `client.answer`, or returns the work that will `write` and `finish`."""
+
+    def objection(self, request: Request, /) -> tuple[int, str] | None:
+        """Why the rest of a large body should not come at all, as status and sentence."""
 
     def headers_for(self, request: Request, /) -> bytes:
         """Header lines that every response gets."""
@@ -167,6 +172,8 @@ class ClientConnection(asyncio.Protocol):
             request.refuse(431, f"the header is larger than {limits.header_bytes} bytes")
         if request.lengths and int(request.lengths[0]) > limits.body_bytes:
             request.refuse(413, f"the body is larger than {limits.body_bytes} bytes")
+        if request.wants_continue and not request.refusal:
+            self._ask_for_objection(request)
         if request.wants_continue and not request.refusal and self.current is None and not self._queue:
             self.transport.write(CONTINUE)
 
@@ -178,6 +185,8 @@ class ClientConnection(asyncio.Protocol):
             request.refuse(413, f"the body is larger than {self._handler.limits.body_bytes} bytes")
         elif not request.refusal:
             request.pieces.append(piece)
+            if self._body_bytes > UNASKED_BYTES and self._body_bytes - len(piece) <= UNASKED_BYTES:
+                self._ask_for_objection(request)
 
     def on_message_complete(self) -> None:
         request, self._reading = cast(Request, self._reading), None
@@ -260,6 +269,11 @@ class ClientConnection(asyncio.Protocol):
             self._pump()
 
     # Its own steps
+
+    def _ask_for_objection(self, request: Request) -> None:
+        objection = self._handler.objection(request)
+        if objection is not None:
+            request.refuse(*objection)
 
     def _are_too_many(self, connections: set[ClientConnection]) -> bool:
         limits = self._handler.limits

@@ -41,6 +41,9 @@ class Desk:
             return None
         return _Order(self._crew, client, request)
 
+    def objection(self, _: Request) -> None:
+        """Who may connect here may send."""
+
     def headers_for(self, _: Request) -> bytes:
         return b""
 

@@ -40,6 +40,12 @@ class Entrance:
         refusal = guard.identify(request, rule, self._context.timestamp())
         return denial(request.dialect, refusal) if refusal else None
 
+    def objection(self, request: Request, rule: Rule) -> tuple[int, str] | None:
+        """The same before the body has come, as status and sentence: nobody fills the memory without a key."""
+        guard = self._context.guard
+        refusal = guard.identify(request, rule, self._context.timestamp()) if guard.has_keys else None
+        return (refusal.status, refusal.message) if refusal else None
+
     def without_sight(self, peer: str, request: Request) -> Answer | None:
         """For /metrics: a key that may, an address that may, or (where no keys are set) this machine."""
         if request.caller is not None:

@@ -56,6 +56,10 @@ class Router:
             client.answer(answer)
         return None
 
+    def objection(self, request: Request) -> tuple[int, str] | None:
+        rule = rule_of(request.path)
+        return self._entrance.objection(request, rule) if rule else None
+
     def headers_for(self, request: Request) -> bytes:
         if not request.id:
             request.id = self._id_of(request)
