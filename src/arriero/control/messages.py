@@ -11,8 +11,9 @@ TargetStanding = Literal["new", "up", "suspect", "down", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """One Ollama server the gateway may use, at `address` (`host:port`), answering `slots` requests at a time.
+    """One Ollama server the gateway may use, answering `slots` requests at a time.
 
+    `address` is `host:port`, or `https://host:port` for one that is spoken to over TLS.
     `weight` 0 stops new requests there (draining). Where targets of the same role differ in `cost` (in any unit), the
     dearer ones get what the cheaper ones can't serve soon. `room` is how many models fit in memory at once (0: learnt).
     """
