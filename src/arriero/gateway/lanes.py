@@ -1,6 +1,6 @@
 """Blocks of figures for processes that serve side by side: one each, owned as long as the process lives.
 
-All of them map the same memory, so a process that starts (a worker, a successor) is seen by the others at once. Who owns
+All of them map the same memory, so a process that starts (worker or successor) is seen by the others at once. Who owns
 a block holds the kernel's lock on its byte in the lock file, and the kernel lets go of it however the process ends: the
 next one that looks takes back what a dead process held, and counts what was lost with it.
 """
@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from arriero.gateway.figures import BLOCK_BYTES, Figures
 
 COUNT = 64
-# Rows of what is held now; a process that ended holds nothing. `arriero_*`: gauges that are summed.
+# Rows of what is held now; a process that ended holds nothing. The rest are gauges.
 HELD = ("slots{", "open{")
-_STANDING = ("arriero_requests_open{", "arriero_requests_in_flight{", "arriero_connections{", "arriero_workers{",
-             "ollama_requests_queued{", "arriero_warming_requests{")  # fmt: skip
+_STANDING = (
+    "arriero_requests_open{", "arriero_requests_in_flight{", "arriero_connections{", "arriero_workers{",
+    "arriero_targets{", "arriero_models_loaded_bytes{", "arriero_warming_requests{", "ollama_requests_queued{",
+    "ollama_models_loaded{", "ollama_queue_capacity{",
+)  # fmt: skip
 _MUTEX, _FIRST = 0, 1
 
 

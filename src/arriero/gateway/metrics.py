@@ -33,6 +33,7 @@ class Metrics:
         self._paths: dict[str, tuple[int, int]] = {}
         self._models: dict[str, _Model] = {}
         self._keys: dict[str, tuple[int, int, int]] = {}
+        self._gauges: dict[str, frozenset[int]] = {}
         self._singles: dict[tuple[Family, str], int] = {}
 
     def count(self, record: Record) -> None:
@@ -64,10 +65,13 @@ class Metrics:
         self._numbers[self._single(family, value)] += amount
 
     def set(self, family: Family, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
-        """Replaces all rows of a gauge."""
-        self.figures.clear((f"{family.name}{{",))
-        for labels, value in values:
-            self._numbers[self.row(family, *labels)] = value
+        """Sets all rows of a gauge; those that are not named any more become 0."""
+        rows = {self.row(family, *labels): value for labels, value in values}
+        for row in self._gauges.get(family.name, frozenset()) - rows.keys():
+            self._numbers[row] = 0.0
+        for row, value in rows.items():
+            self._numbers[row] = value
+        self._gauges[family.name] = frozenset(rows)
 
     def row(self, family: Family, *values: str) -> int:
         row = self.figures.row(family.row_name(*values), family.width)

@@ -179,7 +179,8 @@ async def _sweep(context: Context, handlers: tuple[Handler, ...]) -> None:
 
 def _sweep_lanes(context: Context, lanes: Lanes, clients: Handler) -> None:
     """Shows the neighbours how this process stands, and takes back what dead ones held."""
-    exposition.refresh(context, clients.connections)
+    if lanes.others:
+        exposition.refresh(context, clients.connections)
     context.pool.tell_all()
     lost, lanes.lost = lanes.lost + lanes.bury(), 0
     if lost:
