@@ -212,3 +212,10 @@ def test_no_answer_breaks_the_reading(body: bytes, is_openai: bool) -> None:
     answer = planned(case).answer
     answer.take(body + b"\n\n")
     assert not answer.is_complete or b"done" in body or b"DONE" in body
+
+
+def test_a_server_that_names_the_role_in_every_event_goes_on_so() -> None:
+    event = 'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}\n\n'
+    kept = kept_of("/v1/chat/completions", [event, event])
+    answer = plan("/v1/chat/completions", json.dumps(CHAT).encode(), kept, OPEN, SPENT).answer
+    assert b'"role":"assistant"' in answer.take(event.encode())

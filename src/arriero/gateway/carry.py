@@ -81,7 +81,7 @@ def plan(
     _check_length(more, carried, reading.num_ctx or context_length)
     is_used_up = _lower(to, more, carried, reading)
     answer = (
-        OpenAIAnswer(path, to, kept.first, carried, is_used_up)
+        OpenAIAnswer(path, to, kept.first, kept.repeats_role, carried, is_used_up)
         if path.startswith("/v1/")
         else NativeAnswer(path, to, carried, is_used_up, spent)
     )

@@ -106,11 +106,15 @@ class NativeAnswer(_Answer):
 
 
 class OpenAIAnswer(_Answer):
-    """OpenAI's events. `first` is the event that the client's stream began with (empty: it had none yet)."""
+    """OpenAI's events. `first` is the event that the client's stream began with (empty: it had none yet).
 
-    def __init__(self, path: str, asked: str, first: bytes, carried: int, is_used_up: bool) -> None:
+    The role is not named a second time, unless all events of the stream name it (`repeats_role`).
+    """
+
+    def __init__(self, path: str, asked: str, first: bytes, repeats_role: bool, carried: int, is_used_up: bool) -> None:
         super().__init__(b"\n\n", carried, is_used_up)
         self._is_foreign = path != asked
+        self._repeats_role = repeats_role
         self._first = _object(_data(first)) if first else None
 
     def _record(self, record: bytes) -> bytes:
@@ -135,7 +139,7 @@ class OpenAIAnswer(_Answer):
     def _choice(self, choice: Value) -> Value:
         delta = choice.get("delta")
         said = dict(delta) if isinstance(delta, dict) else {}
-        if self._first is not None:
+        if self._first is not None and not self._repeats_role:
             said.pop("role", None)
         reason = choice.get("finish_reason")
         if self._is_used_up:

@@ -74,6 +74,12 @@ class Kept:
             self._give_up("its text can't be read back")
         return text
 
+    @property
+    def repeats_role(self) -> bool:
+        """Old servers name the role in every record, newer ones in the first alone."""
+        tail = self.tail()
+        return tail.count(self._end_of_record) > 1 and tail.count(b'"role":') == tail.count(self._end_of_record)
+
     def said(self) -> int:
         """How many records said something; all of them where that is not known."""
         return self._count + self._read(self.pieces)[1]
