@@ -38,7 +38,7 @@ PROFILE = {
     "load_seconds": 0.05,
     "first_token_seconds": 0.002,
     "tokens_per_second": 500,
-    "models": {"llama2": {"capabilities": ["completion", "tools"]}},
+    "models": {"llama2": {"capabilities": ["completion", "tools", "thinking"]}},
 }
 
 
@@ -138,6 +138,18 @@ def test_ollama_calls_tools(place: Place) -> None:
     told = place.native.chat("llama2", [*asked, messages[0], answer], tools=[WEATHER])
     assert told.message.content
     assert not told.message.tool_calls
+
+
+def test_ollama_thinks_before_it_answers(place: Place) -> None:
+    if place.is_real:
+        pytest.skip("the tiny model can't think")
+    options = {"temperature": 0, "num_predict": 20}
+    whole = place.native.chat("llama2", GREETING, think=True, options=options)
+    parts = list(place.native.chat("llama2", GREETING, think=True, options=options, stream=True))
+    assert whole.message.thinking
+    assert whole.message.content
+    assert "".join(part.message.thinking or "" for part in parts) == whole.message.thinking
+    assert "".join(part.message.content or "" for part in parts) == whole.message.content
 
 
 def test_ollama_is_told_its_mistakes(place: Place) -> None:

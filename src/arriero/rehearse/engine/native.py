@@ -17,6 +17,8 @@ from arriero.rehearse.engine.wire import encode, stamp
 JSON = "application/json; charset=utf-8"
 NDJSON = "application/x-ndjson"
 _NO_EMBEDDINGS = "This server does not support embeddings. Start it with `--embeddings`"
+# So many tokens a model thinks before it answers, where it can and is asked to.
+THOUGHTS = 8
 
 Said = Callable[[str], dict[str, Any]]
 
@@ -164,22 +166,39 @@ async def _answer(
     truncates = request.get("truncate") is not False
     async with desk.answering(asked, keep_alive, truncates) as answer:
         if request.get("stream") is False:
-            content = "".join([part async for part in desk.tokens(answer)])
-            await exchange.send(200, encode(_last(request, answer, said, content)), JSON)
+            parts = [part async for part in desk.tokens(answer)]
+            thoughts = THOUGHTS if request.get("think") else 0
+            said = _thinking(said, "".join(parts[:thoughts])) if thoughts else said
+            await exchange.send(200, encode(_last(request, answer, said, "".join(parts[thoughts:]))), JSON)
         else:
             await _stream(desk, exchange, request, answer, said)
 
 
 async def _stream(desk: Desk, exchange: Exchange, request: Mapping[str, Any], answer: Answer, said: Said) -> None:
     exchange.begin(200, NDJSON)
+    thoughts = THOUGHTS if request.get("think") else 0
     async for part in desk.tokens(answer):
-        record = {"model": request["model"], "created_at": stamp(), **said(part), "done": False}
+        words = _thinking(said, part)("") if thoughts > 0 else said(part)
+        thoughts -= 1
+        record = {"model": request["model"], "created_at": stamp(), **words, "done": False}
         if request.get("logprobs"):
             record["logprobs"] = logprobs(int(request.get("top_logprobs") or 0), [part])
         await exchange.write(encode(record) + b"\n")
     last = _last({**request, "logprobs": False}, answer, said, "")
     await exchange.write(encode(last) + b"\n")
     await exchange.end()
+
+
+def _thinking(said: Said, thought: str) -> Said:
+    """Says it with a thought beside the content."""
+
+    def with_thought(content: str) -> dict[str, Any]:
+        record = said(content)
+        if "message" in record:
+            return {"message": {**record["message"], "thinking": thought}}
+        return {**record, "thinking": thought}
+
+    return with_thought
 
 
 def _last(request: Mapping[str, Any], answer: Answer, said: Said, content: str) -> dict[str, Any]:
