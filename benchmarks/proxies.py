@@ -137,6 +137,8 @@ def running(
         if process.poll() is not None:
             raise RuntimeError(f"{' '.join(command)} ended:\n{out.read_text()[-2000:]}")
         yield process.pid
+        if process.poll() is not None:
+            raise RuntimeError(f"{' '.join(command)} ended by itself ({process.poll()}):\n{out.read_text()[-3000:]}")
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
