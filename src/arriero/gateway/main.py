@@ -85,13 +85,18 @@ class _Process:
         return self._as_parent() if self._settings.workers > 1 else self._alone()
 
     def outlive(self) -> int:
-        """The first process of a container has to stay as long as its successor: with it the container would end."""
+        """The first process of a container has to stay as long as its successors: with it the container would end."""
         process = self._succession.process if self._succession else None
-        if process is not None and os.getpid() == 1:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
-                signal.signal(number, lambda got, _: process.send_signal(got))
-            return process.wait()
-        return 0
+        if process is None or os.getpid() != 1:
+            return 0
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+            signal.signal(number, lambda got, _: _send_to_children(got))
+        code = 0
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                # A successor's successor becomes a child of the first process when the one between ends.
+                code = os.waitstatus_to_exitcode(os.wait()[1])
+        return code
 
     async def _alone(self) -> None:
         context = self._context(self._settings)
@@ -202,6 +207,12 @@ class _Process:
 
     def _report(self, event: str, **fields: object) -> None:
         self._log.tell(event, self._clock.now().isoformat(timespec="milliseconds"), **fields)
+
+
+def _send_to_children(number: int) -> None:
+    for pid in Path("/proc/thread-self/children").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), number)
 
 
 def _told(begin: Callable[[], None]) -> dict[str, Any]:
