@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ def test_every_target_has_a_process_and_an_address_of_its_own(two_clouds: Place)
     assert {site["engine"] for site in status["sites"]} <= {"simulated", "ollama"}
 
 
+def test_every_target_tells_its_figures_on_its_own_port(two_clouds: Place) -> None:
+    status = two_clouds.arriero("status", "--json").json
+    for target in [target for site in status["sites"] for target in site["targets"]]:
+        with urllib.request.urlopen(f"http://{target['address']}/metrics", timeout=5) as answer:
+            figures = answer.read().decode().splitlines()
+        assert {"arriero_sidecar_ollama_up 1", "arriero_sidecar_slots 4"} <= set(figures)
+        assert "arriero_sidecar_readers 1" in figures, "the edge follows it"
+
+
 def test_the_gateway_streams_an_answer(two_clouds: Place) -> None:
     asked = two_clouds.arriero("ask", "Why deploy to two clouds?")
     assert asked.code == 0, asked.err
@@ -85,6 +95,26 @@ def test_kill_9_removes_exactly_that_target_and_the_service_comes_back(two_cloud
     assert two_clouds.arriero("ask", "Still there?").code == 0
 
 
+def test_a_killed_sidecar_ends_its_task_and_in_a_container_group_comes_back_alone(two_clouds: Place) -> None:
+    servers = two_clouds.arriero("rehearse", "status", "--json").json["servers"]
+    beside = {server["cloud"]: server for server in servers if server["container"] == "sidecar"}
+    for server in beside.values():
+        os.kill(server["pid"], signal.SIGKILL)
+
+    def ollamas() -> set[int]:
+        rows = two_clouds.arriero("rehearse", "status", "--json").json["servers"]
+        return {row["pid"] for row in rows if row["container"] == "ollama"}
+
+    behind = {
+        cloud: next(s["pid"] for s in servers if (s["target"], s["container"]) == (one["target"], "ollama"))
+        for cloud, one in beside.items()
+    }
+    assert wait_for(lambda: behind["aws"] not in ollamas(), 2)
+    assert behind["azure"] in ollamas()
+    assert wait_for(lambda: set(two_clouds.states().values()) == {"ready"}, 20)
+    assert two_clouds.arriero("ask", "Still there?").code == 0
+
+
 def test_a_count_within_min_and_max_is_left_alone(two_clouds: Place, clouds: Callable[[str], Any]) -> None:
     clouds("ecs").update_service(cluster=BASE, service=BASE, desiredCount=3)
     assert wait_for(lambda: two_clouds.arriero("plan").code == 0, 20)
@@ -94,12 +124,12 @@ def test_drift_is_shown_with_its_reason_and_put_right(two_clouds: Place, clouds:
     ecs, ec2 = clouds("ecs"), clouds("ec2")
     service = ecs.describe_services(cluster=BASE, services=[BASE])["services"][0]
     found = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-    container = found["containerDefinitions"][0]
+    container, *rest = found["containerDefinitions"]
     container["environment"] = [*container["environment"], {"name": "OLLAMA_DEBUG", "value": "1"}]
     given = ("family", "cpu", "memory", "networkMode", "executionRoleArn", "taskRoleArn", "volumes")
     changed = {key: found[key] for key in given if key in found}
     revision = ecs.register_task_definition(
-        **changed, requiresCompatibilities=["FARGATE"], containerDefinitions=[container]
+        **changed, requiresCompatibilities=["FARGATE"], containerDefinitions=[container, *rest]
     )["taskDefinition"]["taskDefinitionArn"]
     ecs.update_service(cluster=BASE, service=BASE, desiredCount=7, taskDefinition=revision)
     group = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [BASE]}])["SecurityGroups"][0]
