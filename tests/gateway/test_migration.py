@@ -194,7 +194,7 @@ def test_trying_tells_open_templates_from_closed_ones(tmp_path: Path, store: str
         whole, half, _ = templates.questions(model, "", {"num_ctx": 2048}, "1m")
         halves = [await answer(whole), await answer(half)]
         rest = templates.questions(model, templates.said(halves[1]), {"num_ctx": 2048}, "1m")[2]
-        assert templates.does_go_on(*halves, await answer(rest)) is goes_on
+        assert templates.does_go_on(halves[0], halves[1], await answer(rest)) is goes_on
         await upstreams.close()
 
     with servers(tmp_path, "one", is_real=True, OLLAMA_MODELS=store) as started:

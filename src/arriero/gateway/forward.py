@@ -141,8 +141,7 @@ class Exchange:
         turn = self._target.missed(why) if was_reached else self._target.broke(why)
         self._context.tell([turn])
         self._context.look_now.set()
-        if was_reached and not is_stale:
-            self._record.deaths += 1
+        self._record.deaths += was_reached
         self._fail("broke" if was_reached else "unreachable", why, may_stay=is_stale)
 
     # The clock's call
@@ -227,7 +226,7 @@ class Exchange:
         """Leaves the target for another, if there is one, and attempts and budget allow it."""
         limit = self._context.settings.limits.attempts
         tries = self._carry_tries if self._carry is not None else len(self._tried)
-        if tries >= limit or self._has_killed():
+        if self._has_killed() or tries >= limit:
             return False
         other = self._another()
         if other is Without.CHOICE and may_stay:
