@@ -248,3 +248,37 @@ def test_a_password_that_others_may_read_stops_the_start(tmp_path: Path) -> None
                 pass
 
     run(story())
+
+
+@needs_server
+@pytest.mark.wide
+def test_the_places_of_a_killed_gateway_are_free_again_after_their_lease(tmp_path: Path) -> None:
+    from valkey import Valkey
+
+    from arriero.gateway.store import LEASE_SECONDS, Lease, Store
+
+    _, key = made(concurrency=1)
+    port = free_port()
+
+    async def story() -> None:
+        client, store_ = Valkey(port=port), Store(f"redis://127.0.0.1:{port}/0")
+        mine, others = Lease("app"), Lease("app")
+
+        def age(seconds: int) -> None:
+            """As if so much of the lease had passed."""
+            client.zincrby("arriero:open:app", -seconds, mine.id)
+
+        assert await store_.take(key, mine, time.time()) is None
+        age(LEASE_SECONDS - 2)
+        await store_.renew([mine, others])
+        assert client.zcard("arriero:open:app") == 1
+        age(LEASE_SECONDS - 2)
+        assert await store_.take(key, others, time.time()) is not None
+        age(3)
+        assert await store_.take(key, others, time.time()) is None
+        assert 0 < client.ttl("arriero:open:app") <= 2 * LEASE_SECONDS
+        await store_.close()
+        client.close()
+
+    with store(tmp_path, port):
+        run(story())
