@@ -33,6 +33,11 @@ class Pool:
         self._targets: dict[str, Target] = {}
         self._leaving: list[Target] = []
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether places may become free without a word to this process."""
+        return False
+
     def set_targets(self, targets: Targets) -> list[Turn]:
         """Replaces the list; a target that left, or came back at another address, gets nothing new."""
         former, self._targets = self._targets, {}

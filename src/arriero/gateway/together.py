@@ -36,6 +36,10 @@ class SharedPool(Pool):
         self._numbers = lanes.own.numbers
         self._rows: dict[str, int | None] = {}
 
+    @property
+    def is_shared(self) -> bool:
+        return bool(self._lanes.others)
+
     def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
         with self._claiming():
             found = super().find(model, runs, tried, now)

@@ -25,6 +25,8 @@ from arriero.gateway.warming import start_if_asked
 
 DEADLINE_HEADER = b"x-arriero-deadline-ms"
 LOOK_SECONDS = 0.5
+# Where neighbours free places too.
+SHARED_LOOK_SECONDS = 0.02
 LONGEST_RETRY_SECONDS = 300
 
 
@@ -188,7 +190,8 @@ class Queue:
 
     def _look_later(self) -> None:
         if self._next_look is None:
-            self._next_look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_again)
+            seconds = SHARED_LOOK_SECONDS if self.context.pool.is_shared else LOOK_SECONDS
+            self._next_look = asyncio.get_running_loop().call_later(seconds, self._look_again)
 
     def _look_again(self) -> None:
         self._next_look = None
