@@ -78,6 +78,8 @@ class _Process:
         self._doors = Doors({"listen": handed.listen, "control": handed.control})
         self._state: Mapping[str, Any] | None = json.loads(read_all(handed.state)) if handed.state >= 0 else None
         self._succession: Succession | None = None
+        self._is_told = False
+        self._passed_on = 0
 
     def work(self) -> Coroutine[None, None, None]:
         if self._handed.is_worker:
@@ -90,13 +92,20 @@ class _Process:
         if process is None or os.getpid() != 1:
             return 0
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
-            signal.signal(number, lambda got, _: _send_to_children(got))
+            signal.signal(number, lambda got, _: self._pass_on(got))
         code = 0
         with contextlib.suppress(ChildProcessError):
             while True:
                 # A successor's successor becomes a child of the first process when the one between ends.
                 code = os.waitstatus_to_exitcode(os.wait()[1])
+                if self._passed_on:
+                    _send_to_children(self._passed_on)
         return code
+
+    def _pass_on(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._passed_on = number
+        _send_to_children(number)
 
     async def _alone(self) -> None:
         context = self._context(self._settings)
@@ -122,8 +131,13 @@ class _Process:
             return {}
 
         start.orders["POST", "/leave"] = leave
-        parent = os.pidfd_open(os.getppid())
-        asyncio.get_running_loop().add_reader(parent, self._told_to_stop)
+        parent, loop = os.pidfd_open(os.getppid()), asyncio.get_running_loop()
+
+        def lost_parent() -> None:
+            loop.remove_reader(parent)
+            self._told_to_stop()
+
+        loop.add_reader(parent, lost_parent)
         await self._serve(context, start, lambda: None)
 
     async def _as_parent(self) -> None:
@@ -191,8 +205,9 @@ class _Process:
         loop.add_signal_handler(signal.SIGUSR2, begin)
 
     def _told_to_stop(self) -> None:
-        if self._stop.is_set() and not self._handed.is_worker:
+        if self._is_told and not self._handed.is_worker:
             os._exit(1)
+        self._is_told = True
         if not self._stop.is_set():
             self._tell("draining")
         self._stop.set()
