@@ -50,8 +50,8 @@ class GatewaySettings:
     address in X-Forwarded-For. `front_door_id` is what X-Azure-FDID must say. `limits_store` (`valkey://host:port/0`)
     counts the keys' limits for several gateways; when it is away each one counts for itself (`allow`), or keys with
     limits get 503 (`refuse`). Prices are for a million tokens. `tls_*` is the listener's side, `targets_*` the side of
-    targets at `https://host:port`; `targets_name` is the name in their certificates, if it is not the host. With several
-    `workers` so many processes serve. `otlp_endpoint` (`http://host:4318`) gets a span for each request.
+    targets at `https://host:port`; `targets_name` is the name in their certificates, if it is not the host. With
+    several `workers` so many processes serve. `otlp_endpoint` (`http://host:4318`) gets a span for each request.
     """
 
     service: str
