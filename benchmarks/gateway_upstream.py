@@ -1,6 +1,6 @@
 """A cheap server in Ollama's place: `gateway_upstream.py PORT`. One small answer, or a stream of paced tokens.
 
-`"num_predict":N` streams N tokens at 50 a second; a negative N sends that many at once and holds the stream open.
+`"num_predict":N` streams N tokens at 50 a second; a negative N sends that many and holds the stream open.
 """
 
 from __future__ import annotations
@@ -76,12 +76,19 @@ class Server(asyncio.Protocol):
         predict = _PREDICT.search(body)
         self.left = int(predict[1]) if predict else 5
         self.transport.write(HEAD)
-        if self.left < 0:
-            for _ in range(-self.left):
-                self.loop.call_soon(self.transport.write, LONG_CHUNK)
-            return
         self.next_at = self.loop.time()
-        self._token()
+        if self.left < 0:
+            self._held_token()
+        else:
+            self._token()
+
+    def _held_token(self) -> None:
+        """As many as were asked for, at the usual pace; no end follows."""
+        if self.left and not self.transport.is_closing():
+            self.left += 1
+            self.transport.write(LONG_CHUNK)
+            self.next_at += 1 / TOKENS_A_SECOND
+            self.loop.call_at(self.next_at, self._held_token)
 
     def _token(self) -> None:
         if self.transport.is_closing():
