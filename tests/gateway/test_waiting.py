@@ -173,6 +173,26 @@ def test_a_new_target_serves_those_who_wait_and_a_lost_one_is_told(tmp_path: Pat
     run(story())
 
 
+def test_who_waits_for_a_target_that_is_gone_gets_it_back_or_is_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with held(tmp_path) as (running, server):
+            first = await sent(running)
+            await running.until(lambda: len(server.server.heard) == 1)
+            waiting = await sent(running)
+            await running.until(lambda: queue_of(running) == 1)
+            server.server.is_frozen = True
+            await running.until(lambda: not running.context.pool.is_ready())
+            assert queue_of(running) == 1
+            server.server.is_frozen = False
+            for _ in range(2):
+                server.turns.release()
+            assert (await waiting.reply()).status == 200
+            for client in (first, waiting):
+                await client.aclose()
+
+    run(story())
+
+
 def test_a_gateway_that_ends_tells_those_who_still_wait(tmp_path: Path) -> None:
     async def story() -> None:
         async with held(tmp_path, dataclasses.replace(FAST, drain_seconds=0.2)) as (running, _):

@@ -74,6 +74,12 @@ class Pool:
         """A target with a place for a request that runs a model; `Without.PLACE`: it should wait for one."""
         return self._place(ask, now)
 
+    def hope(self, model: str, tried: Collection[str]) -> Without:
+        """`Without.PLACE` if it makes sense to wait for one, else why not."""
+        holding = [target for target in self if target.has(model)]
+        may_wait = any(target.can_take and target.entry.id not in tried for target in holding)
+        return Without.PLACE if may_wait else self._without(holding, tried)
+
     def explain(self, ask: Ask, now: float) -> Explanation:
         """Why such a request would go where it goes now."""
         return explain(self._targets.values(), ask, self.speeds, now, self._place(ask, now))
@@ -106,9 +112,7 @@ class Pool:
         found = found or policy.choose(self._targets.values(), ask, self.speeds, now)
         if found:
             return found
-        holding = [target for target in self if target.has(ask.model)]
-        may_wait = any(target.can_take and target.entry.id not in ask.tried for target in holding)
-        return Without.PLACE if may_wait else self._without(holding, ask.tried)
+        return self.hope(ask.model, ask.tried)
 
     def _without(self, holding: Collection[Target], tried: Collection[str]) -> Without:
         if not self._targets:

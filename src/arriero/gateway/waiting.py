@@ -17,7 +17,6 @@ from arriero.gateway.connection import ClientConnection
 from arriero.gateway.context import Context
 from arriero.gateway.forward import Exchange
 from arriero.gateway.pool import Without
-from arriero.gateway.prospects import Ask
 from arriero.gateway.record import Record
 from arriero.gateway.request import Request
 from arriero.gateway.target import Target
@@ -33,7 +32,20 @@ LONGEST_RETRY_SECONDS = 300
 class Waiting:
     """One request in a line; the client connection's `Work` until it gets a place."""
 
-    __slots__ = ("_client", "_queue", "_record", "_timer", "key", "mark", "model", "request", "since", "tried")
+    __slots__ = (
+        "_client",
+        "_queue",
+        "_record",
+        "_timer",
+        "hopeless_since",
+        "is_over",
+        "key",
+        "mark",
+        "model",
+        "request",
+        "since",
+        "tried",
+    )
 
     def __init__(
         self,
@@ -47,6 +59,8 @@ class Waiting:
         self._queue, self._client, self._record = queue, client, record
         self.request, self.model, self.key, self.mark, self.tried = request, model, record.key, request.mark, tried
         self.since = queue.context.now()
+        self.hopeless_since: float | None = None
+        self.is_over = False
         self._timer: asyncio.TimerHandle | None = None
 
     # The client's calls
@@ -90,6 +104,7 @@ class Waiting:
         self.refuse(503, f"no target had a free place for {self.model} within {waited:.1f} s")
 
     def _close(self) -> None:
+        self.is_over = True
         self._record.queue_seconds += self._queue.context.now() - self.since
         if self._timer is not None:
             self._timer.cancel()
@@ -177,8 +192,9 @@ class Queue:
     def end(self, why: str) -> None:
         """Refuses all who wait."""
         for waiting in self._everybody():
-            self.leave(waiting)
-            waiting.refuse(503, why)
+            if not waiting.is_over:
+                self.leave(waiting)
+                waiting.refuse(503, why)
 
     # Its own steps
 
@@ -204,15 +220,22 @@ class Queue:
         context, now = self.context, self.context.now()
         for waiting, target in self.admission.grants(context.pool, now, None):
             cast(Waiting, waiting).go(target)
+        hopes = {model: context.pool.hope(model, ()) for model in self.admission.lines}
         for waiting in self._everybody():
-            if now - waiting.since > context.settings.limits.stall_seconds:
-                self._refuse_hopeless(waiting, now)
+            hope = context.pool.hope(waiting.model, waiting.tried) if waiting.tried else hopes[waiting.model]
+            self._refuse_hopeless(waiting, hope, now)
 
-    def _refuse_hopeless(self, waiting: Waiting, now: float) -> None:
-        found = self.context.pool.place(Ask(waiting.model, waiting.tried), now)
-        if isinstance(found, Without) and found is not Without.PLACE:
+    def _refuse_hopeless(self, waiting: Waiting, hope: Without, now: float) -> None:
+        """A target that is gone for a moment is waited for; nobody waits for none. (A refusal lets its client's next
+        request enter, and that may push out another.)
+        """
+        if waiting.is_over or hope is Without.PLACE:
+            waiting.hopeless_since = None
+        elif waiting.hopeless_since is None:
+            waiting.hopeless_since = now
+        elif now - waiting.hopeless_since > self.context.settings.limits.stall_seconds:
             self.leave(waiting)
-            waiting.refuse(503, f"no target {found.value}; try again soon")
+            waiting.refuse(503, f"no target {hope.value}; try again soon")
 
     def _everybody(self) -> list[Waiting]:
         return [cast(Waiting, each) for line in self.admission.lines.values() for each in line.everybody()]
