@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from arriero.gateway.carry import CannotCarry, Carry, plan
 from arriero.gateway.continuation import Spent
-from arriero.gateway.kept import TEXT_BYTES_LIMIT, Kept
+from arriero.gateway.kept import FOLD_AT, TEXT_BYTES_LIMIT, Kept
 from arriero.gateway.paths import dialect_of
 from arriero.gateway.stream import Stream
 from arriero.gateway.templates import Reading
@@ -115,7 +115,8 @@ CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
 
 
 def line(text: str, **more: object) -> str:
-    return json.dumps({"message": {"role": "assistant", "content": text, **more}, "done": False}) + "\n"
+    value = {"message": {"role": "assistant", "content": text, **more}, "done": False}
+    return json.dumps(value, separators=(",", ":")) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def line(text: str, **more: object) -> str:
         ([line("a", thinking="hm")], "it says more than text"),
         ([line("", tool_calls=[])], "it says more than text"),
         ([line("\ufffd")], "its text can't be read back"),
-        ([line("a") * 24] * 40 + [line("b" * TEXT_BYTES_LIMIT)] + [line("c")] * 30,
+        ([line("a")] * 40 + [line("b" * TEXT_BYTES_LIMIT)] + [line("c")] * 30,
          f"its text is larger than {TEXT_BYTES_LIMIT} bytes"),
         ([line(" no")] * 30, "it repeats itself"),
     ],
@@ -134,7 +135,7 @@ def test_what_was_said_may_forbid_it(before: list[str], why: str) -> None:
     kept = Kept("/api/chat", b"\n")
     for record in before:
         kept.pieces.append(record.encode())
-        if len(kept.pieces) == 24:
+        if len(kept.pieces) == FOLD_AT:
             kept.fold()
     with pytest.raises(CannotCarry) as caught:
         plan("/api/chat", json.dumps(CHAT).encode(), kept, OPEN, SPENT)
@@ -215,7 +216,9 @@ def test_no_answer_breaks_the_reading(body: bytes, is_openai: bool) -> None:
 
 
 def test_a_server_that_names_the_role_in_every_event_goes_on_so() -> None:
-    event = 'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}\n\n'
+    event = (
+        'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"a"},"finish_reason":null}]}\n\n'
+    )
     kept = kept_of("/v1/chat/completions", [event, event])
     answer = plan("/v1/chat/completions", json.dumps(CHAT).encode(), kept, OPEN, SPENT).answer
     assert b'"role":"assistant"' in answer.take(event.encode())

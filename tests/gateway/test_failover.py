@@ -72,7 +72,7 @@ def test_a_cut_stream_goes_on_in_one_reply(tmp_path: Path) -> None:
     assert b'{"role":"assistant","content":"one"}' in servers[1].heard[0].body
 
 
-@pytest.mark.parametrize("read", [chunk(FIRST) + chunk(DEATH), chunk(FIRST + DEATH)])
+@pytest.mark.parametrize("read", [chunk(FIRST) + chunk(DEATH), chunk(FIRST + DEATH[:9]) + chunk(DEATH[9:])])
 @pytest.mark.parametrize("end", [b"", b"0\r\n\r\n"])
 def test_a_runner_that_died_is_not_told_when_another_goes_on(tmp_path: Path, read: bytes, end: bytes) -> None:
     async def story(running: Running) -> None:

@@ -27,7 +27,7 @@ _ANTHROPIC_TYPES = {**_OPENAI_TYPES, 413: "request_too_large", 503: "overloaded_
 class Dialect:
     """One wire format. `stream_type` is the media type of its streams, `end_of_record` what ends a record there.
 
-    Where `error_mark` stands in a stream, there may be an error record; `is_error` says whether it is one.
+    Where a record begins with `error_mark` it may be an error record; `is_error` says whether it is one.
     """
 
     name: str
@@ -136,13 +136,13 @@ NATIVE = Dialect(
 )  # fmt: skip
 OPENAI = Dialect(
     "openai", b"application/json", _SSE, b"\n\n",
-    _openai_error, _is_last_of_openai, _openai_record, b'{"error"', _is_error_of_openai,
+    _openai_error, _is_last_of_openai, _openai_record, b'data: {"error"', _is_error_of_openai,
 )  # fmt: skip
 RESPONSES = Dialect(
     "openai", b"application/json", _SSE, b"\n\n",
-    _openai_error, _is_last_of_responses, _responses_record, b'"type":"error"', _is_typed_error,
+    _openai_error, _is_last_of_responses, _responses_record, b"event: error", _is_typed_error,
 )  # fmt: skip
 ANTHROPIC = Dialect(
     "anthropic", b"application/json", _SSE, b"\n\n",
-    _anthropic_error, _is_last_of_anthropic, _anthropic_record, b'"type":"error"', _is_typed_error,
+    _anthropic_error, _is_last_of_anthropic, _anthropic_record, b"event: error", _is_typed_error,
 )  # fmt: skip

@@ -49,7 +49,7 @@ class Stream:
             and self._is_in_step
             and not self._held
             and text.endswith(self._end_of_record)
-            and self._error_mark not in text
+            and not (text.startswith(self._error_mark) or (len(pieces) > 1 and self._error_mark in text))
         ):
             self._pieces.append(text)
             if len(self._pieces) == FOLD_AT:
