@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from arriero.gateway.guard import Caller
-    from arriero.gateway.request import Request
     from arriero.gateway.memory import Found
+    from arriero.gateway.request import Request
     from arriero.gateway.trace import Trace
 
 Outcome = Literal["answered", "failed", "cut", "gone", "refused"]
@@ -20,14 +20,14 @@ class Record:
 
     `key` is the name of the API key, and `caller` what the guard holds open for it until the request is over.
     `queue_seconds` passed before a target was granted. Tokens and `load_seconds` are as the answer's last record tells
-    them; `migrations` counts the targets that carried on a cut answer, `deaths` those that ended under the request. `found` tells how the last target
-    held the model.
+    them; `migrations` counts the targets that carried on a cut answer, `deaths` those that ended under the request.
+    `found` tells how the last target held the model.
     """
 
     __slots__ = (
-        "attempts", "caller", "deaths", "first_byte_seconds", "found", "id", "is_stream", "key", "load_seconds", "method", "migrations", "model",
-        "outcome", "path", "queue_seconds", "received_bytes", "seconds", "sent_bytes", "site", "status", "target",
-        "tokens_in", "tokens_out", "trace",
+        "attempts", "caller", "deaths", "first_byte_seconds", "found", "id", "is_stream", "key", "load_seconds",
+        "method", "migrations", "model", "outcome", "path", "queue_seconds", "received_bytes", "seconds",
+        "sent_bytes", "site", "status", "target", "tokens_in", "tokens_out", "trace",
     )  # fmt: skip
 
     def __init__(self, request_id: str, method: str, path: str) -> None:
@@ -55,7 +55,8 @@ class Record:
             f'"path": {_quoted(self.path)}, "model": {_quoted(self.model[:MODEL_LENGTH_LIMIT])}, '
             f'"status": {self.status}, "outcome": "{self.outcome}", "site": {_quoted(self.site)}, '
             f'"target": {_quoted(self.target)}, "attempts": {self.attempts}, "migrations": {self.migrations}, '
-            f'"key": {_quoted(self.key)}, "queue_ms": {self.queue_seconds * 1000:.1f}, "found": "{self.found}", "first_byte_ms": {first}, '
+            f'"key": {_quoted(self.key)}, "queue_ms": {self.queue_seconds * 1000:.1f}, "found": "{self.found}", '
+            f'"first_byte_ms": {first}, '
             f'"ms": {self.seconds * 1000:.1f}, "load_ms": {self.load_seconds * 1000:.1f}, '
             f'"tokens_in": {self.tokens_in}, "tokens_out": {self.tokens_out}, '
             f'"trace": "{self.trace.id if self.trace else ""}", '

@@ -1,7 +1,7 @@
 """W3C Trace Context (https://www.w3.org/TR/trace-context/, version 00): whose trace a request belongs to.
 
 A valid `traceparent` goes to the target as it came, unless this gateway records spans: then its own span stands
-between. A request without one, or with one that breaks the rules, starts a new trace; a bad one takes `tracestate` along.
+between. A request without one, or with one that breaks the rules, starts a new trace; `tracestate` goes with a bad one.
 """
 
 from __future__ import annotations
