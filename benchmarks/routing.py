@@ -70,7 +70,7 @@ def main() -> int:
         bars += judged(Scene("3 real Ollamas, 3 models", models, asked.rate, asked.seconds), 3)
     if not asked.small:
         models = tuple(f"model{place:02d}" for place in range(40))
-        bars += judged(Scene("50 engines, 40 models, demand shifts", models, 25, 2 * asked.seconds, shifts=True), 50)
+        bars += judged(Scene("50 engines, 40 models, demand shifts", models, 40, 2 * asked.seconds, shifts=True), 50)
     return conclude(bars, asked.report)
 
 
