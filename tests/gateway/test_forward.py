@@ -9,6 +9,8 @@ import pytest
 from running_gateway import entry, gateway, request, run
 from scripted_server import Heard, ScriptedServer, chunk, json_response, says, stream_head
 
+from arriero.control.settings import Limits
+
 CHAT = {"model": "llama2", "messages": []}
 LINES = [b'{"response":"a","done":false}\n', b'{"response":"b","done":false}\n', b'{"response":"","done":true}\n']
 
@@ -85,6 +87,23 @@ def test_a_target_that_fails_before_its_first_byte_is_left_for_another(tmp_path:
         )
         await bad.stop()
         await good.stop()
+
+    run(story())
+
+
+def test_a_site_that_is_gone_costs_no_attempts(tmp_path: Path) -> None:
+    """Nothing was begun where nobody was reached: the request goes on until somebody is."""
+
+    async def story() -> None:
+        plays = {"/api/chat": says(json_response({"done": True}))}
+        servers = [await ScriptedServer(plays=dict(plays)).start() for _ in range(5)]
+        entries = [entry(server, f"t{place}") for place, server in enumerate(servers)]
+        async with gateway(tmp_path, *entries, limits=Limits(probe_every_seconds=30)) as running:
+            for server in servers[:4]:
+                await server.stop()
+            reply = await running.ask("POST", "/api/chat", CHAT)
+        assert (reply.status, reply.header("x-arriero-target")) == (200, "t4")
+        await servers[4].stop()
 
     run(story())
 

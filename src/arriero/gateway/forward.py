@@ -45,7 +45,7 @@ class Exchange:
     __slots__ = (
         "_carry", "_carry_tries", "_client", "_context", "_cut_at", "_has_place", "_is_answering", "_model",
         "_quiet_since", "_reads", "_reads_before", "_record", "_reply", "_request", "_runs", "_sent_at", "_target",
-        "_timer", "_tried", "_upstream",
+        "_timer", "_tried", "_unreached", "_upstream",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +65,7 @@ class Exchange:
         self._tried: list[str] = list(tried)
         self._upstream: Upstream | None = None
         self._carry: Carry | None = None
-        self._carry_tries = 0
+        self._carry_tries = self._unreached = 0
         self._timer: asyncio.TimerHandle | None = None
         # The answer to what was asked last has begun; the target's place is taken.
         self._is_answering = self._has_place = False
@@ -138,10 +138,10 @@ class Exchange:
             return
         was_kept = self._upstream is not None and self._upstream.is_reused
         is_stale = was_kept and self._context.now() - self._sent_at < STALE_SECONDS
-        turn = self._target.missed(why) if was_reached else self._target.broke(why)
-        self._context.tell([turn])
+        self._context.tell([self._target.missed(why) if was_reached else self._target.broke(why)])
         self._context.look_now.set()
         self._record.deaths += was_reached
+        self._unreached += not was_reached
         self._fail("broke" if was_reached else "unreachable", why, may_stay=is_stale)
 
     # The clock's call
@@ -224,7 +224,8 @@ class Exchange:
 
     def _try_elsewhere(self, result: str, may_stay: bool) -> bool:
         """Leaves the target for another, if there is one, and attempts and budget allow it."""
-        limit = self._context.settings.limits.attempts
+        # Where nobody was reached nothing was begun: that is no attempt. A site that is gone has many such targets.
+        limit = self._context.settings.limits.attempts + self._unreached
         tries = self._carry_tries if self._carry is not None else len(self._tried)
         if self._has_killed() or tries >= limit:
             return False
@@ -233,7 +234,6 @@ class Exchange:
             other = self._target
         if not isinstance(other, Target) and other is not Without.PLACE:
             return False
-        # Where nobody was reached nothing was begun, so trying elsewhere adds no load.
         if result != "unreachable" and not self._context.budget.spend(self._context.now()):
             return False
         self._leave(result)
