@@ -90,6 +90,15 @@ def test_a_stopped_task_says_why_and_has_no_address() -> None:
     assert (target.address, target.reason) == ("", "Essential container in task exited (exit code 137)")
 
 
+def test_a_task_whose_sidecar_died_alone_says_so() -> None:
+    gone = task(
+        "a", "STOPPED", "STOPPED", stoppedReason="Essential container in task exited", container={"exitCode": 0}
+    )
+    gone["containers"].append({"name": "sidecar", "exitCode": 137})
+    [target] = read(gone)
+    assert target.reason == "Essential container in task exited (container sidecar: exit code 137)"
+
+
 def test_only_the_latest_stopped_tasks_are_shown() -> None:
     ended = [task(f"{n}", "STOPPED", "STOPPED", stoppedAt=datetime(2026, 1, 1, n, tzinfo=UTC)) for n in range(6)]
     assert [target.id for target in read(*ended, task("up", "RUNNING"))] == ["3", "4", "5", "up"]

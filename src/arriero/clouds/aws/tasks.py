@@ -87,9 +87,13 @@ def _address(task: Found) -> str:
 
 
 def _reason(task: Found) -> str:
-    """ECS's own sentence, with the exit code and reason of the container where it gives them."""
+    """ECS's own sentence, with the exit code and reason of Ollama's container, or of another one that failed alone."""
+    failed = [each for each in task.get("containers", ()) if each.get("exitCode")]
     container = _container(task)
+    alone = failed[0] if len(failed) == 1 and failed[0]["name"] != CONTAINER else {}
     exit_code = f"exit code {container['exitCode']}" if container.get("exitCode") is not None else ""
+    if alone:
+        container, exit_code = alone, f"container {alone['name']}: exit code {alone['exitCode']}"
     more = [text for text in (exit_code, str(container.get("reason") or "")) if text]
     return " ".join(filter(None, [str(task.get("stoppedReason") or ""), f"({', '.join(more)})" if more else ""]))
 

@@ -139,7 +139,9 @@ def stopped_tasks(ecs, params):
 
 
 def why_stopped(task):
-    codes = ["exit code %s" % each["exitCode"] for each in task.get("containers", []) if each.get("exitCode")]
+    failed = [each for each in task.get("containers", []) if each.get("exitCode")]
+    alone = "" if len(failed) != 1 or failed[0]["name"] == "ollama" else "container %s: " % failed[0]["name"]
+    codes = list(dict.fromkeys("%sexit code %s" % (alone, each["exitCode"]) for each in failed))
     more = codes + [each["reason"] for each in task.get("containers", []) if each.get("reason")]
     return task.get("stoppedReason", "") + (" (%s)" % ", ".join(more) if more else "")
 
