@@ -17,11 +17,11 @@ from scripted_server import ScriptedServer
 from arriero.clock import SystemClock
 from arriero.control.messages import TargetEntry, Targets
 from arriero.control.settings import GatewaySettings, Limits
-from arriero.gateway.admin import apply_targets
 from arriero.gateway.context import Context
-from arriero.gateway.log import Log
+from arriero.gateway.process.admin import apply_targets
 from arriero.gateway.server import serve
-from arriero.gateway.upstream import Upstreams
+from arriero.gateway.telling.log import Log
+from arriero.gateway.wire.upstream import Upstreams
 from arriero.secret import Secret
 
 TOKEN = "a-token-of-tests"

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from arriero.control.messages import TargetEntry, Targets
-from arriero.gateway.admission import Admission, Refused
-from arriero.gateway.pool import Pool
-from arriero.gateway.record import Record
-from arriero.gateway.target import Inventory, Target
+from arriero.gateway.routing.admission import Admission, Refused
+from arriero.gateway.routing.pool import Pool
+from arriero.gateway.routing.target import Inventory, Target
+from arriero.gateway.telling.record import Record
 
 
 @dataclass(frozen=True)

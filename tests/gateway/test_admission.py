@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from simulated_fleet import Asked
 
 from arriero.control.messages import TargetEntry, Targets
-from arriero.gateway.admission import Admission, Refused, Waiter
-from arriero.gateway.pool import Pool
-from arriero.gateway.target import Inventory, Target
+from arriero.gateway.routing.admission import Admission, Refused, Waiter
+from arriero.gateway.routing.pool import Pool
+from arriero.gateway.routing.target import Inventory, Target
 
 CASES = json.loads((Path(__file__).parent.parent / "cases/gateway/admission.json").read_text())
 MODELS, KEYS = ("a", "b", "c"), ("", "blue", "red")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arriero.control.keys import Key, Lock
-from arriero.gateway.allowance import DAY, Minute, Shortage, Usage, shortage
+from arriero.gateway.access.allowance import DAY, Minute, Shortage, Usage, shortage
 
 LOCK = Lock("0" * 12, bytes(16), bytes(32))
 

@@ -10,7 +10,7 @@ import pytest
 from running_gateway import Reply, Running, entry, gateway, run
 from scripted_server import Heard, ScriptedServer
 
-from arriero.gateway.paths import Kind, rule_of
+from arriero.gateway.words.paths import Kind, rule_of
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "data" / "ollama-captures"
 VERSIONS = ("v0.17.4", "v0.32.15")

@@ -9,7 +9,7 @@ from running_gateway import entry, gateway, run
 from scripted_server import Heard, Play, ScriptedServer
 from test_captures import CAPTURES, VERSIONS, Capture, by_id, captures, head_lines
 
-from arriero.gateway.paths import Kind, rule_of
+from arriero.gateway.words.paths import Kind, rule_of
 
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the recorded exchanges are not here")
 # What every target has to be asked for, and what the gateway finds out by itself.

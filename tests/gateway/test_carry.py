@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arriero.gateway.carry import CannotCarry, Carry, plan
-from arriero.gateway.continuation import Spent
-from arriero.gateway.kept import FOLD_AT, TEXT_BYTES_LIMIT, Kept
-from arriero.gateway.paths import dialect_of
-from arriero.gateway.stream import Stream
-from arriero.gateway.templates import Reading
+from arriero.gateway.relay.carry import CannotCarry, Carry, plan
+from arriero.gateway.relay.continuation import Spent
+from arriero.gateway.relay.kept import FOLD_AT, TEXT_BYTES_LIMIT, Kept
+from arriero.gateway.relay.stream import Stream
+from arriero.gateway.words.paths import dialect_of
+from arriero.gateway.words.templates import Reading
 
 FOLDER = Path(__file__).parents[1] / "cases"
 CASES = [json.loads(file.read_text()) for file in sorted((FOLDER / "gateway_carry").glob("*.json"))]

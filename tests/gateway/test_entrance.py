@@ -11,8 +11,8 @@ from keyed import bearer, made, written
 from running_gateway import FAST, Reply, Running, entry, gateway, request, run
 from scripted_server import Heard, ScriptedServer
 
-from arriero.gateway.request import Request
-from arriero.gateway.sources import Sources, client_address, is_loopback
+from arriero.gateway.access.sources import Sources, client_address, is_loopback
+from arriero.gateway.wire.request import Request
 
 FRONT_DOOR = "1f0e4b3c-0000-4000-8000-000000000001"
 

@@ -12,7 +12,7 @@ import pytest
 from running_gateway import FAST, Running, entry, gateway, request, run
 from scripted_server import Heard, Play, ScriptedServer, chunk, json_response, says, stream_head
 
-from arriero.gateway.retry import FLOOR
+from arriero.gateway.routing.retry import FLOOR
 
 ASK = {"model": "llama2", "messages": [{"role": "user", "content": "hello"}]}
 CHAT = "/api/chat"

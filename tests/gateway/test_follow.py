@@ -15,7 +15,7 @@ from scripted_server import Heard, ScriptedServer, chunk, stream_head
 
 from arriero.control.messages import TargetEntry
 from arriero.control.settings import Limits
-from arriero.gateway.target import Target
+from arriero.gateway.routing.target import Target
 
 ASK = {"model": "llama2", "prompt": "x"}
 PATIENT = Limits(probe_every_seconds=30.0, stall_seconds=0.2, drain_seconds=2.0)

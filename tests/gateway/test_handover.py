@@ -18,8 +18,8 @@ from running_gateway import Client, Reply, entry, request, run
 from scripted_server import Heard, ScriptedServer, chunk, json_response, says, stream_head
 
 from arriero.control.messages import Targets, Weights
-from arriero.gateway.handover import VARIABLE, Doors, Handed
-from arriero.gateway.lanes import Lanes
+from arriero.gateway.process.handover import VARIABLE, Doors, Handed
+from arriero.gateway.telling.lanes import Lanes
 
 GENERATE = {"model": "llama2", "prompt": "x", "stream": False}
 WHOLE = json_response({"response": "x", "done": True, "eval_count": 3})

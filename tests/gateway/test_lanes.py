@@ -12,20 +12,20 @@ import pytest
 
 from arriero.control.keys import Key
 from arriero.control.messages import TargetEntry, Targets
-from arriero.gateway.allowance import Usage
-from arriero.gateway.guard import Caller, Refusal
-from arriero.gateway.lanes import Lanes
-from arriero.gateway.record import Record
-from arriero.gateway.retry import mark_of
-from arriero.gateway.target import Inventory, Target
-from arriero.gateway.together import SharedGuard, SharedPool, SharedQuarantine, usage_of_all
+from arriero.gateway.access.allowance import Usage
+from arriero.gateway.access.guard import Caller, Refusal
+from arriero.gateway.process.together import SharedGuard, SharedPool, SharedQuarantine, usage_of_all
+from arriero.gateway.routing.retry import mark_of
+from arriero.gateway.routing.target import Inventory, Target
+from arriero.gateway.telling.lanes import Lanes
+from arriero.gateway.telling.record import Record
 
 MODEL = "m:latest"
 NOW = 1_800_000_030.0
 
 NEIGHBOUR = """
 import sys, signal
-from arriero.gateway.lanes import Lanes
+from arriero.gateway.telling.lanes import Lanes
 lanes = Lanes(int(sys.argv[1]), int(sys.argv[2]))
 for name, *values in (line.split() for line in sys.argv[3:]):
     start = lanes.own.row(name, len(values))
@@ -151,7 +151,7 @@ def test_all_processes_can_be_alone_in_turn() -> None:
     lanes = Lanes()
     count = """
 import sys
-from arriero.gateway.lanes import Lanes
+from arriero.gateway.telling.lanes import Lanes
 lanes = Lanes(int(sys.argv[1]), int(sys.argv[2]))
 shared = memoryview(__import__("mmap").mmap(int(sys.argv[3]), 4096)).cast("Q")
 for _ in range(20000):

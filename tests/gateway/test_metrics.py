@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 from running_gateway import entry, gateway, run
 from scripted_server import ScriptedServer, chunk, json_response, says, stream_head
 
-from arriero.gateway import exposition, families
-from arriero.gateway.figures import BLOCK_BYTES, Figures, add_up
-from arriero.gateway.metrics import VALUES_LIMIT, Metrics
-from arriero.gateway.record import Record
+from arriero.gateway.telling import exposition, families
+from arriero.gateway.telling.figures import BLOCK_BYTES, Figures, add_up
+from arriero.gateway.telling.metrics import VALUES_LIMIT, Metrics
+from arriero.gateway.telling.record import Record
 
 LAST = b'{"done":true,"done_reason":"stop","load_duration":300000000,"prompt_eval_count":7,"eval_count":3}\n'
 

@@ -14,10 +14,10 @@ import pytest
 from ollama_servers import REAL, Relay, Server, make_models, servers
 from running_gateway import FAST, Running, gateway, request, run
 
-from arriero.gateway import templates
-from arriero.gateway.fetch import fetch
-from arriero.gateway.naming import canonical
-from arriero.gateway.upstream import Upstreams
+from arriero.gateway.wire.fetch import fetch
+from arriero.gateway.wire.upstream import Upstreams
+from arriero.gateway.words import templates
+from arriero.gateway.words.naming import canonical
 
 LIMITS = dataclasses.replace(FAST, stall_seconds=0.3, first_byte_seconds=10.0)
 needs_real = pytest.mark.skipif(not REAL, reason="needs a real Ollama: ARRIERO_OLLAMA names one")

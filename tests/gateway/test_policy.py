@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from arriero.control.messages import TargetEntry, Targets
-from arriero.gateway.affinity import pick
-from arriero.gateway.opening import mark_of
-from arriero.gateway.pool import Pool, Without
-from arriero.gateway.prospects import Ask
-from arriero.gateway.target import Inventory, Target
+from arriero.gateway.routing.affinity import pick
+from arriero.gateway.routing.pool import Pool, Without
+from arriero.gateway.routing.prospects import Ask
+from arriero.gateway.routing.target import Inventory, Target
+from arriero.gateway.words.opening import mark_of
 
 CASES = json.loads((Path(__file__).parent.parent / "cases/gateway/routing.json").read_text())
 NOW = 100.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from arriero.control.messages import TargetEntry, Targets
-from arriero.gateway import listing
-from arriero.gateway.naming import canonical
-from arriero.gateway.pool import Pool, Without
-from arriero.gateway.target import Inventory, Target
+from arriero.gateway.routing.pool import Pool, Without
+from arriero.gateway.routing.target import Inventory, Target
+from arriero.gateway.words import listing
+from arriero.gateway.words.naming import canonical
 
 ONE, TWO = TargetEntry("one", "here", "127.0.0.1:1"), TargetEntry("two", "there", "127.0.0.1:2", "standby")
 

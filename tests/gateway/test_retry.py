@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arriero.gateway.retry import (
+from arriero.gateway.routing.retry import (
     FLOOR,
     FLOOR_SECONDS,
     OPEN_SECONDS_LIMIT,

@@ -255,7 +255,7 @@ def test_a_password_that_others_may_read_stops_the_start(tmp_path: Path) -> None
 def test_the_places_of_a_killed_gateway_are_free_again_after_their_lease(tmp_path: Path) -> None:
     from valkey import Valkey
 
-    from arriero.gateway.store import LEASE_SECONDS, Lease, Store
+    from arriero.gateway.access.store import LEASE_SECONDS, Lease, Store
 
     _, key = made(concurrency=1)
     port = free_port()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arriero.gateway.dialects import ANTHROPIC, NATIVE, OPENAI, RESPONSES, Dialect
-from arriero.gateway.stream import Stream
+from arriero.gateway.relay.stream import Stream
+from arriero.gateway.words.dialects import ANTHROPIC, NATIVE, OPENAI, RESPONSES, Dialect
 
 NATIVE_LINES = [b'{"response":"[DONE] \\"done\\":true","done":false}\n', b'{"response":"b","done":false}\n']
 LAST_LINE = b'{"done":true,"context":[%b]}\n' % b",".join([b"1"] * 50)

@@ -13,7 +13,7 @@ from running_gateway import Running, entry, gateway, request, run
 from scripted_server import Heard, ScriptedServer, json_response
 
 from arriero.control.messages import TargetEntry
-from arriero.gateway.tls import TlsError
+from arriero.gateway.wire.tls import TlsError
 
 CHAT = {"model": "llama2"}
 

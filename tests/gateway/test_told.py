@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from arriero.control.messages import TargetEntry
-from arriero.gateway.prospects import Finds, finds
-from arriero.gateway.target import Inventory, Target
-from arriero.gateway.told import Told, read
+from arriero.gateway.routing.prospects import Finds, finds
+from arriero.gateway.routing.target import Inventory, Target
+from arriero.gateway.words.told import Told, read
 
 MODEL = {"m": {"name": "m", "digest": "d-m", "size_vram": 7}}
 

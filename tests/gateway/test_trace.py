@@ -17,8 +17,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from running_gateway import entry, gateway, run
 from scripted_server import Heard, ScriptedServer, json_response, says
 
-from arriero.gateway.spans import Spans
-from arriero.gateway.trace import Traces
+from arriero.gateway.telling.spans import Spans
+from arriero.gateway.telling.trace import Traces
 
 ID, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{ID}-{SPAN}-01"

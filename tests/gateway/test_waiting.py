@@ -16,7 +16,7 @@ from scripted_server import Heard, ScriptedServer, chunk, json_response, stream_
 
 from arriero.control.messages import Targets
 from arriero.control.settings import Limits
-from arriero.gateway.admin import apply_targets
+from arriero.gateway.process.admin import apply_targets
 
 CHAT = {"model": "llama2", "messages": [{"role": "user", "content": "hello"}]}
 PATHS = ("/api/chat", "/v1/chat/completions", "/v1/messages")

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 
 from arriero.clock import Clock
 from arriero.control.settings import GatewaySettings
-from arriero.gateway.figures import Figures
-from arriero.gateway.guard import Guard
-from arriero.gateway.lanes import Lanes
-from arriero.gateway.log import Log
-from arriero.gateway.metrics import Metrics
-from arriero.gateway.paths import rule_of
-from arriero.gateway.pool import Pool
-from arriero.gateway.record import Record
-from arriero.gateway.retry import Budget, Quarantine
-from arriero.gateway.target import Target, Turn
-from arriero.gateway.templates import Reading
-from arriero.gateway.trace import Traces
-from arriero.gateway.upstream import Upstreams
+from arriero.gateway.access.guard import Guard
+from arriero.gateway.routing.pool import Pool
+from arriero.gateway.routing.retry import Budget, Quarantine
+from arriero.gateway.routing.target import Target, Turn
+from arriero.gateway.telling.figures import Figures
+from arriero.gateway.telling.lanes import Lanes
+from arriero.gateway.telling.log import Log
+from arriero.gateway.telling.metrics import Metrics
+from arriero.gateway.telling.record import Record
+from arriero.gateway.telling.trace import Traces
+from arriero.gateway.wire.upstream import Upstreams
+from arriero.gateway.words.paths import rule_of
+from arriero.gateway.words.templates import Reading
 
 if TYPE_CHECKING:
-    from arriero.gateway.connection import ClientConnection
-    from arriero.gateway.forward import Exchange
-    from arriero.gateway.request import Request
-    from arriero.gateway.shared import SharedLimits
-    from arriero.gateway.spans import Spans
-    from arriero.gateway.waiting import Queue
+    from arriero.gateway.access.shared import SharedLimits
+    from arriero.gateway.relay.forward import Exchange
+    from arriero.gateway.relay.waiting import Queue
+    from arriero.gateway.telling.spans import Spans
+    from arriero.gateway.wire.connection import ClientConnection
+    from arriero.gateway.wire.request import Request
 
 
 @dataclass(slots=True)

@@ -22,18 +22,18 @@ import uvloop
 from arriero.clock import SystemClock
 from arriero.control.settings import GatewaySettings
 from arriero.errors import ArrieroError, Problem
-from arriero.gateway import snapshot
 from arriero.gateway.config import load, read_token
 from arriero.gateway.context import Context
-from arriero.gateway.crew import Crew
-from arriero.gateway.handover import Doors, Handed, read_all
-from arriero.gateway.lanes import COUNT, Lanes
-from arriero.gateway.log import Log
-from arriero.gateway.metrics import Metrics
+from arriero.gateway.process import snapshot
+from arriero.gateway.process.crew import Crew
+from arriero.gateway.process.handover import Doors, Handed, read_all
+from arriero.gateway.process.succession import Succession
+from arriero.gateway.process.together import SharedGuard, SharedPool, SharedQuarantine
 from arriero.gateway.server import Start, serve
-from arriero.gateway.succession import Succession
-from arriero.gateway.together import SharedGuard, SharedPool, SharedQuarantine
-from arriero.gateway.upstream import Upstreams
+from arriero.gateway.telling.lanes import COUNT, Lanes
+from arriero.gateway.telling.log import Log
+from arriero.gateway.telling.metrics import Metrics
+from arriero.gateway.wire.upstream import Upstreams
 from arriero.secret import Secret
 
 # Those of a successor run beside them for a while.
@@ -238,7 +238,7 @@ def _told(begin: Callable[[], None]) -> dict[str, Any]:
 def _spans(settings: GatewaySettings) -> Any:
     if not settings.otlp_endpoint:
         return None
-    from arriero.gateway.spans import Spans
+    from arriero.gateway.telling.spans import Spans
 
     return Spans(settings.otlp_endpoint, settings.service)
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from arriero.control.settings import GatewaySettings
 from arriero.errors import Problem
-from arriero.gateway.address import split_address
-from arriero.gateway.sources import Sources, is_loopback
+from arriero.gateway.access.sources import Sources, is_loopback
+from arriero.gateway.wire.address import split_address
 
 _STORES = ("valkey", "valkeys", "redis", "rediss")
 _PAIRS = (

@@ -13,20 +13,21 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from arriero.gateway import exposition, handover, snapshot
-from arriero.gateway import families as f
-from arriero.gateway.admin import Admin, Orders, apply_targets
-from arriero.gateway.connection import ClientConnection, Handler
+from arriero.gateway.access.credentials import watched
+from arriero.gateway.access.renewal import Renewal, Watched
+from arriero.gateway.access.shared import open_shared
 from arriero.gateway.context import Context
-from arriero.gateway.credentials import watched
-from arriero.gateway.follow import Followers
-from arriero.gateway.handover import Doors
-from arriero.gateway.health import Prober
-from arriero.gateway.lanes import Lanes
-from arriero.gateway.renewal import Renewal, Watched
-from arriero.gateway.router import Router
-from arriero.gateway.shared import open_shared
-from arriero.gateway.trying import Trier
+from arriero.gateway.process import handover, snapshot
+from arriero.gateway.process.admin import Admin, Orders, apply_targets
+from arriero.gateway.process.handover import Doors
+from arriero.gateway.relay.router import Router
+from arriero.gateway.relay.trying import Trier
+from arriero.gateway.telling import exposition
+from arriero.gateway.telling import families as f
+from arriero.gateway.telling.lanes import Lanes
+from arriero.gateway.watch.follow import Followers
+from arriero.gateway.watch.health import Prober
+from arriero.gateway.wire.connection import ClientConnection, Handler
 from arriero.secret import Secret
 
 SWEEP_SECONDS = 0.5

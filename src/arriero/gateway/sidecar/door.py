@@ -7,20 +7,20 @@ import itertools
 
 from arriero.clock import Clock
 from arriero.control.settings import Limits
-from arriero.gateway.answers import Answer, error_answer
-from arriero.gateway.connection import ClientConnection, Work
-from arriero.gateway.dialects import NATIVE
-from arriero.gateway.naming import canonical
-from arriero.gateway.origins import Origins
-from arriero.gateway.record import Record
-from arriero.gateway.request import Request
+from arriero.gateway.access.origins import Origins
 from arriero.gateway.sidecar.figures import CONTENT_TYPE, Figures
 from arriero.gateway.sidecar.passage import Passage, changes_models, needs_slot
 from arriero.gateway.sidecar.settings import SidecarSettings
 from arriero.gateway.sidecar.tally import Tally
 from arriero.gateway.sidecar.telling import Telling
-from arriero.gateway.told import STATE_PATH
-from arriero.gateway.upstream import Upstreams
+from arriero.gateway.telling.record import Record
+from arriero.gateway.wire.answers import Answer, error_answer
+from arriero.gateway.wire.connection import ClientConnection, Work
+from arriero.gateway.wire.request import Request
+from arriero.gateway.wire.upstream import Upstreams
+from arriero.gateway.words.dialects import NATIVE
+from arriero.gateway.words.naming import canonical
+from arriero.gateway.words.told import STATE_PATH
 
 FULL = b"X-Arriero-Full: 1\r\nRetry-After: 1\r\n"
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from arriero.clock import Clock
-from arriero.gateway.paths import rule_of
 from arriero.gateway.sidecar.tally import Tally
-from arriero.gateway.told import STATE_PATH
+from arriero.gateway.words.paths import rule_of
+from arriero.gateway.words.told import STATE_PATH
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 LOAD_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)

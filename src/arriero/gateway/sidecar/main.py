@@ -16,14 +16,14 @@ import uvloop
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import ArrieroError, Problem
-from arriero.gateway.address import split_address
-from arriero.gateway.connection import ClientConnection
-from arriero.gateway.log import Log
 from arriero.gateway.sidecar.door import Door
 from arriero.gateway.sidecar.protection import protect
 from arriero.gateway.sidecar.settings import SidecarSettings
 from arriero.gateway.sidecar.watch import watch
-from arriero.gateway.upstream import Upstreams
+from arriero.gateway.telling.log import Log
+from arriero.gateway.wire.address import split_address
+from arriero.gateway.wire.connection import ClientConnection
+from arriero.gateway.wire.upstream import Upstreams
 
 CONNECT_SECONDS = 2.0
 SWEEP_SECONDS = 0.5

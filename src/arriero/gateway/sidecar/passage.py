@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from arriero.gateway.answers import error_answer
-from arriero.gateway.connection import ClientConnection
-from arriero.gateway.headers import request_bytes, response_head
-from arriero.gateway.paths import Kind, rule_of
-from arriero.gateway.request import Request
-from arriero.gateway.upstream import Upstream
+from arriero.gateway.wire.answers import error_answer
+from arriero.gateway.wire.connection import ClientConnection
+from arriero.gateway.wire.headers import request_bytes, response_head
+from arriero.gateway.wire.request import Request
+from arriero.gateway.wire.upstream import Upstream
+from arriero.gateway.words.paths import Kind, rule_of
 
 if TYPE_CHECKING:
     from arriero.gateway.sidecar.door import Door

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from arriero.gateway.fetch import FetchFailed, fetch
 from arriero.gateway.sidecar.door import Door
+from arriero.gateway.wire.fetch import FetchFailed, fetch
 
 LOOK_SECONDS = 0.25
 # A request often follows another at once, and the agent throttles.

@@ -8,8 +8,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TypeVar
 
 from arriero.errors import ArrieroError, Problem
-from arriero.gateway.address import split_address
-from arriero.gateway.naming import canonical
+from arriero.gateway.wire.address import split_address
+from arriero.gateway.words.naming import canonical
 
 Network = IPv4Network | IPv6Network
 Value = TypeVar("Value")

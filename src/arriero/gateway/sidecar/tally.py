@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.gateway.told import Models, Told
+from arriero.gateway.words.told import Models, Told
 
 
 class Tally:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from arriero.gateway.connection import ClientConnection
-from arriero.gateway.request import Request
 from arriero.gateway.sidecar.tally import Tally
-from arriero.gateway.told import CONTENT_TYPE
+from arriero.gateway.wire.connection import ClientConnection
+from arriero.gateway.wire.request import Request
+from arriero.gateway.words.told import CONTENT_TYPE
 
 HEARTBEAT_SECONDS = 1.0
 COALESCE_SECONDS = 0.04

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from arriero.clock import Clock
-from arriero.gateway.fetch import FetchFailed, models
 from arriero.gateway.sidecar.door import Door
+from arriero.gateway.wire.fetch import FetchFailed, models
 
 CLOSELY_SECONDS = 0.08
 USUALLY_SECONDS = 1.0

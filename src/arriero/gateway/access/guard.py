@@ -1,0 +1,183 @@
+"""Who asks, and may they? API keys, roles, models and limits. Pure: handed `now` (seconds since 1970).
+
+In order: `identify` when a request's head and path are known, `admit` when its model is, `finished` once when it is
+over, however it ended. Where no keys are set nobody is asked for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from arriero.control.keys import ROLES, Key, Lock, id_of, open_nothing
+from arriero.gateway.access.allowance import Shortage, Usage, shortage
+from arriero.gateway.telling.record import Record
+from arriero.gateway.wire.request import Request
+from arriero.gateway.words.naming import canonical
+from arriero.gateway.words.paths import Kind, Rule
+
+# What load balancers and clients ask to see that somebody is there; it tells nothing.
+OPEN_PATHS = frozenset(("/", "/healthz", "/readyz"))
+METRICS_PATH = "/metrics"
+_KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key")
+# Looked at first: it spares most headers their comparison.
+_LENGTHS = frozenset(map(len, _KEY_HEADERS))
+_SEERS = ("viewer", "admin")
+_ROLES = {Kind.RUN: ("user", "admin"), Kind.WRITE: ("admin",)}
+_MISSING = "this server needs an API key: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error's status and sentence; `after_seconds` for Retry-After."""
+
+    status: int
+    message: str
+    after_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Money for a million tokens, in whatever currency the keys' `spend_a_day` is meant."""
+
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+
+    def of(self, record: Record) -> float:
+        return (record.tokens_in * self.tokens_in + record.tokens_out * self.tokens_out) / 1e6
+
+
+class Caller:
+    """Whose key a request came with; `is_open` while it counts against the key's concurrency."""
+
+    __slots__ = ("is_open", "key", "models", "name", "usage")
+
+    def __init__(self, key: Key, models: frozenset[str], usage: Usage) -> None:
+        self.key, self.models, self.usage, self.name = key, models, usage, key.name
+        self.is_open = False
+
+
+class Guard:
+    """The keys of one gateway and what they have used. Changed from the event loop's thread only."""
+
+    def __init__(self) -> None:
+        self.has_keys = False
+        self._prices = Prices()
+        self._locks: dict[str, tuple[Key, Lock, frozenset[str]]] = {}
+        self._usages: dict[str, Usage] = {}
+
+    def set_prices(self, prices: Prices) -> None:
+        self._prices = prices
+
+    def set_keys(self, keys: Iterable[Key]) -> None:
+        """From now on a key is needed, even when none is left; what a name has used stays with the name."""
+        former, self._usages, self._locks = self._usages, {}, {}
+        self.has_keys = True
+        for key in keys:
+            self._usages[key.name] = former.get(key.name) or Usage()
+            models = frozenset(map(canonical, key.models))
+            self._locks |= {lock.id: (key, lock, models) for lock in key.locks}
+
+    def identify(self, request: Request, rule: Rule, now: float) -> Refusal | None:
+        """Sets the request's caller, or says why it is refused. /metrics without a key is left to the router."""
+        if not self.has_keys or request.path in OPEN_PATHS:
+            return None
+        text = presented(request)
+        if text is None:
+            return None if request.path == METRICS_PATH else Refusal(401, _MISSING)
+        caller = self._caller(text, now)
+        if isinstance(caller, Refusal):
+            return caller
+        request.caller, role = caller, caller.key.role
+        if role not in (_SEERS if request.path == METRICS_PATH else _ROLES.get(rule.kind, ROLES)):
+            return Refusal(403, f"a key with the role {role} may not do this")
+        return None
+
+    def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:
+        """Takes a request of this caller, about the model of this canonical name, into its counts."""
+        refusal = self._not_for(caller, model) or self._too_much(caller, now)
+        usage = caller.usage
+        if refusal:
+            usage.refused_total += 1
+            return refusal
+        caller.is_open = True
+        usage.open += 1
+        usage.requests_total += 1
+        usage.requests.add(1, now)
+        return None
+
+    def withdraw(self, caller: Caller) -> None:
+        """It was admitted here, and refused by who counts for all gateways: it never was."""
+        caller.is_open, usage = False, caller.usage
+        usage.open -= 1
+        usage.requests_total -= 1
+        usage.refused_total += 1
+        usage.requests.take_back(1)
+
+    def finished(self, record: Record, now: float) -> None:
+        """The request is over; its tokens are counted now. A second call for the same request does nothing."""
+        caller = record.caller
+        if caller is None or not caller.is_open:
+            return
+        caller.is_open, usage = False, caller.usage
+        usage.open -= 1
+        usage.tokens_in_total += record.tokens_in
+        usage.tokens_out_total += record.tokens_out
+        if record.tokens_in or record.tokens_out:
+            usage.tokens.add(record.tokens_in + record.tokens_out, now)
+            usage.spend(self._prices.of(record), now)
+
+    def price_of(self, record: Record) -> float:
+        return self._prices.of(record)
+
+    def usages(self) -> Mapping[str, Usage]:
+        """What each name has used; for the figures, and to be kept over a restart."""
+        return self._usages
+
+    def restore_spending(self, by_name: Mapping[str, float], day: int) -> None:
+        """Takes over what a former process counted on that day (days since 1970)."""
+        for name, amount in by_name.items():
+            if name in self._usages:
+                self._usages[name].day, self._usages[name].spent = day, amount
+
+    def _caller(self, text: str, now: float) -> Caller | Refusal:
+        found = self._locks.get(id_of(text) or "")
+        if found is None:
+            open_nothing(text)
+            return Refusal(401, "the API key is not valid")
+        key, lock, models = found
+        if not lock.opens(text) or (lock.until and lock.until.timestamp() <= now):
+            return Refusal(401, "the API key is not valid")
+        if key.expires and key.expires.timestamp() <= now:
+            return Refusal(401, "the API key has expired")
+        return Caller(key, models, self._usages[key.name])
+
+    def _not_for(self, caller: Caller, model: str | None) -> Refusal | None:
+        if not caller.models or model in caller.models:
+            return None
+        if model is None:
+            # Refused, not passed on: the target might read a model's name where we could not.
+            return Refusal(403, "this key may use certain models only, and the request names none")
+        return Refusal(403, f"this key may not use the model '{model}'")
+
+    def _too_much(self, caller: Caller, now: float) -> Refusal | None:
+        short = shortage(caller.key, caller.usage, now)
+        return too_much(short) if short else None
+
+
+def too_much(short: Shortage) -> Refusal:
+    message = f"this key may {short.what} at most; try again in {short.after_seconds} s"
+    return Refusal(429, message, short.after_seconds)
+
+
+def presented(request: Request) -> str | None:
+    """The key that a request carries: as bearer token, in `x-api-key` (Anthropic) or in `api-key` (Azure OpenAI)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        if len(name) in _LENGTHS and (key := name.lower()) in _KEY_HEADERS:
+            found.setdefault(key, value)
+    scheme, _, token = found.pop(b"authorization", b"").strip().partition(b" ")
+    if scheme.lower() == b"bearer" and token.strip():
+        return token.strip().decode("latin-1")
+    value = next((value.strip() for value in found.values()), b"")
+    return value.decode("latin-1") if value else None

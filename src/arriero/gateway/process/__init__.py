@@ -1,0 +1,1 @@
+"""One gateway in several processes, and over restarts."""

@@ -1,0 +1,109 @@
+"""The control port: takes orders from the deploying half, in `control.messages`, with the bearer token only."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
+from arriero.gateway.context import Context
+from arriero.gateway.process import snapshot
+from arriero.gateway.telling.record import Record
+from arriero.gateway.wire.address import split_target
+from arriero.gateway.wire.answers import Answer, error_answer, json_answer
+from arriero.gateway.wire.connection import ClientConnection
+from arriero.gateway.wire.request import Request
+from arriero.gateway.words.dialects import NATIVE
+from arriero.secret import Secret
+
+Orders = dict[tuple[str, str], Callable[[Any], Any]]
+
+
+class Admin:
+    """The Handler of the control listener; `more` are orders beside those about targets."""
+
+    def __init__(self, context: Context, token: Secret, more: Orders | None = None) -> None:
+        self._context = context
+        self._authorization = f"Bearer {token.reveal()}".encode()
+        self._orders: Orders = {
+            **(more or {}),
+            ("GET", "/state"): lambda _: snapshot.taken(context),
+            ("GET", "/status"): lambda _: self._status(),
+            ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
+            ("PUT", "/targets"): self._set_targets,
+            ("PUT", "/weights"): lambda body: self._set_weights(Weights.from_json(body)),
+            ("POST", "/drain"): lambda body: self._set_weights(
+                Weights(dict.fromkeys(Drain.from_json(body).targets, 0))
+            ),
+        }
+        self.limits = context.settings.limits
+        self.connections: set[ClientConnection] = set()
+
+    def now(self) -> float:
+        return self._context.now()
+
+    def handle(self, client: ClientConnection, request: Request) -> None:
+        client.answer(self._answer(request))
+
+    def objection(self, _: Request) -> None:
+        """Who may connect here may send."""
+
+    def headers_for(self, _: Request) -> bytes:
+        return b""
+
+    def answered(self, request: Request, status: int, _: int, __: Record | None) -> None:
+        if request.method != "GET" or status >= 400:
+            at = self._context.clock.now().isoformat(timespec="milliseconds")
+            self._context.log.tell("order", at, method=request.method, path=request.path, status=status)
+
+    def _answer(self, request: Request) -> Answer:
+        if not hmac.compare_digest(self._authorization, presented_token(request)):
+            return error_answer(NATIVE, 401, "the token is missing or wrong")
+        order = self._orders.get((request.method, request.path))
+        if order is None:
+            return error_answer(NATIVE, 404, "there is no such order")
+        try:
+            return json_answer(order(json.loads(request.body or b"{}")), NATIVE)
+        except KeyError as error:
+            return error_answer(NATIVE, 400, f"unknown or missing: {error}")
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            return error_answer(NATIVE, 400, f"not understood: {error}")
+
+    def _status(self) -> dict[str, Any]:
+        context = self._context
+        status = GatewayStatus(
+            context.settings.service, context.is_draining, len(context.open), context.pool.status(), os.getpid()
+        )
+        return status.as_json()
+
+    def _set_targets(self, body: Any) -> dict[str, Any]:
+        targets = Targets.from_json(body)
+        for entry in targets.entries:
+            split_target(entry.address)
+            if entry.slots < 1 or entry.weight < 0:
+                raise ValueError(f"{entry.id}: slots start at 1, weights at 0")
+        apply_targets(self._context, targets)
+        snapshot.keep(self._context)
+        return {}
+
+    def _set_weights(self, weights: Weights) -> dict[str, Any]:
+        if any(weight < 0 for weight in weights.by_target.values()):
+            raise ValueError("weights start at 0")
+        self._context.tell(self._context.pool.set_weights(weights.by_target))
+        snapshot.keep(self._context)
+        return {}
+
+
+def apply_targets(context: Context, targets: Targets) -> None:
+    """Makes this the list of targets, and has new ones probed at once."""
+    context.tell(context.pool.set_targets(targets))
+    context.upstreams.keep_only({target.entry.address for target in context.pool})
+    context.look_now.set()
+
+
+def presented_token(request: Request) -> bytes:
+    """What stands in the Authorization header; empty without one."""
+    return next((value for name, value in request.headers if name.lower() == b"authorization"), b"")

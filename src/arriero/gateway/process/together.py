@@ -1,0 +1,212 @@
+"""One truth of slots and of what API keys have used, for processes that serve side by side on one machine.
+
+Each process writes only its own block of figures and reads all of them; whoever takes something that is limited does it
+under one lock, in some microseconds: read the others, decide, write. So no limit is passed, and nothing waits but for
+that lock. A process without neighbours skips all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
+
+from arriero.control.keys import Key
+from arriero.control.messages import TargetStatus
+from arriero.gateway.access.allowance import Usage
+from arriero.gateway.access.guard import Caller, Guard, Refusal
+from arriero.gateway.routing.pool import Pool, Without
+from arriero.gateway.routing.prospects import Ask
+from arriero.gateway.routing.retry import QUARANTINE_SECONDS, Quarantine, mark_of
+from arriero.gateway.routing.target import Target
+from arriero.gateway.telling.lanes import Lanes
+from arriero.gateway.telling.record import Record
+
+_HAS_QUARANTINE = "quarantines{}"
+
+
+class SharedPool(Pool):
+    """A pool whose targets count what the neighbours have open there.
+
+    A target with a sidecar is not counted here: its sidecar is the one truth, and tells it.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+        self._numbers = lanes.own.numbers
+        self._rows: dict[str, int | None] = {}
+
+    @property
+    def is_shared(self) -> bool:
+        return bool(self._lanes.others)
+
+    def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
+        with self._claiming():
+            found = super().find(model, runs, tried, now)
+            if isinstance(found, Target):
+                self._tell(found, found.in_flight + 1)
+            return found
+
+    def place(self, ask: Ask, now: float) -> Target | Without:
+        with self._claiming():
+            found = super().place(ask, now)
+            if isinstance(found, Target):
+                self._tell(found, found.in_flight + 1)
+            return found
+
+    def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        if not self._lanes.others:
+            found = super().usual(model, tried, mark, now)
+            if found is not None:
+                self._tell(found, found.in_flight + 1)
+            return found
+        with self._claiming():
+            found = super().usual(model, tried, mark, now)
+            if found is not None:
+                self._tell(found, found.in_flight + 1)
+            return found
+
+    def gave_back(self, target: Target) -> None:
+        """Tells the neighbours how many requests are open there."""
+        self._tell(target, target.in_flight)
+
+    def tell_all(self) -> None:
+        """The same for all targets: what was claimed and not used is given back by this."""
+        for target in self:
+            self._tell(target, target.in_flight)
+
+    def status(self) -> tuple[TargetStatus, ...]:
+        self._look()
+        return super().status()
+
+    @contextlib.contextmanager
+    def _claiming(self) -> Iterator[None]:
+        """A place that is found inside is taken for the neighbours at once, though it is counted a moment later."""
+        if not self._lanes.others:
+            yield
+            return
+        with self._lanes.alone():
+            self._look()
+            yield
+
+    def _look(self) -> None:
+        for target in self:
+            if not target.is_followed:
+                target.others = int(sum(row[0] for row in _read(self._lanes, _slots(target), 1)))
+
+    def _tell(self, target: Target, count: int) -> None:
+        name = target.entry.id
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = self._lanes.own.row(_slots(target), 1)
+        if row is not None:
+            self._numbers[row] = count
+
+
+class SharedGuard(Guard):
+    """A guard whose limits hold for all neighbours together."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+        self._rows: dict[str, tuple[int | None, int | None]] = {}
+
+    def set_keys(self, keys: Iterable[Key]) -> None:
+        known = set(self.usages())
+        super().set_keys(keys)
+        for name in self.usages().keys() - known:
+            start = self._lanes.own.find(_usage(name))
+            if start is not None:
+                # Whoever had this block before was killed: what it counted still holds.
+                self.usages()[name].restore(self._lanes.own.numbers[start : start + 8].tolist())
+
+    def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:
+        if not self._lanes.others:
+            caller.usage.open_elsewhere, caller.usage.spent_elsewhere = 0, 0.0
+            refusal = super().admit(caller, model, now)
+            self._tell(caller)
+            return refusal
+        with self._lanes.alone():
+            caller.usage.see(_read(self._lanes, _usage(caller.name), 8), now)
+            caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes, _open(caller.name), 1)))
+            refusal = super().admit(caller, model, now)
+            self._tell(caller)
+            return refusal
+
+    def finished(self, record: Record, now: float) -> None:
+        super().finished(record, now)
+        if record.caller is not None:
+            self._tell(record.caller)
+
+    def withdraw(self, caller: Caller) -> None:
+        super().withdraw(caller)
+        self._tell(caller)
+
+    def _tell(self, caller: Caller) -> None:
+        rows, own = self._rows.get(caller.name), self._lanes.own
+        if rows is None:
+            rows = self._rows[caller.name] = own.row(_open(caller.name), 1), own.row(_usage(caller.name), 8)
+        if rows[0] is not None:
+            own.numbers[rows[0]] = caller.usage.open
+        if rows[1] is not None:
+            for index, value in enumerate(caller.usage.numbers(), rows[1]):
+                own.numbers[index] = value
+
+
+class SharedQuarantine(Quarantine):
+    """What one process found out, all refuse. Moments are of the monotonic clock, which is the machine's."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def put(self, path: str, body: bytes, now: float) -> None:
+        super().put(path, body, now)
+        own = self._lanes.own
+        for name, value in ((_quarantined(path, body), now + QUARANTINE_SECONDS), (_HAS_QUARANTINE, 1.0)):
+            row = own.row(name, 1)
+            if row is not None:
+                own.numbers[row] = value
+
+    def seconds_left(self, path: str, body: bytes, now: float) -> float:
+        left = super().seconds_left(path, body, now)
+        if left or not any(_read(self._lanes, _HAS_QUARANTINE, 1)):
+            return left
+        rows = _read(self._lanes, _quarantined(path, body), 1)
+        return max(0.0, max((row[0] - now for row in rows), default=0.0))
+
+
+def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
+    """What every key has used at all neighbours, as one process would tell it."""
+    rows = [(name, numbers) for block in lanes.others for name, numbers in block.rows() if name.startswith("usage{")]
+    found = {}
+    for key in dict(rows):
+        usage = Usage()
+        usage.see([numbers for name, numbers in rows if name == key], now)
+        found[key[6:-1]] = list(usage.seen(now))
+    return found
+
+
+def _read(lanes: Lanes, name: str, width: int) -> Iterator[list[float]]:
+    for block in lanes.others:
+        start = block.find(name)
+        if start is not None:
+            yield list(block.numbers[start : start + width])
+
+
+def _slots(target: Target) -> str:
+    return f"slots{{{target.entry.id}}}"
+
+
+def _open(key: str) -> str:
+    return f"open{{{key}}}"
+
+
+def _quarantined(path: str, body: bytes) -> str:
+    return f"quarantine{{{mark_of(path, body).hex()}}}"
+
+
+def _usage(key: str) -> str:
+    return f"usage{{{key}}}"

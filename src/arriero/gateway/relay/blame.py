@@ -1,0 +1,59 @@
+"""Whose fault it is when a target gives no answer: what may be asked elsewhere, and what the client is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+from arriero.gateway.routing.retry import DEATHS_LIMIT, QUARANTINE_SECONDS
+from arriero.gateway.wire.answers import Answer, error_answer, try_again
+from arriero.gateway.words.dialects import Dialect
+
+FAILED = frozenset((500, 502, 503, 504))
+REFUSED = FAILED | {404}
+
+FULL_HEADER = b"x-arriero-full"
+# What Ollama says with a 500 to a request that is wrong itself: every target would.
+_OF_THE_REQUEST = (b"must be of type", b"must be of an array", b"invalid format")
+# What it says when the process that runs the model ended under the request.
+_OF_THE_RUNNER = (b"unexpected EOF", b"runner process", b"connection reset", b"error was encountered while running")
+_RETRY_AFTER_SECONDS = 2
+
+
+class Blame(Enum):
+    REQUEST = "the request is wrong"
+    FULL = "its sidecar has no slot free: nothing was begun"
+    MISSING = "it has no such model"
+    TARGET = "it failed, or is too busy"
+    RUNNER = "what runs the model ended under the request"
+
+
+def blame(status: int, head_lines: Iterable[bytes], body: bytes) -> Blame:
+    """For a status in REFUSED; `body` is what has come of it."""
+    if status == 404:
+        return Blame.MISSING
+    if status == 503 and any(line.partition(b":")[0].lower() == FULL_HEADER for line in head_lines):
+        return Blame.FULL
+    if status == 500 and any(words in body for words in _OF_THE_REQUEST):
+        return Blame.REQUEST
+    if status == 500 and any(words in body for words in _OF_THE_RUNNER):
+        return Blame.RUNNER
+    return Blame.TARGET
+
+
+def no_answer(dialect: Dialect, result: str, why: str, deaths: int) -> Answer:
+    """For a request that no target answered; `result` of the last attempt is unreachable, late or broke."""
+    if deaths >= DEATHS_LIMIT:
+        message = f"two targets ended while they answered this request: it is refused for {QUARANTINE_SECONDS:g} s"
+        return error_answer(dialect, 502, message)
+    if result == "late":
+        return error_answer(dialect, 504, why)
+    if result == "unreachable":
+        return try_again(dialect, f"no target could be reached: {why}", _RETRY_AFTER_SECONDS)
+    return error_answer(dialect, 502, f"the server broke off before it answered: {why}")
+
+
+def quarantined(dialect: Dialect, seconds: float) -> Answer:
+    """For a request that two targets ended under, sent again. No 5xx: clients would repeat it by themselves."""
+    message = f"two targets ended while they answered this very request: it is refused for another {seconds:.0f} s"
+    return error_answer(dialect, 422, message)

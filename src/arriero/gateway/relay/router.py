@@ -1,0 +1,178 @@
+"""What becomes of one request: answered here, refused, or given to a target. The order of the checks is in `handle`."""
+
+from __future__ import annotations
+
+import re
+
+from arriero.gateway.access.entrance import Entrance
+from arriero.gateway.access.origins import Origins, cors_headers, preflight_headers
+from arriero.gateway.access.shared import Asking
+from arriero.gateway.context import Context
+from arriero.gateway.relay.blame import quarantined
+from arriero.gateway.relay.forward import Exchange
+from arriero.gateway.relay.waiting import Queue
+from arriero.gateway.relay.warming import start_if_asked
+from arriero.gateway.routing.pool import Without
+from arriero.gateway.routing.target import Target
+from arriero.gateway.telling import exposition
+from arriero.gateway.telling.record import Record, record_of
+from arriero.gateway.wire.answers import Answer, error_answer, json_answer, try_again
+from arriero.gateway.wire.connection import ClientConnection, Work
+from arriero.gateway.wire.request import Request
+from arriero.gateway.words import listing
+from arriero.gateway.words.dialects import NATIVE
+from arriero.gateway.words.naming import canonical
+from arriero.gateway.words.paths import Kind, Rule, rule_of
+
+RETRY_AFTER_SECONDS = 2
+_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class Router:
+    """The Handler of the clients' listener."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._origins = Origins(context.settings.origins, context.settings.hosts)
+        self._queue = context.queue = Queue(context)
+        self._entrance = Entrance(context, self._origins)
+        self.limits = context.settings.limits
+        self.connections: set[ClientConnection] = set()
+
+    def now(self) -> float:
+        return self._context.now()
+
+    def handle(self, client: ClientConnection, request: Request) -> Work | None:
+        request.close = request.close or self._context.is_draining
+        rule = rule_of(request.path)
+        answer = self._entrance.wrong_way(request) or self._for_browsers(request, rule)
+        answer = answer or self._misplaced(request, rule)
+        if answer is None and rule is not None:
+            answer = self._entrance.without_key(request, rule)
+        if answer is None and rule is not None:
+            if rule.kind is not Kind.LOCAL:
+                return self._forward(client, request, rule)
+            answer = self._local(client, request)
+        if answer is not None:
+            client.answer(answer)
+        return None
+
+    def objection(self, request: Request) -> tuple[int, str] | None:
+        rule = rule_of(request.path)
+        return self._entrance.objection(request, rule) if rule else None
+
+    def headers_for(self, request: Request) -> bytes:
+        if not request.id:
+            request.id = self._id_of(request)
+        origin = request.origin
+        cors = b""
+        if origin and self._origins.is_foreign(origin, request.host) and self._origins.may_ask(origin):
+            cors = cors_headers(origin)
+        return b"X-Request-Id: %b\r\n%b" % (request.id.encode(), cors)
+
+    def answered(self, request: Request, status: int, sent_bytes: int, record: Record | None) -> None:
+        record = record or record_of(request)
+        record.judge(status)
+        record.sent_bytes = sent_bytes
+        record.seconds = self.now() - request.came_at
+        self._context.finished(record)
+
+    def _for_browsers(self, request: Request, rule: Rule | None) -> Answer | None:
+        if request.method != "OPTIONS":
+            return None
+        allow = f"Allow: {', '.join(rule.methods)}\r\n".encode() if rule else b""
+        is_preflight = self._origins.is_foreign(request.origin, request.host)
+        headers = preflight_headers() if is_preflight else b""
+        return Answer(204, b"", b"", allow + headers)
+
+    def _misplaced(self, request: Request, rule: Rule | None) -> Answer | None:
+        """Unknown paths and wrong methods, in Ollama's own bytes; verbs that change models."""
+        if rule is None:
+            return Answer(404, b"404 page not found", b"text/plain")
+        if request.method not in rule.methods:
+            allow = f"Allow: {', '.join(rule.methods)}\r\n".encode()
+            return Answer(405, b"405 method not allowed", b"text/plain", allow)
+        if rule.kind is Kind.WRITE:
+            message = "the models of this service are fixed when it is deployed; change `models` in its spec and deploy"
+            return error_answer(NATIVE, 403, message)
+        return None
+
+    def _local(self, client: ClientConnection, request: Request) -> Answer:
+        path, pool = request.path, self._context.pool
+        if path == "/":
+            return Answer(200, b"Ollama is running")
+        if path == "/healthz":
+            return Answer(200, b"ok\n")
+        if path == "/readyz":
+            return self._readiness()
+        if path == "/metrics":
+            return self._entrance.without_sight(client.peer, request) or self._metrics()
+        if not pool.is_ready():
+            return self._none(request, Without.HEALTH if any(pool) else Without.TARGETS)
+        if path == "/api/version":
+            return json_answer({"version": listing.version(pool)}, NATIVE)
+        merged = {"/api/tags": listing.tags, "/api/ps": listing.ps, "/v1/models": listing.openai_models}[path]
+        return json_answer(merged(pool), request.dialect)
+
+    def _readiness(self) -> Answer:
+        if self._context.is_draining and not self._context.is_handing_over:
+            return Answer(503, b"draining\n")
+        return Answer(200, b"ok\n") if self._context.pool.is_ready() else Answer(503, b"no target answers\n")
+
+    def _metrics(self) -> Answer:
+        context = self._context
+        exposition.refresh(context, self.connections)
+        return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)
+
+    def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Work | None:
+        request.trace = self._context.traces.of(request.headers)
+        name = request.model()
+        model = canonical(name) if name else None
+        answer = self._entrance.over_limit(request, model)
+        if answer is not None:
+            client.answer(answer)
+            return None
+        shared = self._context.shared
+        if shared is not None and shared.concerns(request.caller):
+            return Asking(self._context, shared, client, request, lambda: self._route(client, request, rule, name))
+        return self._route(client, request, rule, name)
+
+    def _route(self, client: ClientConnection, request: Request, rule: Rule, name: str | None) -> Work | None:
+        """Gives it to a target, or puts it in the line before one."""
+        model = canonical(name) if name else None
+        runs = rule.kind is Kind.RUN
+        left = self._context.quarantine.seconds_left(request.path, request.body, self.now())
+        if left:
+            request.id = request.id or self._id_of(request)
+            client.answer(quarantined(request.dialect, left), record_of(request))
+            return None
+        if runs and model:
+            found = self._queue.place(request, model, request.caller.name if request.caller else "")
+        else:
+            found = self._context.pool.find(model, False, (), self.now())
+        request.id = request.id or self._id_of(request)
+        if isinstance(found, Target):
+            if runs and model and not found.is_resident(model):
+                start_if_asked(client, request, model, self.limits.warming_seconds)
+            return Exchange(self._context, client, request, model, runs, found)
+        record = record_of(request)
+        record.model, record.received_bytes = model or "", len(request.body)
+        if found is Without.PLACE and model:
+            return self._queue.enter(client, request, model, record)
+        if found is Without.MODEL:
+            missing = error_answer(request.dialect, 404, rule.missing.format(name, model))
+            client.answer(missing, record)
+        else:
+            client.answer(self._none(request, found), record)
+        return None
+
+    def _none(self, request: Request, why: Without) -> Answer:
+        return try_again(request.dialect, f"no target {why.value}; try again soon", RETRY_AFTER_SECONDS)
+
+    def _id_of(self, request: Request) -> str:
+        """The client's own id if it is a sane one, else ours."""
+        for name, value in request.headers:
+            if name.lower() == b"x-request-id":
+                text = value.decode("latin-1")
+                return text if _ID.fullmatch(text) else self._context.new_id()
+        return self._context.new_id()

@@ -1,0 +1,46 @@
+"""The same conversation to the same target, so that the server finds its beginning in the prompt cache. Pure.
+
+Rendezvous hashing: every target gets a number made of its id and the conversation's beginning, and the highest wins;
+so a target that comes or goes moves only its own share. Every gateway gives the same answer. A target that has more
+than its share of the load is passed over (bounded loads): a popular beginning spreads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, log
+
+from arriero.gateway.routing.target import Target
+
+LOAD_FACTOR = 1.25
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+
+def pick(targets: Sequence[Target], mark: int) -> Target:
+    """One of these, of which each has the model in memory and a free place; `mark` 0 stands for no conversation."""
+    if len(targets) == 1:
+        return targets[0]
+    if not mark:
+        return min(targets, key=_load)
+    total = 1
+    for target in targets:
+        total += target.in_flight + target.others
+    most = ceil(LOAD_FACTOR * total / len(targets))
+    best, best_score = targets[0], -1.0
+    for target in targets:
+        if target.in_flight + target.others < most:
+            score = -target.weight / log(_drawn(mark ^ target.salt))
+            if score > best_score:
+                best, best_score = target, score
+    return best
+
+
+def _drawn(number: int) -> float:
+    """Between 0 and 1, the same in every process (splitmix64)."""
+    number = number * 0x9E3779B97F4A7C15 & _MASK
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    return ((number ^ number >> 27) * 0x94D049BB133111EB >> 32 & 0xFFFFFFFF | 1) / 4294967296.0
+
+
+def _load(target: Target) -> tuple[float, int]:
+    return (target.busy + 1) / (target.slots * target.weight), target.turns

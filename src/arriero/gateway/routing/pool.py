@@ -1,0 +1,131 @@
+"""The targets and what they hold, as one thing to ask. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
+
+from arriero.control.messages import TargetEntry, Targets, TargetStatus
+from arriero.gateway.routing import policy
+from arriero.gateway.routing.affinity import pick
+from arriero.gateway.routing.explain import Explanation, explain
+from arriero.gateway.routing.prospects import Ask
+from arriero.gateway.routing.speeds import Speeds
+from arriero.gateway.routing.target import Target, Turn
+
+
+class Without(Enum):
+    """Why there is no target for a request, in words that follow `no target …`."""
+
+    TARGETS = "is known yet"
+    MODEL = "has this model"
+    HEALTH = "that may have this model answers now"
+    PLACE = "has a free place now"
+    CHOICE = "is left to try"
+
+
+class Pool:
+    """Mutable, changed only from the event loop's thread. Targets that left the list stay until they are empty."""
+
+    def __init__(self) -> None:
+        self.speeds = Speeds()
+        self._first_tier = (False, 0.0)
+        self._targets: dict[str, Target] = {}
+        self._leaving: list[Target] = []
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether places may become free without a word to this process."""
+        return False
+
+    def set_targets(self, targets: Targets) -> list[Turn]:
+        """Replaces the list; a target that left, or came back at another address, gets nothing new."""
+        former, self._targets = self._targets, {}
+        turns = [self._enter(entry, former) for entry in targets.entries]
+        turns += [target.become("draining", "left the list of targets") for target in former.values()]
+        self._leaving = [target for target in (*self._leaving, *former.values()) if target.in_flight]
+        self._first_tier = min((target.tier for target in self), default=self._first_tier)
+        return [turn for turn in turns if turn]
+
+    def set_weights(self, weights: Mapping[str, int]) -> list[Turn]:
+        """Puts weights over the entries' own; unknown targets raise KeyError, and nothing is changed."""
+        targets = [(self._targets[name], weight) for name, weight in weights.items()]
+        return [turn for target, weight in targets if (turn := target.weigh(weight))]
+
+    def weights(self) -> dict[str, int]:
+        """Those that were put over the entries' own."""
+        return {name: target.weight for name, target in self._targets.items() if target.weight != target.entry.weight}
+
+    def entries(self) -> Targets:
+        return Targets(tuple(target.entry for target in self._targets.values()))
+
+    def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
+        """A target for a request about `model` (None: about none); `runs` says that it will be in memory."""
+        if runs and model:
+            return self._place(Ask(model, tried), now)
+        holding = [target for target in self if model is None or target.has(model)]
+        return policy.any_of(holding, tried, now) or self._without(holding, tried)
+
+    def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        """The usual case of `place`, in little time: a target against which nothing speaks can answer at once."""
+        return self._usual(model, tried, mark, now)
+
+    def place(self, ask: Ask, now: float) -> Target | Without:
+        """A target with a place for a request that runs a model; `Without.PLACE`: it should wait for one."""
+        return self._place(ask, now)
+
+    def hope(self, model: str, tried: Collection[str]) -> Without:
+        """`Without.PLACE` if it makes sense to wait for one, else why not."""
+        holding = [target for target in self if target.has(model)]
+        may_wait = any(target.can_take and target.entry.id not in tried for target in holding)
+        return Without.PLACE if may_wait else self._without(holding, tried)
+
+    def explain(self, ask: Ask, now: float) -> Explanation:
+        """Why such a request would go where it goes now."""
+        return explain(self._targets.values(), ask, self.speeds, now, self._place(ask, now))
+
+    def gave_back(self, target: Target) -> None:
+        """A request there is over. Nobody else has to know: see `together.SharedPool`."""
+
+    def tell_all(self) -> None:
+        """The same for all targets."""
+
+    def is_ready(self) -> bool:
+        return any(target.can_take for target in self)
+
+    def status(self) -> tuple[TargetStatus, ...]:
+        self._leaving = [target for target in self._leaving if target.in_flight]
+        return tuple(target.status() for target in (*self, *self._leaving))
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._targets.values())
+
+    def __contains__(self, target: Target) -> bool:
+        return self._targets.get(target.entry.id) is target
+
+    def _usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        warm = policy.warm_and_free(self._targets.values(), model, tried, self._first_tier, now)
+        return pick(warm, mark) if warm else None
+
+    def _place(self, ask: Ask, now: float) -> Target | Without:
+        found = self._usual(ask.model, ask.tried, ask.mark, now)
+        found = found or policy.choose(self._targets.values(), ask, self.speeds, now)
+        if found:
+            return found
+        return self.hope(ask.model, ask.tried)
+
+    def _without(self, holding: Collection[Target], tried: Collection[str]) -> Without:
+        if not self._targets:
+            return Without.TARGETS
+        if tried:
+            return Without.CHOICE
+        is_known = holding or not all(target.has_answered for target in self)
+        return Without.HEALTH if is_known else Without.MODEL
+
+    def _enter(self, entry: TargetEntry, former: dict[str, Target]) -> Turn | None:
+        known = former.get(entry.id)
+        if known is None or known.entry.address != entry.address:
+            self._targets[entry.id] = Target(entry)
+            return None
+        self._targets[entry.id] = former.pop(entry.id)
+        return known.renew(entry)

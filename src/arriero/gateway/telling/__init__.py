@@ -1,0 +1,1 @@
+"""What became of it all: figures, access lines, traces."""

@@ -1,0 +1,169 @@
+"""Counts what requests were, into rows of figures. Label sets are bounded: known paths, statuses, sites, states; models
+that a target has, key names, and no more than VALUES_LIMIT of each: the rest is counted as `other`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+
+from arriero.gateway.telling import families as f
+from arriero.gateway.telling.families import Family
+from arriero.gateway.telling.figures import Figures
+from arriero.gateway.telling.record import Record
+
+VALUES_LIMIT = 200
+OTHER = "other"
+_KINDS = {
+    400: "bad request", 401: "no key", 403: "forbidden", 404: "not found", 405: "not found", 408: "slow client",
+    413: "too large", 429: "limited", 431: "too large", 502: "target broke", 503: "unavailable", 504: "late",
+}  # fmt: skip
+
+
+class Metrics:
+    """Each count is a few additions in memory. `knows` says whether some target has a model of this name."""
+
+    def __init__(self, figures: Figures | None = None, knows: Callable[[str], bool] = lambda _: True) -> None:
+        self.figures = figures or Figures()
+        self.knows = knows
+        self._numbers = self.figures.numbers
+        # Where counts go when the block is full: a row that nobody reads.
+        self._spill = self.figures.row("", 32) or 0
+        self._requests: dict[tuple[str, int, str], int] = {}
+        self._paths: dict[str, tuple[int, int]] = {}
+        self._models: dict[str, _Model] = {}
+        self._keys: dict[str, tuple[int, int, int]] = {}
+        self._gauges: dict[str, frozenset[int]] = {}
+        self._singles: dict[tuple[Family, str], int] = {}
+
+    def count(self, record: Record) -> None:
+        """`record.path` has to be one of the known ones, or `other`."""
+        numbers, status, outcome = self._numbers, record.status, record.outcome
+        kind = (record.path, status, outcome)
+        row = self._requests.get(kind)
+        if row is None:
+            row = self._requests[kind] = self.row(f.REQUESTS, kind[0], str(status), outcome)
+        numbers[row] += 1
+        self._count_times(record)
+        if outcome != "answered":
+            self.add(f.ERRORS, _kind_of(record))
+        if record.attempts > 1:
+            self.add(f.RETRIES, amount=record.attempts - 1)
+        if record.migrations:
+            self.add(f.MIGRATIONS, amount=record.migrations)
+        if record.model:
+            self._count_model(record)
+        if record.key:
+            self._count_key(record)
+
+    def count_attempt(self, result: str) -> None:
+        """`result`: answered, unreachable, broke, status (5xx or a missing model), late."""
+        self.add(f.ATTEMPTS, result)
+
+    def add(self, family: Family, value: str = "", amount: float = 1.0) -> None:
+        """Counts one thing of a family with one label at most, whose values are ours."""
+        self._numbers[self._single(family, value)] += amount
+
+    def set(self, family: Family, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
+        """Sets all rows of a gauge; those that are not named any more become 0."""
+        rows = {self.row(family, *labels): value for labels, value in values}
+        for row in self._gauges.get(family.name, frozenset()) - rows.keys():
+            self._numbers[row] = 0.0
+        for row, value in rows.items():
+            self._numbers[row] = value
+        self._gauges[family.name] = frozenset(rows)
+
+    def row(self, family: Family, *values: str) -> int:
+        row = self.figures.row(family.row_name(*values), family.width)
+        return self._spill if row is None else row
+
+    def _count_times(self, record: Record) -> None:
+        rows = self._paths.get(record.path)
+        if rows is None:
+            rows = self.row(f.SECONDS_IN_ALL, record.path), self.row(f.FIRST_BYTE, record.path)
+            self._paths[record.path] = rows
+        self._observe(rows[0], f.SECONDS, record.seconds)
+        if record.first_byte_seconds is not None:
+            self._observe(rows[1], f.SECONDS, record.first_byte_seconds)
+
+    def _count_model(self, record: Record) -> None:
+        numbers, model = self._numbers, self._model(record.model)
+        outcome = model.outcomes.get(record.outcome)
+        if outcome is None:
+            outcome = self.row(f.MODEL_REQUESTS, model.name, record.outcome)
+            model.outcomes[record.outcome] = outcome
+        numbers[outcome] += 1
+        self._observe(model.queue_seconds, f.SECONDS, record.queue_seconds)
+        if record.load_seconds > 0:
+            self._observe(model.load_seconds, f.SECONDS, record.load_seconds)
+        if not record.tokens_out or record.first_byte_seconds is None:
+            return
+        numbers[model.tokens_in] += record.tokens_in
+        numbers[model.tokens_out] += record.tokens_out
+        if not record.is_stream:
+            return
+        self._observe(model.first_token, f.SECONDS, record.first_byte_seconds)
+        taken = record.seconds - record.first_byte_seconds
+        if record.tokens_out > 1 and taken > 0:
+            between = taken / (record.tokens_out - 1)
+            self._observe(model.between_tokens, f.TOKEN_SECONDS, between)
+            self._observe(model.token_rate, f.TOKEN_RATES, 1 / between)
+
+    def _count_key(self, record: Record) -> None:
+        rows = self._keys.get(record.key)
+        if rows is None:
+            name = record.key if len(self._keys) < VALUES_LIMIT else OTHER
+            tokens_in, tokens_out = (self.row(f.KEY_TOKENS, name, direction) for direction in ("in", "out"))
+            rows = self.row(f.KEY_REQUESTS, name), tokens_in, tokens_out
+            if name != OTHER:
+                self._keys[name] = rows
+        self._numbers[rows[0]] += 1
+        self._numbers[rows[1]] += record.tokens_in
+        self._numbers[rows[2]] += record.tokens_out
+
+    def _observe(self, row: int, bounds: tuple[float, ...], value: float) -> None:
+        numbers = self._numbers
+        numbers[row + bisect_left(bounds, value)] += 1
+        numbers[row + len(bounds) + 1] += value
+
+    def _model(self, name: str) -> _Model:
+        model = self._models.get(name)
+        if model is not None:
+            return model
+        if len(self._models) >= VALUES_LIMIT or not self.knows(name):
+            name = OTHER
+        if name not in self._models:
+            self._models[name] = _Model(self, name)
+        return self._models[name]
+
+    def _single(self, family: Family, value: str) -> int:
+        row = self._singles.get((family, value))
+        if row is None:
+            row = self._singles[family, value] = self.row(family, *((value,) if family.labels else ()))
+        return row
+
+
+class _Model:
+    """The rows of one model."""
+
+    __slots__ = (
+        "between_tokens", "first_token", "load_seconds", "name", "outcomes", "queue_seconds", "token_rate", "tokens_in",
+        "tokens_out",
+    )  # fmt: skip
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self.name = name
+        self.outcomes: dict[str, int] = {}
+        self.first_token = metrics.row(f.FIRST_TOKEN, name)
+        self.between_tokens = metrics.row(f.BETWEEN_TOKENS, name)
+        self.token_rate = metrics.row(f.TOKEN_RATE, name)
+        self.load_seconds = metrics.row(f.LOAD_SECONDS, name)
+        self.queue_seconds = metrics.row(f.QUEUE_SECONDS, name)
+        self.tokens_in = metrics.row(f.TOKENS_IN, name)
+        self.tokens_out = metrics.row(f.TOKENS_OUT, name)
+
+
+def _kind_of(record: Record) -> str:
+    if record.outcome in ("cut", "gone"):
+        return {"cut": "cut in mid-stream", "gone": "client gone"}[record.outcome]
+    return _KINDS.get(record.status, "refused by target" if record.status < 500 else "target failed")

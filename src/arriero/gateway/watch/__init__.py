@@ -1,0 +1,1 @@
+"""What targets have and do: sidecars followed, others asked."""

@@ -1,0 +1,1 @@
+"""Bytes on connections: clients' and targets', their headers, TLS."""

@@ -1,0 +1,85 @@
+"""One request as it was parsed, and the model that it names."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from arriero.gateway.words.dialects import NATIVE, Dialect
+from arriero.gateway.words.opening import mark_of
+from arriero.gateway.words.paths import dialect_of
+
+if TYPE_CHECKING:
+    from arriero.gateway.access.guard import Caller
+    from arriero.gateway.relay.warming import Warming
+    from arriero.gateway.telling.trace import Trace
+
+_JSON = json.JSONDecoder()
+
+
+class Request:
+    """`refusal` is a status and sentence when it must not be served; header names are as the client wrote them.
+
+    `caller` is whose key it came with, once the guard knows; None where no keys are set.
+    `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
+    an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
+    streamed answer, and `mark` stands for the beginning of its conversation. `warming` tells the client meanwhile.
+    """
+
+    __slots__ = (
+        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_head_sent", "is_http_1_0",
+        "lengths", "mark", "method", "origin", "path", "pieces", "refusal", "streams", "target", "trace",
+        "wants_continue", "warming",
+    )  # fmt: skip
+
+    def __init__(self, came_at: float) -> None:
+        self.came_at = came_at
+        self.method = ""
+        self.target = b""
+        self.path = ""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.body = b""
+        self.head_bytes = 0
+        self.host: str | None = None
+        self.origin = ""
+        self.id = ""
+        self.lengths: list[bytes] = []
+        self.wants_continue = False
+        self.is_http_1_0 = False
+        self.close = False
+        self.is_head_sent = self.streams = False
+        self.mark = 0
+        self.warming: Warming | None = None
+        self.refusal: tuple[int, str] | None = None
+        self.caller: Caller | None = None
+        self.trace: Trace | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        return dialect_of(self.path)
+
+    def refuse(self, status: int, message: str) -> None:
+        """The first reason stands; the connection ends after the answer."""
+        if self.refusal is None:
+            self.refusal = (status, message)
+        self.close = True
+
+    def model(self) -> str | None:
+        """The model as the client wrote it; None when the body names none (the target will say what is wrong)."""
+        if self.path.startswith("/v1/models/"):
+            return unquote(self.path.removeprefix("/v1/models/"))
+        try:
+            # As in Go: the first value counts, invalid UTF-8 is replaced, keys match without case, the last one wins.
+            value, _ = _JSON.raw_decode(self.body.decode("utf-8", "replace").lstrip())
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            return None
+        self.mark = mark_of(value)
+        self.streams = value.get("stream", self.dialect is NATIVE) is True
+        named = [value[key] for key in value if key.lower() == "model"]
+        if self.path == "/api/show" and not (named and named[-1]):
+            named = [value[key] for key in value if key.lower() == "name"]
+        return named[-1] if named and isinstance(named[-1], str) and named[-1] else None

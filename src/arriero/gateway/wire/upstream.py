@@ -1,0 +1,298 @@
+"""Connections to targets: opened when needed, kept for the next request, and one request at a time on each.
+
+Who runs: the event loop calls `Upstream`; opening a connection is a task of `Upstreams`, ended with it. Whoever asked
+(the Receiver) hears in order: `on_head` once, `on_data` for each read after it, and `on_lost` if the connection breaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+import httptools
+
+from arriero.gateway.wire.address import TLS_PREFIX, split_target
+from arriero.gateway.wire.tls import TargetsTls
+
+HEAD_BYTES_LIMIT = 65_536
+IDLE_LIMIT = 256
+# By the very bytes that Go writes, so that nothing else is taken for a size.
+_CHUNK_SIZES = {b"%x" % size: size for size in range(1, 4096)}
+
+
+class Receiver(Protocol):
+    """Who waits for a response."""
+
+    def is_waiting(self) -> bool:
+        """False when nobody wants the response any more."""
+
+    def on_connected(self, upstream: Upstream) -> None:
+        """The request is on its way there; `upstream.close()` takes it back."""
+
+    def on_head(self, upstream: Upstream, rest: bytes) -> None:
+        """The head is whole; `rest` is what came with it of the body, as it came."""
+
+    def on_data(self, upstream: Upstream, data: bytes, /) -> None:
+        """Something of the body came: `data` as it came, `upstream.pieces` decoded."""
+
+    def on_lost(self, why: str, was_reached: bool, /) -> None:
+        """There will be no more; `was_reached` is False when no connection could be made."""
+
+
+CLOSED = "it closed the connection"
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to a target, and what has come of the response that is under way."""
+
+    __slots__ = (
+        "_can_keep", "_head", "_home", "_is_chunk_open", "_messages", "_parser", "_receiver",
+        "has_length", "head_lines", "is_chunked", "is_complete", "is_reused", "pieces", "status", "transport",
+    )  # fmt: skip
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._receiver: Receiver | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.is_reused = False
+        self.head_lines: list[bytes] = []
+        self.pieces: list[bytes] = []
+        self._is_chunk_open = False
+        self._forget()
+
+    def ask(self, request: bytes, receiver: Receiver) -> None:
+        self._forget()
+        self._receiver = receiver
+        self.transport.write(request)
+        receiver.on_connected(self)
+
+    def release(self) -> None:
+        """The response was read to its end: keeps the connection for the next request if it may be kept."""
+        self._receiver = None
+        if self.is_complete and self._can_keep and not self.transport.is_closing():
+            self.is_reused = True
+            self._home.keep(self)
+        else:
+            self.transport.close()
+
+    def close(self) -> None:
+        """Ends it now; the target sees that, and stops generating."""
+        self._receiver = None
+        self.transport.abort()
+
+    @property
+    def is_at_chunk_end(self) -> bool:
+        return not self._is_chunk_open
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Neither a length nor chunks: only the end of the connection ends the body."""
+        return not self.is_chunked and not self.has_length
+
+    # The event loop's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            self.transport.abort()
+            return
+        if self._is_one_chunk(data):
+            receiver.on_data(self, data)
+            return
+        self.pieces = []
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._lose(f"it answered something that is not HTTP ({error})")
+            return
+        if self._messages > 1:
+            self._lose("it sent more than one response")
+        elif self.head_lines:
+            self._is_chunk_open = self._is_chunk_open or not data.endswith(b"\r\n")
+            receiver.on_data(self, data)
+        else:
+            self._read_head(data, receiver)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._home.forget(self)
+        self._lose(f"{CLOSED} ({error})" if error else CLOSED)
+
+    # The parser's calls
+
+    def on_message_begin(self) -> None:
+        self._messages += 1
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+
+    def on_chunk_header(self) -> None:
+        self._is_chunk_open = True
+
+    def on_body(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+    def on_chunk_complete(self) -> None:
+        self._is_chunk_open = False
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+        self._can_keep = self._parser.should_keep_alive()
+
+    # Its own steps
+
+    def _is_one_chunk(self, data: bytes) -> bool:
+        """One whole chunk between two others, as nearly every read of a stream is: the parser need not see it, for it
+        would be where it was before. Its calls cost more than this look.
+        """
+        if self._is_chunk_open or not self.is_chunked or self.is_complete:
+            return False
+        end = data.find(b"\r\n", 0, 6)
+        size = _CHUNK_SIZES.get(data[:end]) if end > 0 else None
+        if size is None or len(data) != end + size + 4 or not data.endswith(b"\r\n"):
+            return False
+        self.pieces = [data[end + 2 : -2]]
+        return True
+
+    def _forget(self) -> None:
+        self._head = b""
+        self._messages = 0
+        self._is_chunk_open = False
+        self._can_keep = False
+        self.head_lines = []
+        self.pieces = []
+        self.status = 0
+        self.is_chunked = False
+        self.has_length = False
+        self.is_complete = False
+
+    def _read_head(self, data: bytes, receiver: Receiver) -> None:
+        self._head += data
+        head, end, rest = self._head.partition(b"\r\n\r\n")
+        if not end:
+            if len(head) > HEAD_BYTES_LIMIT:
+                self._lose("its header is too large")
+            return
+        if self.status < 200:
+            self._lose(f"it answered {self.status} where a final status belongs")
+            return
+        self._head = b""
+        self.head_lines = head.split(b"\r\n")
+        for line in self.head_lines:
+            name = line.partition(b":")[0].lower()
+            self.is_chunked = self.is_chunked or name == b"transfer-encoding"
+            self.has_length = self.has_length or name == b"content-length"
+        self.has_length = self.has_length or self.status in (204, 304)
+        self._is_chunk_open = self._is_chunk_open or not (rest.endswith(b"\r\n") or not rest)
+        receiver.on_head(self, rest)
+
+    def _lose(self, why: str) -> None:
+        receiver, self._receiver = self._receiver, None
+        self.transport.abort()
+        if receiver is not None:
+            receiver.on_lost(why, True)
+
+
+class Home:
+    """The connections to one address."""
+
+    def __init__(self, address: str) -> None:
+        self.host, self.port, self.has_tls = split_target(address)
+        self.name = address.removeprefix(TLS_PREFIX).encode()
+        self._idle: deque[Upstream] = deque()
+        self.is_closed = False
+
+    def take(self) -> Upstream | None:
+        """The connection used last: the others may rest and end."""
+        while self._idle:
+            upstream = self._idle.pop()
+            if not upstream.transport.is_closing():
+                return upstream
+        return None
+
+    def keep(self, upstream: Upstream) -> None:
+        if self.is_closed or len(self._idle) >= IDLE_LIMIT:
+            upstream.transport.close()
+        else:
+            self._idle.append(upstream)
+
+    def forget(self, upstream: Upstream) -> None:
+        if upstream.is_reused and upstream in self._idle:
+            self._idle.remove(upstream)
+
+    def close(self) -> None:
+        self.is_closed = True
+        while self._idle:
+            self._idle.pop().transport.close()
+
+
+class Upstreams:
+    """Every address's connections. `connect_seconds` bounds the wait for a new one; `tls` is for `https://` ones."""
+
+    def __init__(self, connect_seconds: float) -> None:
+        self._connect_seconds = connect_seconds
+        self.tls: TargetsTls | None = None
+        self._homes: dict[str, Home] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def home(self, address: str) -> Home:
+        home = self._homes.get(address)
+        if home is None:
+            home = self._homes[address] = Home(address)
+        return home
+
+    def ask(self, home: Home, request: bytes, receiver: Receiver) -> None:
+        """Sends the request over a kept connection, or over a new one as soon as it is open."""
+        upstream = home.take()
+        if upstream is not None:
+            upstream.ask(request, receiver)
+            return
+        opening = self._open(home, request, receiver)
+        task = asyncio.get_running_loop().create_task(opening, name=f"connect to {home.host}:{home.port}")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def keep_only(self, addresses: set[str]) -> None:
+        """Ends kept connections to any other address."""
+        for address in self._homes.keys() - addresses:
+            self._homes.pop(address).close()
+
+    async def close(self) -> None:
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        self.keep_only(set())
+
+    async def _open(self, home: Home, request: bytes, receiver: Receiver) -> None:
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                upstream = await self._connected(home)
+        except TimeoutError:
+            receiver.on_lost(f"no connection within {self._connect_seconds:g} s", False)
+        except OSError as error:
+            receiver.on_lost(f"no connection ({error.strerror or error})", False)
+        else:
+            if receiver.is_waiting():
+                upstream.ask(request, receiver)
+            else:
+                upstream.transport.close()
+
+    async def _connected(self, home: Home) -> Upstream:
+        loop = asyncio.get_running_loop()
+        if not home.has_tls:
+            _, upstream = await loop.create_connection(lambda: Upstream(home), home.host, home.port)
+        elif self.tls is None:
+            raise OSError("this gateway has no TLS for its targets")
+        else:
+            name = self.tls.name or home.host
+            _, upstream = await loop.create_connection(
+                lambda: Upstream(home), home.host, home.port, ssl=self.tls.context, server_hostname=name
+            )
+        return upstream
