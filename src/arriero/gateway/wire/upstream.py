@@ -17,8 +17,6 @@ from arriero.gateway.wire.tls import TargetsTls
 
 HEAD_BYTES_LIMIT = 65_536
 IDLE_LIMIT = 256
-# By the very bytes that Go writes, so that nothing else is taken for a size.
-_CHUNK_SIZES = {b"%x" % size: size for size in range(1, 4096)}
 
 
 class Receiver(Protocol):
@@ -101,9 +99,6 @@ class Upstream(asyncio.Protocol):
         if receiver is None:
             self.transport.abort()
             return
-        if self._is_one_chunk(data):
-            receiver.on_data(self, data)
-            return
         self.pieces = []
         try:
             self._parser.feed_data(data)
@@ -147,19 +142,6 @@ class Upstream(asyncio.Protocol):
         self._can_keep = self._parser.should_keep_alive()
 
     # Its own steps
-
-    def _is_one_chunk(self, data: bytes) -> bool:
-        """One whole chunk between two others, as nearly every read of a stream is: the parser need not see it, for it
-        would be where it was before. Its calls cost more than this look.
-        """
-        if self._is_chunk_open or not self.is_chunked or self.is_complete:
-            return False
-        end = data.find(b"\r\n", 0, 6)
-        size = _CHUNK_SIZES.get(data[:end]) if end > 0 else None
-        if size is None or len(data) != end + size + 4 or not data.endswith(b"\r\n"):
-            return False
-        self.pieces = [data[end + 2 : -2]]
-        return True
 
     def _forget(self) -> None:
         self._head = b""
