@@ -112,7 +112,8 @@ class Router:
         if path == "/api/version":
             return json_answer({"version": listing.version(pool)}, NATIVE)
         merged = {"/api/tags": listing.tags, "/api/ps": listing.ps, "/v1/models": listing.openai_models}[path]
-        return json_answer(merged(pool), request.dialect)
+        only = request.caller.models if request.caller else ()
+        return json_answer(merged(pool, only), request.dialect)
 
     def _readiness(self) -> Answer:
         if self._context.is_draining and not self._context.is_handing_over:

@@ -1,8 +1,11 @@
-"""What the pool holds, in the words of one Ollama server: the merged answers of tags, ps, models, version. Pure."""
+"""What the pool holds, in the words of one Ollama server: the merged answers of tags, ps, models, version. Pure.
+
+`only` are the canonical names that the asker may know of; empty for all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,28 +14,29 @@ from arriero.gateway.routing.target import Target
 Models = list[Mapping[str, Any]]
 
 
-def tags(targets: Iterable[Target]) -> dict[str, Models]:
+def tags(targets: Iterable[Target], only: Collection[str] = ()) -> dict[str, Models]:
     """`/api/tags`: every model once, the latest first, as the first target that has it describes it."""
     merged: dict[str, Mapping[str, Any]] = {}
     for target in _answering(targets):
-        merged |= {name: model for name, model in target.inventory.on_disk.items() if name not in merged}
+        found = _allowed(target.inventory.on_disk, only)
+        merged |= {name: model for name, model in found.items() if name not in merged}
     # By whole seconds and stable, as Ollama does it.
     return {"models": sorted(merged.values(), key=lambda model: str(model.get("modified_at", ""))[:19], reverse=True)}
 
 
-def ps(targets: Iterable[Target]) -> dict[str, Models]:
+def ps(targets: Iterable[Target], only: Collection[str] = ()) -> dict[str, Models]:
     """`/api/ps`: every model in memory once, with the expiry of the copy that stays longest."""
     merged: dict[str, Mapping[str, Any]] = {}
     for target in _answering(targets):
-        for name, model in target.inventory.resident.items():
+        for name, model in _allowed(target.inventory.resident, only).items():
             if name not in merged or str(model.get("expires_at", "")) > str(merged[name].get("expires_at", "")):
                 merged[name] = model
     return {"models": list(merged.values())}
 
 
-def openai_models(targets: Iterable[Target]) -> dict[str, Any]:
+def openai_models(targets: Iterable[Target], only: Collection[str] = ()) -> dict[str, Any]:
     """`/v1/models`, derived from tags as Ollama does it."""
-    return {"object": "list", "data": [_openai_model(model) for model in tags(targets)["models"]]}
+    return {"object": "list", "data": [_openai_model(model) for model in tags(targets, only)["models"]]}
 
 
 def version(targets: Iterable[Target]) -> str:
@@ -43,6 +47,10 @@ def version(targets: Iterable[Target]) -> str:
 
 def _answering(targets: Iterable[Target]) -> list[Target]:
     return sorted((target for target in targets if target.can_take), key=lambda target: target.entry.role)
+
+
+def _allowed(models: Mapping[str, Mapping[str, Any]], only: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    return {name: model for name, model in models.items() if name in only} if only else models
 
 
 def _openai_model(model: Mapping[str, Any]) -> dict[str, Any]:
