@@ -10,11 +10,19 @@ import pytest
 from arriero.cli import main
 from arriero.control.keys import id_of, read
 
+SPEC = """\
+name: llm
+image: acme/ollama
+models: [llama2]
+secrets: {token: "${NOT_SET}"}
+sites: {a: {cloud: aws, region: us-east-1}}
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "arriero.yaml").write_text("name: llm\n")
+    (tmp_path / "arriero.yaml").write_text(SPEC)
     return tmp_path
 
 
@@ -31,6 +39,16 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(project: Path, capsys: pytest.Ca
     listed = capsys.readouterr().out
     assert json.loads(listed)["keys"][0]["id"] == id_of(text)
     assert text not in listed + path.read_text()
+
+
+def test_keys_go_to_the_file_that_the_spec_names(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "arriero.yaml").write_text(SPEC + "gateway: {keys: own/keys.json}\n")
+    (project / "arriero.staging.yaml").write_text("gateway: {keys: staging.json}\n")
+    assert main.run(["keys", "add", "app"]) == 0
+    assert main.run(["keys", "add", "tester", "-e", "staging"]) == 0
+    assert [key.name for key in read(project / "own" / "keys.json")] == ["app"]
+    assert [key.name for key in read(project / "staging.json")] == ["tester"]
+    assert not (project / ".arriero" / "gateway").exists()
 
 
 def test_rotating_and_revoking(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

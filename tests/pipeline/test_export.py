@@ -31,9 +31,7 @@ sites: {a: {cloud: aws, region: us-east-1}}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Holds a spec whose secret is not set: an export needs none."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        (tmp_path / "arriero.yaml").write_text(SPEC % probe.getsockname()[1])
+    (tmp_path / "arriero.yaml").write_text(SPEC % port_before_a_free_one())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,6 +58,17 @@ def test_a_check_writes_nothing_and_tells_what_differs(
     assert (folder / "here").exists() == (change is not None)
 
 
+def test_files_that_the_spec_names_are_found_from_the_folder_written_into(folder: Path) -> None:
+    spec = folder / "arriero.yaml"
+    tls = "tls: {certificate: certs/tls.crt, key: /etc/llm/tls.key}"
+    spec.write_text(spec.read_text().replace("gateway: {", f"gateway: {{keys: keys.json, {tls}, workers: 2, "))
+    assert main.run(["export", "gateway", "--out", "deep/here"]) == 0
+    written = json.loads((folder / "deep/here/gateway.json").read_text())
+    assert (written["keys_file"], written["workers"]) == ("../../keys.json", 2)
+    assert (written["tls_certificate"], written["tls_key"]) == ("../../certs/tls.crt", "/etc/llm/tls.key")
+    assert (folder / "deep/here" / written["keys_file"]).resolve() == folder / "keys.json"
+
+
 def test_what_there_is_no_kind_of_is_refused() -> None:
     with pytest.raises(Refused, match="there is no kind 'gatewy'; did you mean gateway"):
         export.kind_of("gatewy")
@@ -84,6 +93,19 @@ def test_a_gateway_runs_from_what_was_exported(folder: Path) -> None:
             assert process.wait(10) == 0
         finally:
             process.kill()
+
+
+def port_before_a_free_one() -> int:
+    """Orders go to the port after the clients' one, so both have to be free."""
+    while True:
+        with socket.socket() as probe, socket.socket() as after:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            try:
+                after.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
 
 
 def answers(address: str) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import ssl
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,8 +44,10 @@ def ask(
     if is_staged(loaded.spec, rehearse):
         stage_endpoints(project)
     body = {"model": model or loaded.spec.models[0].name, "messages": [{"role": "user", "content": prompt}]}
+    tls = loaded.spec.gateway.tls
+    certificate = project.file(tls.certificate) if tls else None
     headers: http.client.HTTPMessage | None = None
-    for line, headers in stream(_gateway(project), body, key):  # noqa: B007 - the last line's headers are told below
+    for line, headers in stream(_gateway(project), body, key, certificate):  # noqa: B007 - the last line's headers are told below
         if as_json:
             print(json.dumps({"schema": 1, **line}))
         else:
@@ -54,10 +58,13 @@ def ask(
 
 
 def stream(
-    url: str, body: dict[str, Any], key: Secret = NO_KEY
+    url: str, body: dict[str, Any], key: Secret = NO_KEY, certificate: Path | None = None
 ) -> Iterator[tuple[dict[str, Any], http.client.HTTPMessage]]:
-    """Each line of a chat answer with the response's headers; raises ArrieroError when there is no whole answer."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=300)
+    """Each line of a chat answer with the response's headers; raises ArrieroError when there is no whole answer.
+
+    `certificate` is the gateway's own, for one at https.
+    """
+    connection = _connection(url, certificate)
     try:
         headers = {"Content-Type": "application/json"}
         if key != NO_KEY:
@@ -77,6 +84,17 @@ def stream(
         raise ArrieroError(Problem(f"no answer from the gateway at {url}: {error}", "see: arriero status")) from error
     finally:
         connection.close()
+
+
+def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnection:
+    scheme, _, address = url.partition("://")
+    if scheme == "http":
+        return http.client.HTTPConnection(address, timeout=300)
+    context = ssl.create_default_context(cafile=certificate)
+    # The gateway of this project on this machine: its certificate is known, and names it as others call it.
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return http.client.HTTPSConnection(address, timeout=300, context=context)
 
 
 def _gateway(project: Project) -> str:

@@ -67,6 +67,8 @@ def up(
     Example: [bold]arriero up --yes --site azure-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
+        if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
+            raise Refused(here.loaded.placed(obstacles))
         facts, wanted = _plan(here, site)
         if not wanted.is_empty:
             read.refuse_unpinned(here.spec, facts, here.endpoints)

@@ -35,8 +35,8 @@ def export(
     Example: [bold]arriero export gateway --out gateway[/bold]
     """
     chosen = exports.kind_of(kind)
-    _, loaded = load_project(file, overlay, SecretsUnread())
-    states = (exports.look if check else exports.write)(chosen, loaded.spec, out)
+    project, loaded = load_project(file, overlay, SecretsUnread())
+    states = (exports.look if check else exports.write)(chosen, loaded.spec, project.folder, out)
     if as_json:
         rows = [{"name": name, "state": state} for name, state in states.items()]
         print(json.dumps({"schema": 1, "kind": kind, "out": str(out), "files": rows}))

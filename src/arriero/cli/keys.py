@@ -11,15 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from arriero.cli.deploying import confirm
-from arriero.cli.options import File, Json, Yes
+from arriero.cli.here import SecretsUnread, load_project
+from arriero.cli.options import File, Json, Overlay, Yes
 from arriero.clock import SystemClock
 from arriero.control import keys as keys_file
 from arriero.control.keyring import changing, read_or_none
 from arriero.control.keys import ROLES, Key
-from arriero.deploy.project import Project
 from arriero.errors import Problem, Refused
 from arriero.secret import Secret
-from arriero.spec import load
 from arriero.spec.units import Duration
 
 verbs = typer.Typer(help="API keys of the gateway: shown once, kept as salted hashes.", no_args_is_help=True)
@@ -48,6 +47,7 @@ def add(
     expires: Annotated[str, typer.Option(help="After this time, such as 90d; or at a date.")] = "",
     keys: Keys = None,
     file: File = None,
+    overlay: Overlay = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print it; it is never shown again. From the first key on, requests need one.
@@ -64,15 +64,15 @@ def add(
         name, (lock,), now, role, tuple(model or ()), requests_a_minute, tokens_a_minute, concurrency,
         spend_a_day, _moment(expires, now) if expires else None,
     )  # fmt: skip
-    with changing(_path(keys, file)) as ring:
+    with changing(_path(keys, file, overlay)) as ring:
         ring.add(key)
     _show(key, text, as_json)
 
 
 @verbs.command("list")
-def list_keys(keys: Keys = None, file: File = None, as_json: Json = False) -> None:
+def list_keys(keys: Keys = None, file: File = None, overlay: Overlay = None, as_json: Json = False) -> None:
     """List the keys by name, with what they may do; never their text."""
-    entries = [_public(key) for key in read_or_none(_path(keys, file))]
+    entries = [_public(key) for key in read_or_none(_path(keys, file, overlay))]
     if as_json:
         print(json.dumps({"schema": 1, "keys": entries}))
         return
@@ -87,6 +87,7 @@ def rotate(
     overlap: Annotated[str, typer.Option(help="How long the former text stays valid; 0s ends it now.")] = "24h",
     keys: Keys = None,
     file: File = None,
+    overlay: Overlay = None,
     as_json: Json = False,
 ) -> None:
     """Give a key a new text and print it; the former one stays valid for the overlap.
@@ -94,24 +95,26 @@ def rotate(
     Example: [bold]arriero keys rotate mobile-app --overlap 1h[/bold]
     """
     text, lock = keys_file.make_lock()
-    with changing(_path(keys, file)) as ring:
+    with changing(_path(keys, file, overlay)) as ring:
         ring.rotate(name, lock, _now(), _seconds(overlap, "--overlap"))
     _show(next(key for key in ring.keys if key.name == name), text, as_json)
 
 
 @verbs.command()
-def revoke(name: Name, keys: Keys = None, file: File = None, yes: Yes = False) -> None:
+def revoke(name: Name, keys: Keys = None, file: File = None, overlay: Overlay = None, yes: Yes = False) -> None:
     """Take a key away; requests with it are refused from then on."""
     confirm(f"Revoke the key {name}?", yes)
-    with changing(_path(keys, file)) as ring:
+    with changing(_path(keys, file, overlay)) as ring:
         ring.revoke(name)
     print(f"Revoked {name}.", file=sys.stderr)
 
 
-def _path(keys: Path | None, file: Path | None) -> Path:
+def _path(keys: Path | None, file: Path | None, overlay: str | None) -> Path:
     if keys is not None:
         return keys.absolute()
-    project = Project(load.find(file, Path.cwd()).absolute())
+    project, loaded = load_project(file, overlay, SecretsUnread())
+    if named := loaded.spec.gateway.keys:
+        return project.file(named)
     project.make_state()
     return project.keys
 

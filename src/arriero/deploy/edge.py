@@ -16,22 +16,23 @@ import subprocess
 import sys
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from arriero.clock import SystemClock
 from arriero.clouds.local import process
 from arriero.clouds.local.process import Process
 from arriero.control.client import Gateway, GatewayError
-from arriero.control.settings import GatewaySettings, Limits
+from arriero.deploy.gateway_settings import Places, files_of, settings_of
 from arriero.deploy.project import Project
-from arriero.errors import ArrieroError, Problem
+from arriero.errors import ArrieroError, Problem, Refused
 from arriero.events import Event, Listener
 from arriero.secret import Secret
 from arriero.spec.model import Spec
 
 START_SECONDS = 20.0
-DRAIN_SECONDS = 30
-STOP_SECONDS = DRAIN_SECONDS + 5.0
+DRAIN_SECONDS = 30.0
+GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +61,37 @@ def client(project: Project) -> Gateway | None:
     return edge.client() if edge else None
 
 
+def obstacles(project: Project, spec: Spec) -> tuple[Problem, ...]:
+    """Why the gateway of this spec could not serve here: files that are not there, and an open door without keys."""
+    wanted = spec.gateway
+    found = [
+        Problem(f"there is no file {name}", _remedy(key, project, name), key)
+        for key, name in files_of(wanted).items()
+        if not project.file(name).exists()
+    ]
+    if not IPv4Address(wanted.address).is_loopback and not wanted.keys and not project.keys.exists():
+        what = f"{wanted.address} can be reached from other machines, and there are no API keys"
+        found.append(Problem(what, "make one with: arriero keys add NAME, or listen on 127.0.0.1", "gateway.address"))
+    return tuple(found)
+
+
 def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
     """The running edge, started where it is not; returns once the gateway reports a target that is up.
 
-    One that runs already is told to read its spec anew: sites may have come and gone.
+    One that runs already is told to read its spec anew: sites may have come and gone. Where the spec's `gateway`
+    changed, a new gateway process takes over, without a lost connection unless the address is another.
     Raises ArrieroError when it does not come up within 20 seconds.
     """
+    if problems := obstacles(project, spec):
+        raise Refused(problems)
     running = find(project)
-    if running is None or not running.controller.is_alive:
-        _end(_recorded(project))
+    if running is None or not running.controller.is_alive or _address(running) != spec.gateway.address:
+        _end(_recorded(project), _stop_seconds(project))
         running = _start(project, spec)
         _say(listener, f"the gateway listens at {running.url}")
     else:
         running.controller.signal(signal.SIGHUP)
+        running = _renew(project, spec, running, listener)
     _wait_for_a_target(project, running)
     return running
 
@@ -82,7 +101,7 @@ def stop(project: Project) -> None:
     edge = _recorded(project)
     # One that was restarted a moment ago has two gateway processes: one that drains, and one that serves.
     for running in (edge, _successor(project, edge)) if edge else ():
-        _end(running)
+        _end(running, _stop_seconds(project))
     _record(project).unlink(missing_ok=True)
 
 
@@ -106,22 +125,76 @@ def _start(project: Project, spec: Spec) -> Edge:
     _write_private(token, secrets.token_urlsafe(32))
     address = f"{spec.gateway.address}:{_free_port(spec.gateway.address, spec.gateway.port, _adopted_ports(spec))}"
     control = f"127.0.0.1:{_free_port('127.0.0.1', 0)}"
-    settings = GatewaySettings(
-        service=spec.name,
-        listen=address,
-        control=control,
-        admin_token_file=str(token),
-        targets_file=str(folder / "targets.json"),
-        access_log=str(folder / "access.log"),
-        keys_file=str(project.keys),
-        limits=Limits(drain_seconds=DRAIN_SECONDS),
-    )
-    settings.write(folder / "gateway.json")
-    gateway = _spawn(folder, "gateway", [sys.executable, "-m", "arriero.gateway", str(folder / "gateway.json")])
+    settings = settings_of(spec, _places(project, address, control))
+    settings.write(_settings_file(project))
+    gateway = _spawn(folder, "gateway", [sys.executable, "-m", "arriero.gateway", str(_settings_file(project))])
     controller = _spawn(folder, "controller", _controller_command(project))
-    edge = Edge(f"http://{address}", f"http://{control}", gateway, controller, str(token))
+    edge = Edge(_url(spec, address), f"http://{control}", gateway, controller, str(token))
     _write_private(_record(project), json.dumps(asdict(edge)))
     return edge
+
+
+def _renew(project: Project, spec: Spec, running: Edge, listener: Listener) -> Edge:
+    """Has a new process take over with the spec's settings, if they are other ones than those of the running one."""
+    address = running.url.rpartition("/")[2]
+    settings = settings_of(spec, _places(project, address, running.control_url.rpartition("/")[2]))
+    file = _settings_file(project)
+    if json.loads(file.read_text(encoding="utf-8")) == json.loads(json.dumps(settings.as_json())):
+        return running
+    settings.write(file)
+    former, clock = running.client().restart(), SystemClock()
+    deadline = clock.monotonic() + START_SECONDS
+    while clock.monotonic() < deadline:
+        with contextlib.suppress(GatewayError):
+            if (found := process.find(running.client().status().pid)) and found.pid != former:
+                renewed = replace(running, url=_url(spec, address), gateway=found)
+                _write_private(_record(project), json.dumps(asdict(renewed)))
+                _say(listener, f"the gateway took up its new settings at {renewed.url}")
+                return renewed
+        clock.sleep(0.1)
+    raise ArrieroError(
+        Problem("the gateway did not take up its new settings", "read its log", file=str(project.edge / "gateway.log"))
+    )
+
+
+def _places(project: Project, listen: str, control: str) -> Places:
+    return Places(
+        listen=listen,
+        control=control,
+        token=str(project.edge / "token"),
+        targets=str(project.edge / "targets.json"),
+        keys=str(project.keys),
+        placed=lambda name: str(project.file(name)),
+        access_log=str(project.edge / "access.log"),
+        drain_seconds=DRAIN_SECONDS,
+    )
+
+
+def _remedy(key: str, project: Project, name: str) -> str:
+    if key == "gateway.keys":
+        return "make a key with: arriero keys add NAME"
+    return f"put it at {project.file(name)}, or correct the path"
+
+
+def _url(spec: Spec, address: str) -> str:
+    return f"{'https' if spec.gateway.tls else 'http'}://{address}"
+
+
+def _address(edge: Edge) -> str:
+    return edge.url.rpartition("/")[2].rpartition(":")[0]
+
+
+def _settings_file(project: Project) -> Path:
+    return project.edge / "gateway.json"
+
+
+def _stop_seconds(project: Project) -> float:
+    """A little more than the gateway itself takes to drain."""
+    try:
+        limits = json.loads(_settings_file(project).read_text(encoding="utf-8"))["limits"]
+    except FileNotFoundError:
+        return DRAIN_SECONDS + GRACE_SECONDS
+    return float(limits["drain_seconds"]) + GRACE_SECONDS
 
 
 def _controller_command(project: Project) -> list[str]:
@@ -153,9 +226,9 @@ def _wait_for_a_target(project: Project, edge: Edge) -> None:
     raise ArrieroError(Problem("the gateway found no target that answers", "see: arriero status", file=str(log)))
 
 
-def _end(edge: Edge | None) -> None:
+def _end(edge: Edge | None, within_seconds: float) -> None:
     for running in (edge.controller, edge.gateway) if edge else ():
-        running.end(STOP_SECONDS)
+        running.end(within_seconds)
 
 
 def _record(project: Project) -> Path:
@@ -174,7 +247,8 @@ def _recorded(project: Project) -> Edge | None:
 def _adopted_ports(spec: Spec) -> frozenset[int]:
     """Where others' servers belong, also while they are down: an edge there would be its own target."""
     places = [server.rpartition(":") for site in spec.sites.values() for server in site.adopt]
-    return frozenset(int(port) for address, _, port in places if address == spec.gateway.address)
+    ours = spec.gateway.address
+    return frozenset(int(port) for address, _, port in places if ours in (address, "0.0.0.0"))
 
 
 def _free_port(address: str, first: int, kept: Collection[int] = ()) -> int:

@@ -31,8 +31,12 @@ class Project:
 
     @property
     def keys(self) -> Path:
-        """The API keys of this project's gateways."""
+        """The API keys of this project's gateways, where the spec names no other file."""
         return self.state / "gateway" / "keys.json"
+
+    def file(self, name: str) -> Path:
+        """A file that the spec names: paths start at the spec's folder."""
+        return (self.folder / Path(name).expanduser()).absolute()
 
     def make_state(self) -> Path:
         """The state folder, made if need be, readable by its owner only and ignored by git."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ FileState = Literal["written", "same", "differs", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`files` gives, by path inside the folder, the whole text of each file; `next` says what to do with them."""
+    """`files` gives, by path inside the folder, the whole text of each file; `next` says what to do with them.
+
+    It is handed the spec, and the spec's folder as seen from the folder written into.
+    """
 
     summary: str
-    files: Callable[[Spec], Mapping[str, str]]
+    files: Callable[[Spec, Path], Mapping[str, str]]
     next: str
 
 
@@ -36,19 +40,23 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
-def look(kind: Kind, spec: Spec, folder: Path) -> dict[str, FileState]:
-    """How each file in `folder` is, against what would be written there."""
-    return {name: _state(folder / name, text) for name, text in kind.files(spec).items()}
+def look(kind: Kind, spec: Spec, home: Path, folder: Path) -> dict[str, FileState]:
+    """How each file in `folder` is, against what would be written there for a spec that lies in `home`."""
+    return {name: _state(folder / name, text) for name, text in kind.files(spec, _seen(home, folder)).items()}
 
 
-def write(kind: Kind, spec: Spec, folder: Path) -> dict[str, FileState]:
+def write(kind: Kind, spec: Spec, home: Path, folder: Path) -> dict[str, FileState]:
     """Writes what is missing or differs; raises ArrieroError where that can't be done."""
-    states = look(kind, spec, folder)
-    for name, text in kind.files(spec).items():
+    states = look(kind, spec, home, folder)
+    for name, text in kind.files(spec, _seen(home, folder)).items():
         if states[name] != "same":
             _write(folder / name, text)
             states[name] = "written"
     return states
+
+
+def _seen(home: Path, folder: Path) -> Path:
+    return Path(os.path.relpath(home.resolve(), folder.resolve()))
 
 
 def _state(path: Path, text: str) -> FileState:

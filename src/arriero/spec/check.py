@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from arriero.catalog import catalog
 from arriero.errors import Problem
+from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_size import size_problems
 from arriero.spec.model import Site, Spec, default_min
@@ -43,6 +44,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _network_problems(spec)
     found += _patience_problems(spec)
     found += _credential_problems(spec)
+    found += gateway_problems(spec.gateway)
     return tuple(found)
 
 

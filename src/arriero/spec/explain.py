@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import model
-from arriero.spec.document import KeyPath
+from arriero.spec import gateway, model
+from arriero.spec.document import KeyPath, dotted
+from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
 from arriero.spec.values import kind, shown
 
-SECTIONS: Mapping[str, type[model.Section]] = {
+SECTIONS: Mapping[str, type[Section]] = {
     "size": model.Size,
     "scale": model.Scale,
     "ollama": model.Ollama,
     "network": model.Network,
-    "gateway": model.Gateway,
+    "gateway": gateway.Gateway,
+    "gateway.tls": gateway.Tls,
+    "gateway.limits": gateway.GatewayLimits,
+    "gateway.prices": gateway.Prices,
+    "gateway.shared_limits": gateway.SharedLimits,
     "logs": model.Logs,
     "deploy": model.Deploy,
     "accounts": model.Accounts,
@@ -27,6 +32,9 @@ ADD = {
     ("models",): "add a line like models: [llama2]",
     ("sites",): "add at least one site, like aws-east: {cloud: aws, region: us-east-1}",
     ("sites", "cloud"): "add cloud: aws, azure or local",
+    ("gateway", "certificate"): "add its file, like certificate: tls.crt",
+    ("gateway", "key"): "add the certificate's key, like key: tls.key",
+    ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
     ("models", "name"): "add a name, like name: llama2",
 }
 
@@ -44,7 +52,7 @@ def keys_at(path: KeyPath) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in section.model_fields.items()) if section else ()
 
 
-def _section_at(path: KeyPath) -> type[model.Section] | None:
+def _section_at(path: KeyPath) -> type[Section] | None:
     if not path:
         return model.Spec
     if path[0] == "sites" and len(path) == 2:
@@ -53,7 +61,7 @@ def _section_at(path: KeyPath) -> type[model.Section] | None:
         path = path[2:]
     if path[0] == "models" and len(path) == 2:
         return model.Model
-    return SECTIONS.get(str(path[0])) if len(path) == 1 else None
+    return SECTIONS.get(dotted(path))
 
 
 def _path(loc: tuple[str | int, ...]) -> KeyPath:

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -23,6 +21,8 @@ from pydantic import (
 
 from arriero.secret import Secret
 from arriero.spec import values
+from arriero.spec.gateway import Gateway
+from arriero.spec.section import Section
 from arriero.spec.units import Bytes, Duration, VCpu
 
 Cloud = Literal["aws", "azure", "local"]
@@ -48,7 +48,6 @@ Adopted = Annotated[
         }
     ),
 ]
-Loopback = Annotated[str, BeforeValidator(values.loopback), values.schema(values.ADDRESS_PATTERN)]
 VariableName = Annotated[str, BeforeValidator(values.variable_name), values.schema(values.VARIABLE_PATTERN)]
 VariableText = Annotated[str, BeforeValidator(values.variable_text), WithJsonSchema({"type": "string"})]
 AwsAccount = Annotated[str, BeforeValidator(values.aws_account), values.schema(r"^\d{12}$")]
@@ -65,13 +64,6 @@ KeepAlive = Annotated[
     WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": Duration.pattern}]}),
 ]
 Wait = Annotated[Duration, values.above_zero]
-
-
-class Section(BaseModel):
-    """A part of the file: immutable, and no key besides the known ones."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
-
 
 Part = TypeVar("Part", bound=Section)
 
@@ -138,13 +130,6 @@ class Ollama(Section):
     context_length: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = Field(
         default=None, description="Tokens of context; Ollama's own default if left out."
     )
-
-
-class Gateway(Section):
-    """Where this machine's edge listens."""
-
-    address: Loopback = Field(default="127.0.0.1", description="A loopback address; the edge asks for no keys yet.")
-    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = Field(default=11434, description="Its TCP port.")
 
 
 class Logs(Section):
@@ -228,7 +213,7 @@ class Spec(Section):
         default={}, description="Environment of each Ollama server."
     )
     network: Network = Field(default=Network(), description="Each site's address range and who may reach it.")
-    gateway: Gateway = Field(default=Gateway(), description="This machine's edge: its address and port.")
+    gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
     logs: Logs = Field(default=Logs(), description="How long logs are kept.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")

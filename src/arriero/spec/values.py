@@ -113,13 +113,6 @@ adopted_schema = WithJsonSchema(
 )
 
 
-def loopback(value: object) -> str:
-    address = host(value)
-    if not IPv4Address(address).is_loopback:
-        raise ValueError(f"{address} can be reached from outside, and the edge asks for no keys yet; use 127.0.0.1")
-    return address
-
-
 def variable_name(value: object) -> str:
     text = _text(value)
     if len(text) > 128 or not re.fullmatch(VARIABLE_PATTERN, text):

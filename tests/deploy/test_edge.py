@@ -1,0 +1,92 @@
+"""The edge takes up what its spec says now, without leaving, and knows where it would stand open."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from arriero.deploy import edge
+from arriero.deploy.project import Project
+from arriero.events import ignore
+from arriero.spec.load import load
+
+SPEC = """\
+name: llm
+image: acme/ollama
+models: [llama2]
+sidecar: false
+gateway: {{port: {port}, origins: [{origins}]}}
+sites: {{office: {{cloud: local, adopt: ["{server}"]}}}}
+"""
+
+
+class Answers(BaseHTTPRequestHandler):
+    """As much of an Ollama as a gateway asks for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        answers = {"/api/tags": {"models": []}, "/api/ps": {"models": []}, "/api/version": {"version": "0.32.15"}}
+        found = answers.get(self.path)
+        body = json.dumps(found or {}).encode()
+        self.send_response(200 if found or self.path == "/" else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, *_: object) -> None:
+        """Nothing to say."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"127.0.0.1:{serving.server_address[1]}"
+        serving.shutdown()
+        thread.join()
+
+
+def test_a_changed_spec_reaches_the_running_gateway_in_place(tmp_path: Path, server: str) -> None:
+    project = Project(tmp_path / "arriero.yaml")
+    port = free_port()
+
+    def ensured(origins: str) -> edge.Edge:
+        project.spec.write_text(SPEC.format(port=port, origins=origins, server=server))
+        return edge.ensure(project, load(project.spec, None, {}).spec, ignore)
+
+    try:
+        first = ensured("")
+        assert status_for("https://chat.example.com", first.url) == 403
+        assert ensured("") == first
+        second = ensured("'https://chat.example.com'")
+        assert (second.url, second.controller) == (first.url, first.controller)
+        assert second.gateway != first.gateway
+        assert edge.find(project) == second
+        assert status_for("https://chat.example.com", second.url) == 200
+    finally:
+        edge.stop(project)
+    assert edge.find(project) is None
+
+
+def status_for(origin: str, url: str) -> int:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    try:
+        connection.request("GET", "/", headers={"Origin": origin})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
