@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from arriero.control.client import Gateway, GatewayError
-from arriero.control.messages import Drain, GatewayStatus, TargetEntry, Targets, TargetStatus, Weights
+from arriero.control.messages import (
+    Drain,
+    GatewayStatus,
+    Question,
+    Reason,
+    Routing,
+    TargetEntry,
+    Targets,
+    TargetStatus,
+    Weights,
+)
 from arriero.control.settings import GatewaySettings, Limits
 from arriero.gateway.config import load
 from arriero.secret import Secret
@@ -18,12 +28,16 @@ MESSAGES = [
     Targets(()),
     Weights({"a": 0, "b": 100}),
     Drain(("a", "b")),
+    Question("llama2", "Why?"),
+    Routing("llama2:latest", "a", "a: it is warm", (Reason("a", "east", "the model in memory", 0.25, 0.0, True),)),
     GatewayStatus("llm", True, 2, (TargetStatus("a", "east", "h:1", "up", "active", None, 100, 2, ("m:1",), ()),)),
 ]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_message_comes_back_as_it_was(message: Targets | Weights | Drain | GatewayStatus) -> None:
+def test_a_message_comes_back_as_it_was(
+    message: Targets | Weights | Drain | Question | Routing | GatewayStatus,
+) -> None:
     data = json.loads(json.dumps(message.as_json()))
     assert data["schema"] == 1
     assert type(message).from_json(data) == message

@@ -8,7 +8,18 @@ from typing import cast
 
 import typer
 
-from arriero.cli import ask, deploying, exporting, keys, looking, rehearsing, serving, setting_up, specifying
+from arriero.cli import (
+    ask,
+    deploying,
+    explaining,
+    exporting,
+    keys,
+    looking,
+    rehearsing,
+    serving,
+    setting_up,
+    specifying,
+)
 from arriero.errors import ArrieroError, Problem
 
 # typer brings its own copy of click and exports only some of its errors
@@ -22,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (specifying, deploying, looking, ask, exporting, keys, serving, rehearsing, setting_up):
+for verbs in (specifying, deploying, looking, ask, explaining, exporting, keys, serving, rehearsing, setting_up):
     verbs.register(app)
 
 

@@ -54,7 +54,7 @@ def restart_gateway(config: Annotated[Path, typer.Option("--config", help="The s
 
     Example: [bold]arriero gateway restart --config gateway.json[/bold]
     """
-    running, clock = _client_of(config), SystemClock()
+    running, clock = client_of(config), SystemClock()
     former = running.restart()
     deadline = clock.monotonic() + RESTART_SECONDS
     while clock.monotonic() < deadline:
@@ -95,7 +95,7 @@ def run_controller(
     from arriero.deploy import edge
     from arriero.observe import discovery
 
-    theirs = _client_of(gateway) if gateway else None
+    theirs = client_of(gateway) if gateway else None
     is_told = threading.Event()
     signal.signal(signal.SIGHUP, lambda _number, _frame: is_told.set())
     while True:
@@ -105,7 +105,7 @@ def run_controller(
             discovery.run(here.spec, (lambda: theirs) if theirs else ours, is_ended=is_told.is_set)
 
 
-def _client_of(config: Path) -> Gateway:
+def client_of(config: Path) -> Gateway:
     """Who takes orders for the gateway of that settings file."""
     from arriero.gateway.config import load, read_token
 

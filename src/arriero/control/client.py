@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from arriero.clock import Clock
-from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
+from arriero.control.messages import Drain, GatewayStatus, Question, Routing, Targets, Weights
 from arriero.errors import ArrieroError, Problem
 from arriero.secret import Secret
 
@@ -46,6 +46,10 @@ class Gateway:
     def drain(self, *targets: str) -> None:
         """No new request goes to these targets; returns at once. `wait_until_empty` waits for the open ones."""
         self._ask("POST", "/drain", Drain(targets).as_json())
+
+    def explain(self, question: Question) -> Routing:
+        """Where such a request would go now, and why; nothing is asked of any target."""
+        return Routing.from_json(self._ask("GET", "/explain", question.as_json()))
 
     def restart(self) -> int:
         """Has a new process take over, which reads its settings anew; returns the id of the one that ends, at once.

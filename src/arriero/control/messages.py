@@ -72,6 +72,55 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Where would a request that runs `model` go now? `prompt` begins its conversation, which may have a home."""
+
+    model: str
+    prompt: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": 1, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Question:
+        return cls(str(data["model"]), str(data.get("prompt", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One target: what the request would find there, the seconds to its first token, and what counts against it.
+
+    `penalty` is in seconds, too; both are 0 where the target can't serve it at all, and `finds` says why. `can_now`: it
+    would not have to wait.
+    """
+
+    target: str
+    site: str
+    finds: str
+    seconds: float
+    penalty: float
+    can_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """`chosen` is a target's id, or empty when the request would wait or be refused; `outcome` says it in words."""
+
+    model: str
+    chosen: str
+    outcome: str
+    targets: tuple[Reason, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": 1, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Routing:
+        reasons = tuple(Reason(**reason) for reason in data["targets"])
+        return cls(data["model"], data["chosen"], data["outcome"], reasons)
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatus:
     """One target as the gateway sees it: its models on disk, those in memory, and the requests open there."""
 

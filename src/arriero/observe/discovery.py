@@ -16,6 +16,7 @@ from arriero.clock import Clock, SystemClock
 from arriero.clouds.read import facts_of, refs
 from arriero.control.client import GatewayError
 from arriero.control.messages import TargetEntry, Targets
+from arriero.cost.ranking import hourly_by_site
 from arriero.errors import CloudError
 from arriero.events import Event, Listener, ignore
 from arriero.plan.model import SiteRef, TargetFacts
@@ -43,6 +44,7 @@ class SiteReader:
     read: Read
     role: Literal["active", "standby"] = "active"
     slots: int = 4
+    cost: float = 0.0
 
 
 @dataclass
@@ -121,6 +123,7 @@ def entries(reader: SiteReader, targets: Sequence[TargetFacts]) -> tuple[TargetE
             release=target.release,
             weight=0 if target.state == "draining" else 100,
             slots=reader.slots,
+            cost=reader.cost,
         )
         for target in sorted(targets, key=lambda target: target.id)
         if target.address and target.state != "stopped"
@@ -129,7 +132,8 @@ def entries(reader: SiteReader, targets: Sequence[TargetFacts]) -> tuple[TargetE
 
 def readers(spec: Spec) -> tuple[SiteReader, ...]:
     """A reader for every site of the spec, through its cloud's SDK."""
-    return tuple(_reader(spec, ref) for ref in refs(spec))
+    costs = hourly_by_site(spec)
+    return tuple(_reader(spec, ref, costs[ref.site]) for ref in refs(spec))
 
 
 def run(
@@ -164,6 +168,7 @@ def keep(discovery: Discovery, edge: Callable[[], Edge | None], clock: Clock, is
         clock.sleep(INTERVAL_SECONDS)
 
 
-def _reader(spec: Spec, ref: SiteRef) -> SiteReader:
+def _reader(spec: Spec, ref: SiteRef, cost: float) -> SiteReader:
     site = spec.site(ref.site)
-    return SiteReader(ref.site, lambda: facts_of(ref.cloud).read_targets(ref), site.role, site.ollama.num_parallel)
+    slots = site.ollama.num_parallel
+    return SiteReader(ref.site, lambda: facts_of(ref.cloud).read_targets(ref), site.role, slots, cost)

@@ -8,15 +8,18 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from arriero.control.messages import Drain, GatewayStatus, Targets, Weights
+from arriero.control.messages import Drain, GatewayStatus, Question, Targets, Weights
 from arriero.gateway.context import Context
 from arriero.gateway.process import snapshot
+from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.address import split_target
 from arriero.gateway.wire.answers import Answer, error_answer, json_answer
 from arriero.gateway.wire.connection import ClientConnection
 from arriero.gateway.wire.request import Request
 from arriero.gateway.words.dialects import NATIVE
+from arriero.gateway.words.naming import canonical
+from arriero.gateway.words.opening import mark_of
 from arriero.secret import Secret
 
 Orders = dict[tuple[str, str], Callable[[Any], Any]]
@@ -32,6 +35,7 @@ class Admin:
             **(more or {}),
             ("GET", "/state"): lambda _: snapshot.taken(context),
             ("GET", "/status"): lambda _: self._status(),
+            ("GET", "/explain"): lambda body: self._explain(Question.from_json(body)),
             ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
             ("PUT", "/targets"): self._set_targets,
             ("PUT", "/weights"): lambda body: self._set_weights(Weights.from_json(body)),
@@ -78,6 +82,12 @@ class Admin:
             context.settings.service, context.is_draining, len(context.open), context.pool.status(), os.getpid()
         )
         return status.as_json()
+
+    def _explain(self, question: Question) -> dict[str, Any]:
+        context, model = self._context, canonical(question.model)
+        mark = mark_of({"prompt": question.prompt})
+        ask = context.queue.admission.ask(model, "", mark) if context.queue else Ask(model, mark=mark)
+        return {"schema": 1, **context.pool.explain(ask, context.now()).as_json()}
 
     def _set_targets(self, body: Any) -> dict[str, Any]:
         targets = Targets.from_json(body)

@@ -14,6 +14,7 @@ from arriero.control.keys import Key
 from arriero.control.messages import TargetStatus
 from arriero.gateway.access.allowance import Usage
 from arriero.gateway.access.guard import Caller, Guard, Refusal
+from arriero.gateway.routing.explain import Explanation
 from arriero.gateway.routing.pool import Pool, Without
 from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.routing.retry import QUARANTINE_SECONDS, Quarantine, mark_of
@@ -78,6 +79,10 @@ class SharedPool(Pool):
     def status(self) -> tuple[TargetStatus, ...]:
         self._look()
         return super().status()
+
+    def explain(self, ask: Ask, now: float) -> Explanation:
+        self._look()
+        return super().explain(ask, now)
 
     @contextlib.contextmanager
     def _claiming(self) -> Iterator[None]:

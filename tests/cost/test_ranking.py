@@ -1,0 +1,33 @@
+"""Cheap sites come before dear ones; a site of unknown price is never thought cheap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arriero.cost.ranking import hourly_by_site, hourly_of_a_target
+from arriero.spec.model import Spec
+
+EAST = {"cloud": "aws", "region": "us-east-1"}
+UNPRICED = {"cloud": "aws", "region": "sa-east-1"}
+LOCAL = {"cloud": "local", "hosts": ("127.0.0.1",)}
+
+
+def spec(**sites: dict[str, Any]) -> Spec:
+    return Spec.model_validate({"name": "llm", "image": "acme/ollama", "models": ["llama2"], "sites": sites})
+
+
+def test_a_target_has_its_own_price_only() -> None:
+    # 4 vCPU and 16 GB of Fargate and one address: 4 * 0.04048 + 16 * 0.004445 + 0.005
+    assert hourly_of_a_target(spec(a=EAST).site("a")) == 0.23804
+    # An Azure site pays for its NAT gateway with or without it: 4 * 0.0405 + 16 * 0.00445
+    assert hourly_of_a_target(spec(a={"cloud": "azure", "region": "eastus"}).site("a")) == 0.2332
+    assert hourly_of_a_target(spec(a=LOCAL).site("a")) == 0.0
+
+
+def test_an_unknown_price_is_the_dearest_known_one() -> None:
+    assert hourly_of_a_target(spec(a=UNPRICED).site("a")) is None
+    assert hourly_by_site(spec(a=EAST, b=UNPRICED, c=LOCAL)) == {"a": 0.23804, "b": 0.23804, "c": 0.0}
+
+
+def test_where_no_price_is_known_no_site_is_preferred() -> None:
+    assert hourly_by_site(spec(a=UNPRICED, b={**UNPRICED, "region": "eu-south-1"})) == {"a": 0.0, "b": 0.0}
