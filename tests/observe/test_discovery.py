@@ -138,8 +138,8 @@ def test_only_targets_with_an_address_that_have_not_stopped_are_entered() -> Non
         fact("draining", state="draining"),
         fact("stopped", state="stopped"),
     ]
-    made = entries(SiteReader("east", list, "standby", slots=8, cost=0.25), facts)
-    assert {entry.cost for entry in made} == {0.25}
+    made = entries(SiteReader("east", list, "standby", slots=8, cost=0.25, is_writable=True), facts)
+    assert {(entry.cost, entry.is_writable) for entry in made} == {(0.25, True)}
     assert [(entry.id, entry.weight, entry.role, entry.slots) for entry in made] == [
         ("draining", 0, "standby", 8),
         ("loading", 100, "standby", 8),

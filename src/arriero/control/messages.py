@@ -16,6 +16,7 @@ class TargetEntry:
     `address` is `host:port`, or `https://host:port` for one that is spoken to over TLS.
     `weight` 0 stops new requests there (draining). Where targets of the same role differ in `cost` (in any unit), the
     dearer ones get what the cheaper ones can't serve soon. `room` is how many models fit in memory at once (0: learnt).
+    `is_writable`: its models may be changed by who has an admin key.
     """
 
     id: str
@@ -27,6 +28,7 @@ class TargetEntry:
     slots: int = 4
     cost: float = 0.0
     room: int = 0
+    is_writable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

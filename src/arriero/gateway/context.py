@@ -28,6 +28,7 @@ from arriero.gateway.words.templates import Reading
 
 if TYPE_CHECKING:
     from arriero.gateway.access.shared import SharedLimits
+    from arriero.gateway.relay.changing import Changing
     from arriero.gateway.relay.forward import Exchange
     from arriero.gateway.relay.waiting import Queue
     from arriero.gateway.telling.spans import Spans
@@ -47,7 +48,7 @@ class Context:
     upstreams: Upstreams
     pool: Pool = field(default_factory=Pool)
     metrics: Metrics = field(default_factory=Metrics)
-    open: set[Exchange] = field(default_factory=set)
+    open: set[Exchange | Changing] = field(default_factory=set)
     look_now: asyncio.Event = field(default_factory=asyncio.Event)
     renew_now: asyncio.Event = field(default_factory=asyncio.Event)
     is_draining: bool = False

@@ -45,6 +45,7 @@ class SiteReader:
     role: Literal["active", "standby"] = "active"
     slots: int = 4
     cost: float = 0.0
+    is_writable: bool = False
 
 
 @dataclass
@@ -124,6 +125,7 @@ def entries(reader: SiteReader, targets: Sequence[TargetFacts]) -> tuple[TargetE
             weight=0 if target.state == "draining" else 100,
             slots=reader.slots,
             cost=reader.cost,
+            is_writable=reader.is_writable,
         )
         for target in sorted(targets, key=lambda target: target.id)
         if target.address and target.state != "stopped"
@@ -170,5 +172,11 @@ def keep(discovery: Discovery, edge: Callable[[], Edge | None], clock: Clock, is
 
 def _reader(spec: Spec, ref: SiteRef, cost: float) -> SiteReader:
     site = spec.site(ref.site)
-    slots = site.ollama.num_parallel
-    return SiteReader(ref.site, lambda: facts_of(ref.cloud).read_targets(ref), site.role, slots, cost)
+    return SiteReader(
+        ref.site,
+        lambda: facts_of(ref.cloud).read_targets(ref),
+        site.role,
+        site.ollama.num_parallel,
+        cost,
+        spec.sites[ref.site].writable_models,
+    )

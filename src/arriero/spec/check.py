@@ -41,6 +41,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _role_problems(spec)
     found += _environment_problems(spec)
     found += _model_problems(spec)
+    found += _writing_problems(spec)
     found += _network_problems(spec)
     found += _patience_problems(spec)
     found += _credential_problems(spec)
@@ -148,6 +149,15 @@ def _model_problems(spec: Spec) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield Problem(f"{name} is here twice", "keep one of them", f"models[{index}]")
+
+
+def _writing_problems(spec: Spec) -> Iterator[Problem]:
+    is_baked = any(model.source == "baked" for model in spec.models)
+    for name, site in spec.sites.items():
+        is_others = bool(site.adopt and not site.hosts)
+        if site.writable_models and is_baked and not is_others:
+            what = "the models are baked into this site's image, so that the next target would not have the change"
+            yield Problem(what, "remove the line, or take every model from: storage", f"sites.{name}.writable_models")
 
 
 def _network_problems(spec: Spec) -> Iterator[Problem]:

@@ -97,6 +97,7 @@ def _shape(kind_of: str, value: object, context: Mapping[str, Any], path: KeyPat
         return "is empty", ADD[(str(path[0]),)]
     wanted = {
         "int_type": ("a whole number", "write it without quotes or unit, like 4"),
+        "bool_type": ("true or false", "write it without quotes"),
         "string_type": ("text", f"put it in quotes: '{shown(value)}'"),
         "tuple_type": ("a list", "write it like [one, two]"),
         "mapping_type": ("a section with keys", "write key: value lines under it"),

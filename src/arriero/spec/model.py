@@ -184,6 +184,9 @@ class Site(Section):
     adopt: Adopted = Field(
         default=(), description="For local: Ollamas that run there already, like 127.0.0.1:11434, which `true` means."
     )
+    writable_models: bool = Field(
+        default=False, strict=True, description="Whether an admin's key may pull, create, copy and delete models there."
+    )
     size: Size | None = Field(default=None, description="Instead of the service's size.")
     scale: Scale | None = Field(default=None, description="Instead of the service's scale.")
     ollama: Ollama | None = Field(default=None, description="Instead of the service's Ollama settings.")

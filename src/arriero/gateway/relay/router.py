@@ -12,6 +12,7 @@ from arriero.gateway.relay.blame import quarantined
 from arriero.gateway.relay.forward import Exchange
 from arriero.gateway.relay.waiting import Queue
 from arriero.gateway.relay.warming import start_if_asked
+from arriero.gateway.relay.writing import Writing
 from arriero.gateway.routing.pool import Without
 from arriero.gateway.routing.target import Target
 from arriero.gateway.telling import exposition
@@ -36,6 +37,7 @@ class Router:
         self._origins = Origins(context.settings.origins, context.settings.hosts)
         self._queue = context.queue = Queue(context)
         self._entrance = Entrance(context, self._origins)
+        self._writing = Writing(context, self._entrance)
         self.limits = context.settings.limits
         self.connections: set[ClientConnection] = set()
 
@@ -50,6 +52,8 @@ class Router:
         if answer is None and rule is not None:
             answer = self._entrance.without_key(request, rule)
         if answer is None and rule is not None:
+            if rule.kind is Kind.WRITE:
+                return self._writing.start(client, request)
             if rule.kind is not Kind.LOCAL:
                 return self._forward(client, request, rule)
             answer = self._local(client, request)
@@ -92,10 +96,7 @@ class Router:
         if request.method not in rule.methods:
             allow = f"Allow: {', '.join(rule.methods)}\r\n".encode()
             return Answer(405, b"405 method not allowed", b"text/plain", allow)
-        if rule.kind is Kind.WRITE:
-            message = "the models of this service are fixed when it is deployed; change `models` in its spec and deploy"
-            return error_answer(NATIVE, 403, message)
-        return None
+        return self._writing.out_of_place(request) if rule.kind is Kind.WRITE else None
 
     def _local(self, client: ClientConnection, request: Request) -> Answer:
         path, pool = request.path, self._context.pool

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from arriero.gateway.telling.trace import Trace
 
 _JSON = json.JSONDecoder()
+# Paths where Ollama still reads a model's former key, `name`, when `model` is not there.
+_NAMED = frozenset(("/api/show", "/api/pull", "/api/create", "/api/delete"))
 
 
 class Request:
@@ -80,6 +82,6 @@ class Request:
         self.mark = mark_of(value)
         self.streams = value.get("stream", self.dialect is NATIVE) is True
         named = [value[key] for key in value if key.lower() == "model"]
-        if self.path == "/api/show" and not (named and named[-1]):
+        if self.path in _NAMED and not (named and named[-1]):
             named = [value[key] for key in value if key.lower() == "name"]
         return named[-1] if named and isinstance(named[-1], str) and named[-1] else None
