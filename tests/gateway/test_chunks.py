@@ -9,6 +9,7 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arriero.gateway.wire.express import Express
 from arriero.gateway.wire.upstream import Home, Upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -76,3 +77,56 @@ def test_what_only_looks_like_a_chunk_is_refused() -> None:
     for bad in (b"0x5\r\nhello\r\n", b"+5\r\nhello\r\n", b" 5\r\nhello\r\n", b"5_\r\nhello\r\n"):
         reader, _ = answered([HEAD, bad])
         assert reader.lost.startswith("it answered something that is not HTTP"), bad
+
+
+class ExpressReader(Reader):
+    """Sends what it can the short way, as a stream of lines does whose errors begin with `bad`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[bytes] = []
+        self.folded: list[bytes] = []
+        self.express = Express(self.take, self.kept, b"\n", b"bad", self.fold, 3)
+
+    def take(self, data: bytes) -> None:
+        self.raw += data
+
+    def fold(self) -> None:
+        self.folded += self.kept
+        self.kept.clear()
+
+    def on_data(self, upstream: Upstream, data: bytes) -> None:
+        super().on_data(upstream, data)
+        self.kept += upstream.pieces
+        upstream.express = self.express.take
+
+
+records = (b"a\n", b"bad\n", b"no end", b"\r\n\n", b"5\r\nhell\n\r\n\n", b"x" * 300 + b"\n")
+lines = st.lists(st.sampled_from(records), max_size=9)
+
+
+@given(lines, st.lists(st.integers(0, 900), max_size=12), st.booleans())
+def test_the_short_way_gives_what_the_long_way_gives(parts: list[bytes], cuts: list[int], is_whole: bool) -> None:
+    chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts] + [b"0\r\n\r\n"]
+    stream = b"".join(chunks)
+    at = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    reads = chunks if is_whole else [stream[a:b] for a, b in pairwise(at)]
+    reader, upstream = ExpressReader(), Upstream(Home("127.0.0.1:1"))
+    upstream.connection_made(cast(asyncio.BaseTransport, Silent()))
+    upstream.ask(b"", reader)
+    for read in (HEAD, *reads):
+        upstream.data_received(read)
+    assert (reader.raw, b"".join(reader.folded + reader.kept)) == (stream, b"".join(parts))
+    assert (upstream.is_complete, reader.lost) == (True, "")
+
+
+def test_only_whole_chunks_of_whole_records_take_the_short_way() -> None:
+    reader = ExpressReader()
+    for chunk in (b"2\r\na\n\r\n", b"2\r\nb\n\r\n"):
+        assert reader.express.take(chunk)
+    others = (
+        b"0\r\n\r\n", b"02\r\na\n\r\n", b"+2\r\na\n\r\n", b"0x2\r\na\n\r\n", b"1_0\r\n" + b"a" * 15 + b"\n\r\n",
+        b"2\r\na\n\r\n2\r\nb\n\r\n", b"3\r\na\n\r\n", b"2\r\nab\r\n", b"4\r\nbad\n\r\n", b"\r\n\n\r\n", b"",
+    )  # fmt: skip
+    assert [chunk for chunk in others if reader.express.take(chunk)] == []
+    assert (reader.express.reads, reader.express.sent_bytes, reader.raw) == (2, 14, b"2\r\na\n\r\n2\r\nb\n\r\n")

@@ -149,8 +149,9 @@ class Exchange:
     def sweep(self, now: float) -> None:
         """Leaves a target that answers no more."""
         limits = self._context.settings.limits
-        if self._reads != self._reads_before or self._client.is_blocked:
-            self._reads_before, self._quiet_since = self._reads, now
+        reads = self._reads + self._reply.express_reads
+        if reads != self._reads_before or self._client.is_blocked:
+            self._reads_before, self._quiet_since = reads, now
         if self._upstream is None:
             return
         if self._target.state == "down" and now - self._quiet_since > limits.stall_seconds:
@@ -394,7 +395,7 @@ class Exchange:
         if self._has_place:
             self._leave("answered" if outcome in ("answered", "refused") else outcome)
         if self._runs and self._reply.has_begun:
-            self._reply.count_tokens()
+            self._reply.settle()
         self._record.outcome = outcome
         self._record.seconds = self._context.now() - self._request.came_at
         self._context.finished(self._record)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from arriero.gateway.relay import warming
 from arriero.gateway.relay.continuation import NativeAnswer, OpenAIAnswer
+from arriero.gateway.relay.kept import FOLD_AT
 from arriero.gateway.relay.stream import Stream
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.connection import ClientConnection
+from arriero.gateway.wire.express import Express
 from arriero.gateway.wire.headers import media_type, response_head
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.upstream import Upstream
@@ -21,6 +23,7 @@ class Reply:
 
     __slots__ = (
         "_client",
+        "_express",
         "_head",
         "_is_bare",
         "_record",
@@ -36,6 +39,7 @@ class Reply:
     def __init__(self, client: ClientConnection, request: Request, record: Record, runs: bool) -> None:
         self._client, self._request, self._record, self._runs = client, request, record, runs
         self.stream: Stream | None = None
+        self._express: Express | None = None
         self._rest: NativeAnswer | OpenAIAnswer | None = None
         self._head = self._tail = b""
         self._is_bare = self.has_begun = False
@@ -86,6 +90,7 @@ class Reply:
             return True
         if self._rest is None:
             self._write(stream.pass_on(data, upstream.pieces, upstream.is_at_chunk_end))
+            upstream.express = self._express_of(stream).take if stream.is_in_step else None
         else:
             self._write(self._records(stream, self._rest, upstream.pieces))
         return not stream.failure
@@ -105,6 +110,11 @@ class Reply:
         if self._rest.is_complete:
             self._write(stream.close())
         return self._rest.is_complete
+
+    @property
+    def express_reads(self) -> int:
+        """Reads that went the short way."""
+        return self._express.reads if self._express is not None else 0
 
     def flush(self) -> None:
         """Sends the head if nothing has come after it."""
@@ -131,8 +141,10 @@ class Reply:
         self._write(stream.close() if is_whole else stream.cut(message))
         return is_whole
 
-    def count_tokens(self) -> None:
-        """Into the record: as the answer's last records say, or where they don't, a token a record."""
+    def settle(self) -> None:
+        """Bytes and tokens into the record: as the answer's last records say, or where they don't, a token a record."""
+        if self._express is not None:
+            self._record.sent_bytes += self._express.sent_bytes
         record, kept = self._record, self.stream.kept if self.stream is not None else None
         found = usage.read(kept.tail() if kept is not None and self._rest is None else self._tail)
         record.tokens_in, record.load_seconds = found.tokens_in, found.load_seconds
@@ -162,6 +174,14 @@ class Reply:
         self._tail = records or self._tail
         stream.failure = rest.failure or stream.failure
         return stream.add(records)
+
+    def _express_of(self, stream: Stream) -> Express:
+        if self._express is None:
+            dialect, kept = self._request.dialect, stream.kept
+            self._express = Express(
+                self._client.transport.write, kept.pieces, dialect.end_of_record, dialect.error_mark, kept.fold, FOLD_AT
+            )
+        return self._express
 
     def _write(self, data: bytes) -> None:
         if self._head:

@@ -91,6 +91,11 @@ class Stream:
         return LAST_CHUNK if self._is_chunked else b""
 
     @property
+    def is_in_step(self) -> bool:
+        """The next read may go on as it comes, if it is whole chunks of whole records."""
+        return self._is_in_step and not self._held and not self.failure
+
+    @property
     def has_last_record(self) -> bool:
         """What came last makes the answer complete."""
         return not self.failure and self._dialect.is_last_record(self._last)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from arriero.gateway.wire.answers import error_answer
 from arriero.gateway.wire.connection import ClientConnection
+from arriero.gateway.wire.express import Express
 from arriero.gateway.wire.headers import request_bytes, response_head
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.upstream import Upstream
@@ -19,13 +20,17 @@ from arriero.gateway.words.paths import Kind, rule_of
 if TYPE_CHECKING:
     from arriero.gateway.sidecar.door import Door
 
+# What no chunk begins with: an answer passes whatever it says.
+NEVER = b"\x00"
+FORGET_AT = 16
+
 
 class Passage:
     """The client connection's `Work` and the upstream's `Receiver`. `has_slot`: it has to be given back."""
 
     __slots__ = (
-        "_client", "_door", "_head", "_is_bare", "_is_head_out", "_last", "_model", "_request", "_status", "_upstream",
-        "has_slot", "started_at",
+        "_client", "_door", "_express", "_head", "_is_bare", "_is_head_out", "_last", "_model", "_request", "_status",
+        "_upstream", "has_slot", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -34,7 +39,9 @@ class Passage:
         self._door, self._client, self._request = door, client, request
         self._model, self.has_slot = model, has_slot
         self._upstream: Upstream | None = None
-        self._head = self._last = b""
+        self._head = b""
+        self._last: list[bytes] = []
+        self._express: Express | None = None
         self._is_head_out = self._is_bare = False
         self._status = 0
         self.started_at = door.now()
@@ -86,12 +93,14 @@ class Passage:
         if self._request.method == "HEAD":
             data = b""
         elif upstream.pieces:
-            self._last = data
+            self._last[:] = (data,)
         if self._head:
             # With the first of the body in one system call.
             data, self._head = self._head + data, b""
         if data:
             self._client.transport.write(data)
+        if upstream.is_chunked and not self._is_bare and data:
+            upstream.express = self._short_way().take
         if upstream.is_complete:
             self._upstream = None
             upstream.release()
@@ -122,6 +131,14 @@ class Passage:
             self._upstream.close()
         self.on_lost("it is being stopped", True)
 
+    def _short_way(self) -> Express:
+        if self._express is None:
+            self._express = Express(self._client.transport.write, self._last, b"", NEVER, self._forget, FORGET_AT)
+        return self._express
+
+    def _forget(self) -> None:
+        del self._last[:-1]
+
     def _over(self, outcome: str) -> None:
         door, upstream = self._door, self._upstream
         if self not in door.open:
@@ -132,7 +149,8 @@ class Passage:
         door.open.discard(self)
         if self.has_slot:
             door.ended(self._model)
-        door.figures.count(self._request.path, self._status, outcome, self._model, self._last)
+        last = self._last[-1] if self._last else b""
+        door.figures.count(self._request.path, self._status, outcome, self._model, last)
 
 
 def as_asked(request: Request) -> Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
@@ -42,11 +43,16 @@ CLOSED = "it closed the connection"
 
 
 class Upstream(asyncio.Protocol):
-    """One connection to a target, and what has come of the response that is under way."""
+    """One connection to a target, and what has come of the response that is under way.
+
+    `express`, set by the receiver while it may, is given each read that begins with a chunk; where it returns False the
+    read goes the long way.
+    """
 
     __slots__ = (
         "_can_keep", "_head", "_home", "_is_chunk_open", "_messages", "_parser", "_receiver",
-        "has_length", "head_lines", "is_chunked", "is_complete", "is_reused", "pieces", "status", "transport",
+        "express", "has_length", "head_lines", "is_chunked", "is_complete", "is_reused", "pieces", "status",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -58,6 +64,7 @@ class Upstream(asyncio.Protocol):
         self.head_lines: list[bytes] = []
         self.pieces: list[bytes] = []
         self._is_chunk_open = False
+        self.express: Callable[[bytes], bool] | None = None
         self._forget()
 
     def ask(self, request: bytes, receiver: Receiver) -> None:
@@ -68,7 +75,7 @@ class Upstream(asyncio.Protocol):
 
     def release(self) -> None:
         """The response was read to its end: keeps the connection for the next request if it may be kept."""
-        self._receiver = None
+        self._receiver = self.express = None
         if self.is_complete and self._can_keep and not self.transport.is_closing():
             self.is_reused = True
             self._home.keep(self)
@@ -77,7 +84,7 @@ class Upstream(asyncio.Protocol):
 
     def close(self) -> None:
         """Ends it now; the target sees that, and stops generating."""
-        self._receiver = None
+        self._receiver = self.express = None
         self.transport.abort()
 
     @property
@@ -95,6 +102,8 @@ class Upstream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self.express is not None and not self._is_chunk_open and self.express(data):
+            return
         receiver = self._receiver
         if receiver is None:
             self.transport.abort()
@@ -148,6 +157,7 @@ class Upstream(asyncio.Protocol):
         self._messages = 0
         self._is_chunk_open = False
         self._can_keep = False
+        self.express = None
         self.head_lines = []
         self.pieces = []
         self.status = 0
@@ -177,6 +187,7 @@ class Upstream(asyncio.Protocol):
 
     def _lose(self, why: str) -> None:
         receiver, self._receiver = self._receiver, None
+        self.express = None
         self.transport.abort()
         if receiver is not None:
             receiver.on_lost(why, True)
