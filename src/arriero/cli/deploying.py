@@ -20,6 +20,8 @@ from arriero.deploy import edge, engine
 from arriero.deploy.edge import Edge
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.events import Listener
+from arriero.observe.model_drift import with_model_drift
+from arriero.observe.status import served_models
 from arriero.plan import place
 from arriero.plan.model import Facts, Plan
 
@@ -149,7 +151,8 @@ def _read(here: Here, only: Collection[str] | None) -> Facts:
 def _plan(here: Here, site: list[str] | None) -> tuple[Facts, Plan]:
     only = here.only(site)
     facts = _read(here, only)
-    return facts, place.plan(here.spec, facts, only)
+    wanted = place.plan(here.spec, facts, only)
+    return facts, with_model_drift(wanted, here.spec, facts.sites, served_models)
 
 
 def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:

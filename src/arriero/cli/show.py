@@ -42,7 +42,8 @@ def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> l
         return [head, f"  ! {site.problem}"]
     changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
     adopted = map(_adopted_line, site.adopted)
-    return [head, *changes, *adopted, *(f"  note: {note}" for note in site.notes if site.steps)]
+    drift = [f"  drift: {sentence}" for sentence in site.drift]
+    return [head, *changes, *adopted, *drift, *(f"  note: {note}" for note in site.notes if site.steps)]
 
 
 def _adopted_line(target: TargetFacts) -> str:
@@ -99,6 +100,7 @@ def _site_json(site: SitePlan, facts: Facts, estimate: Estimate | None) -> dict[
         "leaving": site.is_leaving,
         "price": estimate.as_json() if estimate else None,
         "notes": list(site.notes),
+        "drift": list(site.drift),
         "problem": site.problem.as_json() if site.problem else None,
         "steps": [
             {"name": step.name, "undo": step.undo, "changes": [_change_json(change) for change in step.changes]}

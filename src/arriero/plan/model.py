@@ -150,7 +150,8 @@ class Step:
 class SitePlan:
     """What one site needs. `release` is what its targets will run; `count` how many; `wanted` is the whole wish.
 
-    A site that `is_leaving` is in no spec any more: all its things are removed, in one step.
+    A site that `is_leaving` is in no spec any more: all its things are removed, in one step. `drift` is told only:
+    models that somebody changed where the spec lets them.
     """
 
     site: str
@@ -164,6 +165,7 @@ class SitePlan:
     region: str = ""
     is_leaving: bool = False
     adopted: tuple[TargetFacts, ...] = ()
+    drift: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
