@@ -44,7 +44,7 @@ class Exchange:
 
     __slots__ = (
         "_carry", "_carry_tries", "_client", "_context", "_cut_at", "_has_place", "_is_answering", "_model",
-        "_quiet_since", "_reads", "_reads_before", "_record", "_reply", "_request", "_runs", "_sent_at", "_target",
+        "_quiet_since", "_reads_before", "_record", "_reply", "_request", "_runs", "_sent_at", "_target",
         "_timer", "_tried", "_unreached", "_upstream",
     )  # fmt: skip
 
@@ -69,7 +69,7 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
         # The answer to what was asked last has begun; the target's place is taken.
         self._is_answering = self._has_place = False
-        self._reads = self._reads_before = 0
+        self._reads_before = 0
         self._sent_at = self._quiet_since = self._cut_at = 0.0
         self._record = record or record_of(request)
         self._record.model = model or ""
@@ -121,7 +121,6 @@ class Exchange:
         self._reply.flush()
 
     def on_data(self, upstream: Upstream, data: bytes) -> None:
-        self._reads += 1
         if not upstream.is_complete:
             if not self._reply.pass_on(upstream, data):
                 self._end_early("it told an error", True)
@@ -149,7 +148,7 @@ class Exchange:
     def sweep(self, now: float) -> None:
         """Leaves a target that answers no more."""
         limits = self._context.settings.limits
-        reads = self._reads + self._reply.express_reads
+        reads = self._reply.reads
         if reads != self._reads_before or self._client.is_blocked:
             self._reads_before, self._quiet_since = reads, now
         if self._upstream is None:

@@ -26,6 +26,7 @@ class Reply:
         "_express",
         "_head",
         "_is_bare",
+        "_reads",
         "_record",
         "_request",
         "_rest",
@@ -43,6 +44,7 @@ class Reply:
         self._rest: NativeAnswer | OpenAIAnswer | None = None
         self._head = self._tail = b""
         self._is_bare = self.has_begun = False
+        self._reads = 0
         self._whole: bytearray | None = None
 
     def begin(self, upstream: Upstream, now: float) -> None:
@@ -85,6 +87,7 @@ class Reply:
     def pass_on(self, upstream: Upstream, data: bytes) -> bool:
         """A read that does not end the answer; False when the target told an error in it."""
         stream = self.stream
+        self._reads += 1
         if stream is None:
             self._write(self._plain(upstream, data))
             return True
@@ -112,9 +115,9 @@ class Reply:
         return self._rest.is_complete
 
     @property
-    def express_reads(self) -> int:
-        """Reads that went the short way."""
-        return self._express.reads if self._express is not None else 0
+    def reads(self) -> int:
+        """How often something came, by either way."""
+        return self._reads + (self._express.reads if self._express is not None else 0)
 
     def flush(self) -> None:
         """Sends the head if nothing has come after it."""
