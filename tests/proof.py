@@ -1,4 +1,4 @@
-"""The whole proof, part by part: `make proof`. A part that was proven at this commit is not run again,
+"""The whole proof, part by part: `make proof`. A part that was proven is not run again while what it proves stands,
 so a proof that was cut off goes on where it was.
 
 Writes `docs/evidence/<part>.json`: commit, time, seconds, exit code, and the figures that the part printed.
@@ -29,11 +29,13 @@ PARTS: dict[str, tuple[str, ...]] = {
     "soak": (sys.executable, "benchmarks/soak.py", "--report", REPORT),
 }
 LINES_KEPT = 40
+# What a proof is about: a later commit that changes none of it (this evidence, say) needs no new one.
+PROVEN = ("src", "tests", "benchmarks", "examples", "requirements", "pyproject.toml", "Makefile", ".ci")
 
 
 def main() -> int:
     commit = _git("rev-parse", "HEAD")
-    if _git("status", "--porcelain", "--", "src", "tests", "benchmarks", "examples"):
+    if _git("status", "--porcelain", "--", *PROVEN):
         print("There are changes that are not committed: evidence needs a commit.", file=sys.stderr)
         return 1
     EVIDENCE.mkdir(parents=True, exist_ok=True)
@@ -43,8 +45,8 @@ def main() -> int:
 def prove(part: str, command: tuple[str, ...], commit: str) -> int:
     """Runs one part unless its evidence is of this commit and good; returns its exit code."""
     record = EVIDENCE / f"{part}.json"
-    if record.exists() and (known := json.loads(record.read_text()))["commit"] == commit and not known["exit_code"]:
-        print(f"{part}: proven at this commit")
+    if record.exists() and _still_holds(json.loads(record.read_text()), commit):
+        print(f"{part}: proven already")
         return 0
     start, report = time.monotonic(), EVIDENCE / f"{part}.figures.tmp"
     report.unlink(missing_ok=True)
@@ -65,6 +67,11 @@ def prove(part: str, command: tuple[str, ...], commit: str) -> int:
     new.replace(record)
     print(f"{part}: exit code {ended.returncode}", *lines, sep="\n  ")
     return ended.returncode
+
+
+def _still_holds(evidence: dict[str, object], commit: str) -> bool:
+    diff = ("git", "diff", "--quiet", str(evidence["commit"]), commit, "--", *PROVEN)
+    return evidence["exit_code"] == 0 and subprocess.run(diff, cwd=ROOT, check=False).returncode == 0
 
 
 def _figures(report: Path) -> dict[str, object]:
