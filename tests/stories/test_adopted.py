@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pytest
 from places import Place, open_spec, wait_for
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.wide]
 
 SPEC = """\
 name: llm

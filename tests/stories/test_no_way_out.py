@@ -43,7 +43,7 @@ OF_THE_STAGE = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Enclosed(Place):
     """A place whose commands all run in one network namespace, under a polluted environment."""
 
@@ -156,7 +156,7 @@ def enclosed(tmp_path: Path) -> Iterator[Enclosed]:
     assert holder.stdout is not None
     try:
         assert holder.stdout.readline() == b"up\n"
-        there = Enclosed(tmp_path, holder.pid, pollution(tmp_path))
+        there = Enclosed(folder=tmp_path, namespace=holder.pid, pollution=pollution(tmp_path))
         give_a_way_out(there)
         try:
             yield there

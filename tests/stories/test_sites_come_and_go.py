@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from places import Place, open_spec, wait_for
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.wide]
 
 HEAD = """\
 name: llm
@@ -35,9 +35,9 @@ def write(place: Place, *sites: str) -> None:
 
 
 def answering_sites(place: Place) -> set[str]:
-    """The sites behind a few answers of the gateway, which takes the least busy target."""
-    answers = [place.arriero("ask", "Who is there?") for _ in range(2)]
-    return {answer.err.split()[-1] for answer in answers if answer.code == 0}
+    """The sites whose targets the gateway could ask now."""
+    routing = place.arriero("explain", "routing", "--model", "llama2", "--json").json
+    return {target["site"] for target in routing["targets"] if target["can_now"]}
 
 
 def servers(place: Place) -> set[str]:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.story
+@pytest.mark.wide
 def test_nothing_is_left_over_when_all_clients_have_gone() -> None:
     ended = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks/soak.py"), "--seconds", "20"],
