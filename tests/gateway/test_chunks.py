@@ -80,13 +80,13 @@ def test_what_only_looks_like_a_chunk_is_refused() -> None:
 
 
 class ExpressReader(Reader):
-    """Sends what it can the short way, as a stream of lines does whose errors begin with `bad`."""
+    """Sends what it can the short way, as a stream does whose records are lines with that beginning."""
 
-    def __init__(self) -> None:
+    def __init__(self, beginning: bytes) -> None:
         super().__init__()
         self.kept: list[bytes] = []
         self.folded: list[bytes] = []
-        self.express = Express(self.take, self.kept, b"\n", b"bad", self.fold, 3)
+        self.express = Express(self.take, self.kept, beginning, b"\n", self.fold, 3)
 
     def take(self, data: bytes) -> None:
         self.raw += data
@@ -105,13 +105,15 @@ records = (b"a\n", b"bad\n", b"no end", b"\r\n\n", b"5\r\nhell\n\r\n\n", b"x" * 
 lines = st.lists(st.sampled_from(records), max_size=9)
 
 
-@given(lines, st.lists(st.integers(0, 900), max_size=12), st.booleans())
-def test_the_short_way_gives_what_the_long_way_gives(parts: list[bytes], cuts: list[int], is_whole: bool) -> None:
+@given(lines, st.lists(st.integers(0, 900), max_size=12), st.booleans(), st.sampled_from((b"", b"a", b"x" * 9)))
+def test_the_short_way_gives_what_the_long_way_gives(
+    parts: list[bytes], cuts: list[int], is_whole: bool, beginning: bytes
+) -> None:
     chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts] + [b"0\r\n\r\n"]
     stream = b"".join(chunks)
     at = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     reads = chunks if is_whole else [stream[a:b] for a, b in pairwise(at)]
-    reader, upstream = ExpressReader(), Upstream(Home("127.0.0.1:1"))
+    reader, upstream = ExpressReader(beginning), Upstream(Home("127.0.0.1:1"))
     upstream.connection_made(cast(asyncio.BaseTransport, Silent()))
     upstream.ask(b"", reader)
     for read in (HEAD, *reads):
@@ -121,12 +123,17 @@ def test_the_short_way_gives_what_the_long_way_gives(parts: list[bytes], cuts: l
 
 
 def test_only_whole_chunks_of_whole_records_take_the_short_way() -> None:
-    reader = ExpressReader()
-    for chunk in (b"2\r\na\n\r\n", b"2\r\nb\n\r\n"):
+    reader = ExpressReader(b"a")
+    for chunk in (b"2\r\na\n\r\n", b"12d\r\na" + b"x" * 299 + b"\n\r\n"):
         assert reader.express.take(chunk)
     others = (
         b"0\r\n\r\n", b"02\r\na\n\r\n", b"+2\r\na\n\r\n", b"0x2\r\na\n\r\n", b"1_0\r\n" + b"a" * 15 + b"\n\r\n",
-        b"2\r\na\n\r\n2\r\nb\n\r\n", b"3\r\na\n\r\n", b"2\r\nab\r\n", b"4\r\nbad\n\r\n", b"\r\n\n\r\n", b"",
+        b"2\r\na\n\r\n2\r\nb\n\r\n", b"3\r\na\n\r\n", b"2\r\nab\r\n", b"4\r\nbad\n\r\n", b"2\r\nb\n\r\n",
+        b"2000\r\n" + b"a" * 8191 + b"\n\r\n", b"\r\n\n\r\n", b"",
     )  # fmt: skip
     assert [chunk for chunk in others if reader.express.take(chunk)] == []
-    assert (reader.express.reads, reader.express.sent_bytes, reader.raw) == (2, 14, b"2\r\na\n\r\n2\r\nb\n\r\n")
+    assert (reader.express.reads, reader.express.sent_bytes, reader.raw) == (
+        2,
+        315,
+        b"2\r\na\n\r\n12d\r\na" + b"x" * 299 + b"\n\r\n",
+    )

@@ -5,6 +5,8 @@ An answer that another target carries on stays one reply: `go_on` says from wher
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from arriero.gateway.relay import warming
 from arriero.gateway.relay.continuation import NativeAnswer, OpenAIAnswer
 from arriero.gateway.relay.kept import FOLD_AT
@@ -93,7 +95,7 @@ class Reply:
             return True
         if self._rest is None:
             self._write(stream.pass_on(data, upstream.pieces, upstream.is_at_chunk_end))
-            upstream.express = self._express_of(stream).take if stream.is_in_step else None
+            upstream.express = self._short_way(stream, upstream.pieces) if stream.is_in_step else None
         else:
             self._write(self._records(stream, self._rest, upstream.pieces))
         return not stream.failure
@@ -178,13 +180,16 @@ class Reply:
         stream.failure = rest.failure or stream.failure
         return stream.add(records)
 
-    def _express_of(self, stream: Stream) -> Express:
+    def _short_way(self, stream: Stream, pieces: list[bytes]) -> Callable[[bytes], bool] | None:
+        """For reads that begin as this one, which tells no error."""
         if self._express is None:
             dialect, kept = self._request.dialect, stream.kept
-            self._express = Express(
-                self._client.transport.write, kept.pieces, dialect.end_of_record, dialect.error_mark, kept.fold, FOLD_AT
-            )
-        return self._express
+            beginning = pieces[0][: len(dialect.error_mark)] if pieces else dialect.error_mark
+            if dialect.error_mark.startswith(beginning):
+                return None
+            write = self._client.transport.write
+            self._express = Express(write, kept.pieces, beginning, dialect.end_of_record, kept.fold, FOLD_AT)
+        return self._express.take
 
     def _write(self, data: bytes) -> None:
         if self._head:

@@ -20,8 +20,6 @@ from arriero.gateway.words.paths import Kind, rule_of
 if TYPE_CHECKING:
     from arriero.gateway.sidecar.door import Door
 
-# What no chunk begins with: an answer passes whatever it says.
-NEVER = b"\x00"
 FORGET_AT = 16
 
 
@@ -133,7 +131,7 @@ class Passage:
 
     def _short_way(self) -> Express:
         if self._express is None:
-            self._express = Express(self._client.transport.write, self._last, b"", NEVER, self._forget, FORGET_AT)
+            self._express = Express(self._client.transport.write, self._last, b"", b"", self._forget, FORGET_AT)
         return self._express
 
     def _forget(self) -> None:
