@@ -27,7 +27,7 @@ from proxies import Proxy, arriero, cpu_seconds, free_port, haproxy, nginx, resi
 
 from arriero.control.messages import TargetEntry
 
-REQUESTS, AT_ONCE, ALONE, STREAMS, STREAM_SECONDS = 6_000, 16, 1_500, 200, 3
+REQUESTS, AT_ONCE, ALONE, STREAMS, STREAM_SECONDS = 6_000, 16, 1_500, 200, 5
 HELD, HELD_REQUEST_BYTES, HELD_CHUNKS = 1_000, 16_384, 40
 
 
@@ -91,9 +91,8 @@ def measure(proxy: Proxy, cost: Cost) -> None:
     before = cpu_seconds(proxy.pids)
     uvloop.run(latencies(proxy, REQUESTS, AT_ONCE))
     cost.request_us.append((cpu_seconds(proxy.pids) - before) / REQUESTS * 1e6)
-    before = cpu_seconds(proxy.pids)
-    chunks = uvloop.run(streams(proxy, STREAMS, STREAM_SECONDS))
-    cost.chunk_us.append((cpu_seconds(proxy.pids) - before) / chunks * 1e6)
+    chunks, cpu = uvloop.run(streams(proxy, STREAMS, STREAM_SECONDS))
+    cost.chunk_us.append(cpu / chunks * 1e6)
 
 
 async def memory(proxy: Proxy) -> float:

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 
-from proxies import Proxy
+from proxies import Proxy, cpu_seconds
 
 TOKENS_A_SECOND = 50
 
@@ -36,17 +36,25 @@ async def latencies(proxy: Proxy, count: int, at_once: int) -> list[float]:
     return taken
 
 
-async def streams(proxy: Proxy, count: int, seconds: int) -> int:
-    """The number of chunks that came through `count` streams side by side, all of them whole."""
-    tokens = seconds * TOKENS_A_SECOND
+async def streams(proxy: Proxy, count: int, seconds: int) -> tuple[int, float]:
+    """Chunks that came and CPU seconds that went in `seconds` in which `count` streams flow: none begins or ends there.
+
+    Raises RuntimeError unless all of them were whole in the end.
+    """
+    tokens = (seconds + 2) * TOKENS_A_SECOND
     request = _request(proxy, "/api/chat", b'{"model":"llama2","messages":[],"options":{"num_predict":%d}}' % tokens)
     clients = await _clients(proxy, request, count)
+    while not all(client.lines for client in clients):
+        await asyncio.sleep(0.05)
+    chunks, cpu = sum(client.lines for client in clients), cpu_seconds(proxy.pids)
+    await asyncio.sleep(seconds)
+    chunks, cpu = sum(client.lines for client in clients) - chunks, cpu_seconds(proxy.pids) - cpu
     await asyncio.gather(*(client.ended for client in clients))
     for client in clients:
         client.transport.close()
     if not all(client.lines == tokens + 1 for client in clients):
         raise RuntimeError(f"{proxy.name} lost chunks: {sorted({client.lines for client in clients})}")
-    return sum(client.lines for client in clients)
+    return chunks, cpu
 
 
 @contextlib.asynccontextmanager
