@@ -20,7 +20,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-rs"
 REPORT = "{report}"
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "not story and not wide"),
-    "stories": (*PYTEST, "-m", "story"),
+    "stories": (*PYTEST, "-m", "story and not wide"),
     "wide": (*PYTEST, "-m", "wide"),
     "benchmark-deploy": (sys.executable, "benchmarks/deploy.py"),
     "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),
