@@ -25,7 +25,7 @@ class Bar:
         return self.value >= self.bar if self.is_least else self.value <= self.bar
 
     def line(self) -> str:
-        figure = f"{self.what:<58} {self.value:>9.2f} {self.unit:<4}"
+        figure = f"{self.what:<58} {self.value:>9.3f} {self.unit:<4}"
         if self.bar is None:
             return figure.rstrip()
         word = "at least" if self.is_least else "at most"

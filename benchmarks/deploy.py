@@ -1,9 +1,10 @@
 """What a plan and a deployment cost, beside plain Ansible, in one run on the stage.
 
-    python benchmarks/deploy.py [--latency 0.05] [--keep]
+    python benchmarks/deploy.py [--latency 0.05] [--report FILE]
 
 Prints seconds and ratios: `plan` against the whole converged playbook, one changed site against it, four sites side by
 side against one after another (with no latency, and with the clouds' recorded latencies scaled), and CPU time of both.
+Exit code 1 if a bar is missed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bars import Bar, conclude
 
 EXAMPLE = Path(__file__).parent.parent / "examples/two-clouds/arriero.yaml"
 SITES = ("aws-east", "aws-west", "azure-east", "azure-eu")
@@ -114,23 +117,27 @@ def plain_ansible(folder: Path) -> tuple[list[str], Path, dict[str, str]]:
     return command, folder, {**own, **json.loads(shown)["environment"]}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", type=float, default=0.05, help="the clouds' recorded latencies times this")
-    latency = parser.parse_args().latency
+    parser.add_argument("--report", default="", help="a JSON file for the figures")
+    asked = parser.parse_args()
     plan, playbook, one = converged()
-    print(f"plan {plan.wall:.2f} s, whole playbook {playbook.wall:.1f} s: {playbook.wall / plan.wall:.1f} times faster")
-    print(
-        f"one site changed {one.wall:.1f} s: {one.wall / playbook.wall:.2f} of the whole playbook's time, "
-        f"{one.cpu / playbook.cpu:.2f} of its CPU"
-    )
-    for scale in (0.0, latency):
+    print(f"plan {plan.wall:.2f} s, whole playbook {playbook.wall:.1f} s, one site changed {one.wall:.1f} s")
+    bars = [
+        Bar("the playbook's time, times the plan's", playbook.wall / plan.wall, "x", 15, is_least=True),
+        Bar("one changed site, of the playbook's time", one.wall / playbook.wall, "", 0.25),
+        Bar("one changed site, of the playbook's CPU", one.cpu / playbook.cpu),
+    ]
+    for scale, bar in ((0.0, 0.7), (asked.latency, 0.4)):
         together, apart = side_by_side_and_apart(scale)
-        print(
-            f"latency x {scale:g}: four sites together {together.wall:.1f} s, one after another {apart.wall:.1f} s: "
-            f"{together.wall / apart.wall:.2f} of the time, {together.cpu / apart.cpu:.2f} of the CPU"
-        )
+        print(f"latency x {scale:g}: four sites together {together.wall:.1f} s, one after another {apart.wall:.1f} s")
+        bars += [
+            Bar(f"four sites together, of the time apart, latency x {scale:g}", together.wall / apart.wall, "", bar),
+            Bar(f"four sites together, of the CPU apart, latency x {scale:g}", together.cpu / apart.cpu, "", 1.15),
+        ]
+    return conclude(bars, asked.report)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

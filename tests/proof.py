@@ -22,7 +22,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "not story and not wide"),
     "stories": (*PYTEST, "-m", "story and not wide"),
     "wide": (*PYTEST, "-m", "wide"),
-    "benchmark-deploy": (sys.executable, "benchmarks/deploy.py"),
+    "benchmark-deploy": (sys.executable, "benchmarks/deploy.py", "--report", REPORT),
     "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),
     "benchmark-routing": (sys.executable, "benchmarks/routing.py", "--report", REPORT),
     "faults": (sys.executable, "benchmarks/faults.py", "--report", REPORT),
