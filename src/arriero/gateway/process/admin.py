@@ -87,7 +87,7 @@ class Admin:
         context, model = self._context, canonical(question.model)
         mark = mark_of({"prompt": question.prompt})
         ask = context.queue.admission.ask(model, "", mark) if context.queue else Ask(model, mark=mark)
-        return {"schema": 1, **context.pool.explain(ask, context.now()).as_json()}
+        return context.pool.explain(ask, context.now()).as_json()
 
     def _set_targets(self, body: Any) -> dict[str, Any]:
         targets = Targets.from_json(body)

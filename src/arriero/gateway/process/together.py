@@ -11,10 +11,9 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator
 
 from arriero.control.keys import Key
-from arriero.control.messages import TargetStatus
+from arriero.control.messages import Routing, TargetStatus
 from arriero.gateway.access.allowance import Usage
 from arriero.gateway.access.guard import Caller, Guard, Refusal
-from arriero.gateway.routing.explain import Explanation
 from arriero.gateway.routing.pool import Pool, Without
 from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.routing.retry import QUARANTINE_SECONDS, Quarantine, mark_of
@@ -80,7 +79,7 @@ class SharedPool(Pool):
         self._look()
         return super().status()
 
-    def explain(self, ask: Ask, now: float) -> Explanation:
+    def explain(self, ask: Ask, now: float) -> Routing:
         self._look()
         return super().explain(ask, now)
 

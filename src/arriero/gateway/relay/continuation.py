@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class Spent:
     answering: int = 0
 
 
-class _Answer:
+class _Answer(ABC):
     """Cuts the body into records. `is_used_up`: no token is left of the limit, so nothing said is passed on."""
 
     def __init__(self, end: bytes, carried: int, is_used_up: bool) -> None:
@@ -50,8 +51,9 @@ class _Answer:
                 written.append(self._record(record.strip()))
         return b"".join(written)
 
+    @abstractmethod
     def _record(self, record: bytes) -> bytes:
-        raise NotImplementedError
+        """What the client gets of this one."""
 
     def _fail(self, record: bytes) -> bytes:
         self.failure = record + self._end

@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
+from arriero.control.messages import Reason, Routing
 from arriero.gateway.routing.policy import forecast
 from arriero.gateway.routing.prospects import Ask, Prospect
 from arriero.gateway.routing.speeds import Speeds
 from arriero.gateway.routing.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One target: what the request would find there, the seconds to its first token, and what counts against it."""
-
-    target: str
-    site: str
-    finds: str
-    seconds: float
-    penalty: float
-    can_now: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """`chosen` is a target's id, or empty when the request would wait or be refused; `outcome` says it in words."""
-
-    model: str
-    chosen: str
-    outcome: str
-    reasons: tuple[Reason, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        reasons = [
-            {
-                "target": each.target,
-                "site": each.site,
-                "finds": each.finds,
-                "seconds": round(each.seconds, 3),
-                "penalty": round(each.penalty, 3),
-                "can_now": each.can_now,
-            }
-            for each in self.reasons
-        ]
-        return {"model": self.model, "chosen": self.chosen, "outcome": self.outcome, "targets": reasons}
-
-
-def explain(targets: Iterable[Target], ask: Ask, speeds: Speeds, now: float, found: object) -> Explanation:
+def explain(targets: Iterable[Target], ask: Ask, speeds: Speeds, now: float, found: object) -> Routing:
     """`found` is what the pool answered: a target, or why there is none."""
     known = list(targets)
     prospects = sorted(forecast(known, ask, speeds, now), key=lambda each: (each.cost, each.target.entry.id))
@@ -57,9 +20,9 @@ def explain(targets: Iterable[Target], ask: Ask, speeds: Speeds, now: float, fou
     reasons += [_unusable(target, ask) for target in known if target.entry.id not in told]
     if not isinstance(found, Target):
         what = "it waits for a place" if prospects else f"it is refused: no target {getattr(found, 'value', found)}"
-        return Explanation(ask.model, "", what, tuple(reasons))
+        return Routing(ask.model, "", what, tuple(reasons))
     chosen = next(each for each in prospects if each.target is found)
-    return Explanation(ask.model, found.entry.id, _outcome(chosen, prospects, ask), tuple(reasons))
+    return Routing(ask.model, found.entry.id, _outcome(chosen, prospects, ask), tuple(reasons))
 
 
 def _outcome(chosen: Prospect, prospects: list[Prospect], ask: Ask) -> str:
@@ -74,7 +37,8 @@ def _outcome(chosen: Prospect, prospects: list[Prospect], ask: Ask) -> str:
 def _reason(prospect: Prospect) -> Reason:
     entry = prospect.target.entry
     words = prospect.finds.value
-    return Reason(entry.id, entry.site, words, prospect.seconds, prospect.penalty, prospect.can_now)
+    seconds, penalty = round(prospect.seconds, 3), round(prospect.penalty, 3)
+    return Reason(entry.id, entry.site, words, seconds, penalty, prospect.can_now)
 
 
 def _unusable(target: Target, ask: Ask) -> Reason:

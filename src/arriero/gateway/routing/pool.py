@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 
-from arriero.control.messages import TargetEntry, Targets, TargetStatus
+from arriero.control.messages import Routing, TargetEntry, Targets, TargetStatus
 from arriero.gateway.routing import policy
 from arriero.gateway.routing.affinity import pick
-from arriero.gateway.routing.explain import Explanation, explain
+from arriero.gateway.routing.explain import explain
 from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.routing.speeds import Speeds
 from arriero.gateway.routing.target import Target, Turn
@@ -80,7 +80,7 @@ class Pool:
         may_wait = any(target.can_take and target.entry.id not in tried for target in holding)
         return Without.PLACE if may_wait else self._without(holding, tried)
 
-    def explain(self, ask: Ask, now: float) -> Explanation:
+    def explain(self, ask: Ask, now: float) -> Routing:
         """Why such a request would go where it goes now."""
         return explain(self._targets.values(), ask, self.speeds, now, self._place(ask, now))
 

@@ -1,4 +1,4 @@
-"""The short way of a streamed answer: a read that is one whole chunk of whole records goes on as it came. Pure.
+"""The short way of a streamed answer: a read that is one whole chunk of whole records goes on as it came.
 
 A stream is thousands of such reads, and each looks like the one before. The long way, through the parser and what
 stands behind it, touches ten functions and their data for each; with hundreds of streams none of that is in the
