@@ -122,18 +122,10 @@ class Queue:
 
     def place(self, request: Request, model: str, key: str) -> Target | Without:
         """A target for a request that comes now, or `Without.PLACE`: then it may `enter`."""
-        pool, now = self.context.pool, self.context.now()
-        found: Target | Without | None = None
-        if not self.admission.waiting:
-            found = pool.usual(model, (), request.mark, now)
-        if found is None:
-            found = pool.place(self.admission.ask(model, key, request.mark), now)
-            if model in self.admission.lines and isinstance(found, Target) and not _loads(found, model):
-                # It became free this moment: who waited before comes first.
-                self.look_soon()
-                found = Without.PLACE
-        if found is not Without.MODEL:
-            pool.speeds.asked(model, now)
+        found = self.admission.place(self.context.pool, model, key, request.mark, self.context.now())
+        if found is Without.TURN:
+            self.look_soon()
+            return Without.PLACE
         return found
 
     def enter(self, client: ClientConnection, request: Request, model: str, record: Record) -> Waiting | None:
@@ -247,7 +239,3 @@ class Queue:
             if name.lower() == DEADLINE_HEADER and value.isdigit() and len(value) < 10:
                 return min(limit, int(value) / 1000)
         return limit
-
-
-def _loads(target: Target, model: str) -> bool:
-    return not target.is_resident(model) and not target.is_loading(model)

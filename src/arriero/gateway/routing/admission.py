@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from enum import Enum
 from typing import Protocol
 
-from arriero.gateway.routing.pool import Pool
+from arriero.gateway.routing.pool import Pool, Without
 from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.routing.target import Target
 
@@ -118,6 +118,21 @@ class Admission:
         self.lines: dict[str, Line] = {}
         self.waiting = 0
 
+    def place(self, pool: Pool, model: str, key: str, mark: int, now: float) -> Target | Without:
+        """A target for a request that comes now. `Without.PLACE`: it may `enter`; `Without.TURN`: it may, and a place
+        became free this moment, which those get who waited before.
+        """
+        found: Target | Without | None = None
+        if not self.waiting:
+            found = pool.usual(model, (), mark, now)
+        if found is None:
+            found = pool.place(self.ask(model, key, mark), now)
+            if model in self.lines and isinstance(found, Target) and _has(found, model):
+                found = Without.TURN
+        if found is not Without.MODEL:
+            pool.speeds.asked(model, now)
+        return found
+
     def enter(self, waiter: Waiter) -> Waiter | Refused | None:
         """Lets it wait. Returns who had to leave for it, or why it can't wait itself."""
         line = self.lines.get(waiter.model)
@@ -212,4 +227,8 @@ class Admission:
 
 
 def _holds(target: Target, model: str) -> bool:
-    return target.can_take and (target.is_resident(model) or target.is_loading(model))
+    return target.can_take and _has(target, model)
+
+
+def _has(target: Target, model: str) -> bool:
+    return target.is_resident(model) or target.is_loading(model)

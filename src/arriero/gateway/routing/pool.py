@@ -21,6 +21,7 @@ class Without(Enum):
     MODEL = "has this model"
     HEALTH = "that may have this model answers now"
     PLACE = "has a free place now"
+    TURN = "has a free place for one that comes now"
     CHOICE = "is left to try"
 
 
