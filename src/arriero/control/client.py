@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from arriero.clock import Clock
 from arriero.control.messages import Drain, GatewayStatus, Question, Routing, Targets, Weights
+from arriero.control.trials import Tallies, Trial
 from arriero.errors import ArrieroError, Problem
 from arriero.secret import Secret
 
@@ -42,6 +43,17 @@ class Gateway:
 
     def set_weights(self, weights: Weights) -> None:
         self._ask("PUT", "/weights", weights.as_json())
+
+    def trial(self) -> Trial | None:
+        return Trial.from_json(self._ask("GET", "/trial"))
+
+    def set_trial(self, trial: Trial | None) -> None:
+        """Deals requests so at once; None ends the trial. Kept over a restart of the gateway."""
+        self._ask("PUT", "/trial", trial.as_json() if trial else {"schema": 1, "trial": None})
+
+    def tallies(self) -> Tallies:
+        """What each release did at each site in all trials so far: two of these tell what happened between them."""
+        return Tallies.from_json(self._ask("GET", "/releases"))
 
     def drain(self, *targets: str) -> None:
         """No new request goes to these targets; returns at once. `wait_until_empty` waits for the open ones."""

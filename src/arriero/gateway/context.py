@@ -21,6 +21,7 @@ from arriero.gateway.telling.lanes import Lanes
 from arriero.gateway.telling.log import Log
 from arriero.gateway.telling.metrics import Metrics
 from arriero.gateway.telling.record import Record
+from arriero.gateway.telling.tallies import TallyBook
 from arriero.gateway.telling.trace import Traces
 from arriero.gateway.wire.upstream import Upstreams
 from arriero.gateway.words.paths import rule_of
@@ -61,6 +62,7 @@ class Context:
     quarantine: Quarantine = field(default_factory=Quarantine)
     readings: dict[str, Reading] = field(default_factory=dict)
     spans: Spans | None = None
+    tallies: TallyBook = field(init=False)
     traces: Traces = field(init=False)
     now: Callable[[], float] = field(init=False)
     _id_start: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -68,6 +70,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.now = self.clock.monotonic
+        self.tallies = TallyBook(self.metrics.figures)
         self.traces = Traces(self.spans is not None, random.Random(secrets.randbits(256)))
         self.metrics.knows = lambda model: any(target.has(model) for target in self.pool)
 
@@ -95,6 +98,12 @@ class Context:
     def beside(self) -> tuple[Figures, ...]:
         """The figures of the processes that serve beside this one."""
         return self.lanes.others if self.lanes is not None else ()
+
+    def left(self, target: Target, result: str) -> None:
+        """A request is at this target no more; `result` as in `Metrics.count_attempt`."""
+        self.metrics.count_attempt(result)
+        if self.pool.trial is not None:
+            self.tallies.attempt(target.entry.site, target.entry.release, result)
 
     def gave_back(self, target: Target) -> None:
         """A place there is free again: whoever waits for one is looked after, once the event loop's call is over."""
@@ -125,6 +134,8 @@ class Context:
             record.path = record.path[:11]
         at = self.clock.now()
         self.metrics.count(record)
+        if self.pool.trial is not None:
+            self.tallies.answered(record)
         self.pool.speeds.learn(record, self.now())
         if self.spans is not None:
             self.spans.tell(record, at.timestamp())

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from arriero.control.messages import Drain, GatewayStatus, Question, Targets, Weights
+from arriero.control.trials import Trial
 from arriero.gateway.context import Context
 from arriero.gateway.process import snapshot
 from arriero.gateway.routing.prospects import Ask
+from arriero.gateway.telling import tallies
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.address import split_target
 from arriero.gateway.wire.answers import Answer, error_answer, json_answer
@@ -38,6 +40,9 @@ class Admin:
             ("GET", "/explain"): lambda body: self._explain(Question.from_json(body)),
             ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
             ("PUT", "/targets"): self._set_targets,
+            ("GET", "/trial"): lambda _: self._trial(),
+            ("PUT", "/trial"): lambda body: self._set_trial(Trial.from_json(body)),
+            ("GET", "/releases"): lambda _: self._releases(),
             ("PUT", "/weights"): lambda body: self._set_weights(Weights.from_json(body)),
             ("POST", "/drain"): lambda body: self._set_weights(
                 Weights(dict.fromkeys(Drain.from_json(body).targets, 0))
@@ -98,6 +103,19 @@ class Admin:
         apply_targets(self._context, targets)
         snapshot.keep(self._context)
         return {}
+
+    def _trial(self) -> dict[str, Any]:
+        trial = self._context.pool.trial
+        return trial.as_json() if trial else {"schema": 1, "trial": None}
+
+    def _set_trial(self, trial: Trial | None) -> dict[str, Any]:
+        self._context.pool.set_trial(trial)
+        snapshot.keep(self._context)
+        return {}
+
+    def _releases(self) -> dict[str, Any]:
+        context = self._context
+        return tallies.told((context.metrics.figures, *context.beside)).as_json()
 
     def _set_weights(self, weights: Weights) -> dict[str, Any]:
         if any(weight < 0 for weight in weights.by_target.values()):

@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from arriero.control.messages import Targets
+from arriero.control.trials import Trial
 from arriero.gateway.context import Context
 
 EVERY_SECONDS = 10.0
@@ -22,6 +24,7 @@ def taken(context: Context) -> dict[str, Any]:
     return {
         **pool.entries().as_json(),
         "weights": pool.weights(),
+        "trial": asdict(pool.trial) if pool.trial else None,
         "learnt": pool.speeds.as_json(),
         "quarantine": context.quarantine.as_json(now),
         "usage": {name: list(usage.numbers()) for name, usage in context.guard.usages().items()},
@@ -32,6 +35,7 @@ def restore(context: Context, state: Mapping[str, Any]) -> Targets:
     """Takes over what was learnt; returns the list of targets. Raises ValueError for what `taken` does not give."""
     try:
         targets = Targets.from_json(state)
+        context.pool.set_trial(Trial.from_json({"trial": state.get("trial")}))
         context.pool.speeds.restore(state.get("learnt", {}), context.now())
         context.quarantine.restore(state.get("quarantine", {}), context.now())
         for name, numbers in state.get("usage", {}).items():

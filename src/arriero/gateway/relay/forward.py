@@ -186,7 +186,7 @@ class Exchange:
         self._sent_at = self._quiet_since = self._context.now()
         self._has_place = True
         self._record.found = target.take(self._model if self._runs else None, self._sent_at)
-        self._record.target, self._record.site = target.entry.id, target.entry.site
+        self._record.went_to(target, self._request.mark)
         if self._carry is None:
             self._record.attempts = len(self._tried)
         home = self._context.upstreams.home(target.entry.address)
@@ -200,7 +200,7 @@ class Exchange:
         self._has_place = False
         self._target.give_back(self._model if self._runs else None)
         self._context.gave_back(self._target)
-        self._context.metrics.count_attempt(result)
+        self._context.left(self._target, result)
 
     def _was_refused(self, upstream: Upstream) -> bool:
         """Whether the refusal is settled: tried elsewhere, or told. False: pass the answer on as it is."""

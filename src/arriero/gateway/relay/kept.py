@@ -27,6 +27,8 @@ _TEXTS = {
         rb'"choices":\[\{"text":' + _STRING + rb',"index":0,"finish_reason":null\}\],[^\n]*\n\n'
     ),
 }
+# What an answer says besides text.
+_SAID = (b'"tool_calls"', b'"thinking"', b'"reasoning')
 _UNREADABLE = "\ufffd"
 
 
@@ -83,6 +85,11 @@ class Kept:
     def said(self) -> int:
         """How many records said something; all of them where that is not known."""
         return self._count + self._read(self.pieces)[1]
+
+    def is_empty(self) -> bool:
+        """No record says a text, calls a tool or thinks; False where that is not known."""
+        block = b"".join(self.pieces)
+        return self._pattern is not None and not self.said() and not any(mark in block for mark in _SAID)
 
     def tail(self) -> bytes:
         """The last records, as they were sent."""

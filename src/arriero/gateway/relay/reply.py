@@ -19,6 +19,9 @@ from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.upstream import Upstream
 from arriero.gateway.words import usage
 
+# An answer of more tokens has a text.
+EMPTY_TOKENS = 1
+
 
 class Reply:
     """`stream` is None for an answer that is none; `has_begun` once there is a head."""
@@ -156,6 +159,8 @@ class Reply:
         record.tokens_out = found.tokens_out
         if not record.tokens_out and kept is not None:
             record.tokens_out = kept.said() if self._rest is None else self._rest.tokens
+        if record.tokens_out <= EMPTY_TOKENS and self._rest is None:
+            record.is_empty = kept.is_empty() if kept is not None else usage.says_nothing(self._tail)
 
     def _headers(self) -> bytes:
         record = self._record

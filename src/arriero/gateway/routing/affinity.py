@@ -29,13 +29,13 @@ def pick(targets: Sequence[Target], mark: int) -> Target:
     best, best_score = targets[0], -1.0
     for target in targets:
         if target.in_flight + target.others < most:
-            score = -target.weight / log(_drawn(mark ^ target.salt))
+            score = -target.weight / log(drawn(mark ^ target.salt))
             if score > best_score:
                 best, best_score = target, score
     return best
 
 
-def _drawn(number: int) -> float:
+def drawn(number: int) -> float:
     """Between 0 and 1, the same in every process (splitmix64)."""
     number = number * 0x9E3779B97F4A7C15 & _MASK
     number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _MASK

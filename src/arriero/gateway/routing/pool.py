@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from enum import Enum
 
 from arriero.control.messages import Routing, TargetEntry, Targets, TargetStatus
+from arriero.control.trials import Trial
 from arriero.gateway.routing import policy
 from arriero.gateway.routing.affinity import pick
 from arriero.gateway.routing.explain import explain
 from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.routing.speeds import Speeds
 from arriero.gateway.routing.target import Target, Turn
+from arriero.gateway.routing.trial import Split
 
 
 class Without(Enum):
@@ -33,6 +36,11 @@ class Pool:
         self._first_tier = (False, 0.0)
         self._targets: dict[str, Target] = {}
         self._leaving: list[Target] = []
+        self._split: Split | None = None
+
+    @property
+    def trial(self) -> Trial | None:
+        return self._split.trial if self._split else None
 
     @property
     def is_shared(self) -> bool:
@@ -57,14 +65,18 @@ class Pool:
         """Those that were put over the entries' own."""
         return {name: target.weight for name, target in self._targets.items() if target.weight != target.entry.weight}
 
+    def set_trial(self, trial: Trial | None) -> None:
+        """From now on requests are dealt so; None ends the trial, and all targets are on equal terms again."""
+        self._split = Split(trial) if trial else None
+
     def entries(self) -> Targets:
         return Targets(tuple(target.entry for target in self._targets.values()))
 
     def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
         """A target for a request about `model` (None: about none); `runs` says that it will be in memory."""
         if runs and model:
-            return self._place(Ask(model, tried), now)
-        holding = [target for target in self if model is None or target.has(model)]
+            return self._counted(self._place(Ask(model, tried), now))
+        holding = [target for target in self._offered() if model is None or target.has(model)]
         return policy.any_of(holding, tried, now) or self._without(holding, tried)
 
     def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
@@ -73,17 +85,21 @@ class Pool:
 
     def place(self, ask: Ask, now: float) -> Target | Without:
         """A target with a place for a request that runs a model; `Without.PLACE`: it should wait for one."""
-        return self._place(ask, now)
+        return self._counted(self._place(ask, now))
 
     def hope(self, model: str, tried: Collection[str]) -> Without:
         """`Without.PLACE` if it makes sense to wait for one, else why not."""
-        holding = [target for target in self if target.has(model)]
+        holding = [target for target in self._offered() if target.has(model)]
         may_wait = any(target.can_take and target.entry.id not in tried for target in holding)
         return Without.PLACE if may_wait else self._without(holding, tried)
 
     def explain(self, ask: Ask, now: float) -> Routing:
         """Why such a request would go where it goes now."""
-        return explain(self._targets.values(), ask, self.speeds, now, self._place(ask, now))
+        routing = explain(self._targets.values(), ask, self.speeds, now, self._place(ask, now))
+        if self.trial is None:
+            return routing
+        share = f"release {self.trial.release} is on trial with {self.trial.percent:g} % of the requests"
+        return replace(routing, outcome=f"{routing.outcome}; {share}")
 
     def gave_back(self, target: Target) -> None:
         """A request there is over. Nobody else has to know: see `together.SharedPool`."""
@@ -105,15 +121,37 @@ class Pool:
         return self._targets.get(target.entry.id) is target
 
     def _usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
+        if self._split is not None:
+            return None
         warm = policy.warm_and_free(self._targets.values(), model, tried, self._first_tier, now)
         return pick(warm, mark) if warm else None
 
     def _place(self, ask: Ask, now: float) -> Target | Without:
-        found = self._usual(ask.model, ask.tried, ask.mark, now)
-        found = found or policy.choose(self._targets.values(), ask, self.speeds, now)
-        if found:
-            return found
-        return self.hope(ask.model, ask.tried)
+        found = self._usual(ask.model, ask.tried, ask.mark, now) or self._dealt(ask, now)
+        return found or self.hope(ask.model, ask.tried)
+
+    def _dealt(self, ask: Ask, now: float) -> Target | None:
+        """The choice among all targets or, during a trial, among those of its share first."""
+        split = self._split
+        if split is None:
+            return policy.choose(self._targets.values(), ask, self.speeds, now)
+        for offer in split.offers(self._targets.values(), ask.mark):
+            found = policy.choose(offer, ask, self.speeds, now)
+            if found is not None:
+                return found
+        return None
+
+    def _counted(self, found: Target | Without) -> Target | Without:
+        if self._split is not None and isinstance(found, Target):
+            self._split.counted(found)
+        return found
+
+    def _offered(self) -> list[Target]:
+        """All targets but those that a trial keeps from all requests."""
+        split = self._split
+        if split is None or split.trial.percent > 0:
+            return list(self._targets.values())
+        return [target for target in self._targets.values() if not split.is_on_trial(target)]
 
     def _without(self, holding: Collection[Target], tried: Collection[str]) -> Without:
         if not self._targets:

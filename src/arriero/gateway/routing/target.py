@@ -17,6 +17,8 @@ from arriero.gateway.routing.retry import Breaker
 from arriero.gateway.words.told import Told
 
 MISSES_UNTIL_DOWN = 2
+# Beginnings of conversations that are remembered; a prompt cache holds fewer.
+MET_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Target:
     """
 
     __slots__ = (
-        "_has_answered", "_misses", "_override", "_told",
+        "_has_answered", "_met", "_misses", "_override", "_told",
         "breaker", "cooling_until", "entry", "in_flight", "inventory", "look_at", "memory", "others", "reason",
         "running", "salt", "state", "tier", "turns",
     )  # fmt: skip
@@ -71,6 +73,7 @@ class Target:
         self.memory = Memory()
         self._read_entry()
         self._told: Told | None = None
+        self._met: dict[int, None] = {}
 
     def become(self, state: TargetStanding, why: str) -> Turn | None:
         """Changes the state; returns what is to be told, or None when nothing changed."""
@@ -84,8 +87,6 @@ class Target:
     def answered(self, inventory: Inventory) -> Turn | None:
         """A probe succeeded."""
         self._misses, self._has_answered = 0, True
-        if self._told is None:
-            self.others = 0
         if self._told is None:
             self.others = 0
         # What the sidecar told of its memory is newer than what a probe read a moment ago.
@@ -197,6 +198,16 @@ class Target:
             return ""
         self.running[model] = self.running.get(model, 0) + 1
         return self.memory.take(model, now)
+
+    def meets(self, mark: int) -> bool:
+        """Whether a conversation that begins like this is new here, so that nothing of it can be in a prompt cache."""
+        if mark in self._met:
+            return False
+        if mark:
+            if len(self._met) >= MET_LIMIT:
+                del self._met[next(iter(self._met))]
+            self._met[mark] = None
+        return True
 
     def give_back(self, model: str | None) -> None:
         self.in_flight -= 1

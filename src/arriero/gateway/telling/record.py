@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from arriero.gateway.access.guard import Caller
     from arriero.gateway.routing.memory import Found
+    from arriero.gateway.routing.target import Target
     from arriero.gateway.telling.trace import Trace
     from arriero.gateway.wire.request import Request
 
@@ -21,13 +22,14 @@ class Record:
     `key` is the name of the API key, and `caller` what the guard holds open for it until the request is over.
     `queue_seconds` passed before a target was granted. Tokens and `load_seconds` are as the answer's last record tells
     them; `migrations` counts the targets that carried on a cut answer, `deaths` those that ended under the request.
-    `found` tells how the last target held the model.
+    `found` tells how the last target held the model, `is_new_there` whether the conversation was new to it; `is_empty`:
+    the answer has no text.
     """
 
     __slots__ = (
-        "attempts", "caller", "deaths", "first_byte_seconds", "found", "id", "is_stream", "key", "load_seconds",
-        "method", "migrations", "model", "outcome", "path", "queue_seconds", "received_bytes", "seconds",
-        "sent_bytes", "site", "status", "target", "tokens_in", "tokens_out", "trace",
+        "attempts", "caller", "deaths", "first_byte_seconds", "found", "id", "is_empty", "is_new_there", "is_stream",
+        "key", "load_seconds", "method", "migrations", "model", "outcome", "path", "queue_seconds", "received_bytes",
+        "release", "seconds", "sent_bytes", "site", "status", "target", "tokens_in", "tokens_out", "trace",
     )  # fmt: skip
 
     def __init__(self, request_id: str, method: str, path: str) -> None:
@@ -36,12 +38,20 @@ class Record:
         self.outcome: Outcome = "answered"
         self.found: Found = ""
         self.trace: Trace | None = None
-        self.is_stream = False
+        self.is_stream = self.is_empty = False
+        self.is_new_there = True
+        self.release: int | None = None
         self.status = self.attempts = self.deaths = self.received_bytes = self.sent_bytes = 0
         self.tokens_in = self.tokens_out = self.migrations = 0
         self.seconds = self.queue_seconds = self.load_seconds = 0.0
         self.first_byte_seconds: float | None = None
         self.caller: Caller | None = None
+
+    def went_to(self, target: Target, mark: int) -> None:
+        """`mark` stands for the beginning of its conversation."""
+        entry = target.entry
+        self.target, self.site, self.release = entry.id, entry.site, entry.release
+        self.is_new_there = target.meets(mark)
 
     def judge(self, status: int) -> None:
         self.status = status

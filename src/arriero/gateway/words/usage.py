@@ -13,6 +13,9 @@ _IN = re.compile(rb'"(?:prompt_eval_count|prompt_tokens|input_tokens)":\s*(\d{1,
 _OUT = re.compile(rb'"(?:eval_count|completion_tokens|output_tokens)":\s*(\d{1,12})')
 _LOAD = re.compile(rb'"load_duration":\s*(\d{1,18})')
 
+_NO_TEXT = re.compile(rb'"(?:content|response|text)":\s*""')
+_SAID = re.compile(rb'"(?:tool_calls|thinking|reasoning\w*)"')
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -25,6 +28,11 @@ def read(tail: bytes) -> Usage:
     """The figures in the end of an answer; what it does not say is 0. The last of several counts: usage grows."""
     tail = tail[-TAIL_BYTES:]
     return Usage(_last(_IN, tail), _last(_OUT, tail), _last(_LOAD, tail) / 1e9)
+
+
+def says_nothing(tail: bytes) -> bool:
+    """Whether this end of an answer in one piece, which may be all of it, has an empty text and nothing else."""
+    return bool(_NO_TEXT.search(tail)) and not _SAID.search(tail)
 
 
 def _last(pattern: re.Pattern[bytes], text: bytes) -> int:
