@@ -180,19 +180,68 @@ def test_a_client_that_leaves_ends_the_rest_within_100_ms(tmp_path: Path, when: 
     assert seconds[0] < 0.1
 
 
-def test_a_request_that_two_targets_died_under_reaches_no_third_one(tmp_path: Path) -> None:
-    async def story(running: Running) -> None:
-        reply = await running.ask("POST", CHAT, ASK)
-        assert reply.status == 502
-        assert "two targets ended while they answered" in str(reply.json())
-        reply = await running.ask("POST", CHAT, ASK)
-        assert reply.status == 422
-        await running.until(lambda: all(target.state == "up" for target in running.context.pool))
-        assert (await running.ask("POST", CHAT, {**ASK, "keep_alive": "1m"})).status in (200, 502)
+def says_what_kills(word: bytes) -> Play:
+    """Dies under a body with this word in it, and answers every other one."""
 
-    servers = tell(tmp_path, story, dies, dies, says(json_response({"done": True})))
+    async def play(heard: Heard) -> None:
+        await (dies(heard) if word in heard.body else heard.send(json_response({"done": True})))
+
+    return play
+
+
+def all_up(running: Running) -> Callable[[], bool]:
+    return lambda: all(target.state == "up" for target in running.context.pool)
+
+
+def test_a_prompt_that_kills_its_runner_reaches_two_targets(tmp_path: Path) -> None:
+    async def story(running: Running) -> None:
+        reply = await running.ask("POST", CHAT, {**ASK, "keep_alive": "9m"})
+        assert (reply.status, reply.json()) == (
+            502, {"error": "two targets ended while they answered this request: it reaches no third one"},
+        )  # fmt: skip
+        await running.until(all_up(running))
+        reply = await running.ask("POST", CHAT, {**ASK, "keep_alive": "9m"})
+        assert reply.status == 422
+        assert reply.body.startswith(b'{"error":"targets ended each time they answered this very request: ')
+        assert (await running.ask("POST", CHAT, ASK)).status == 200
+
+    servers = tell(tmp_path, story, *[says_what_kills(b"9m")] * 4)
     asked = [heard.body for server in servers for heard in server.heard]
-    assert sum(b"keep_alive" not in body for body in asked) == 2
+    assert sum(b"9m" in body for body in asked) == 2
+
+
+def test_a_prompt_that_kills_the_only_target_twice_is_held_back(tmp_path: Path) -> None:
+    async def story(running: Running) -> None:
+        # Where the connection had been kept the first one asks twice.
+        while (await running.ask("POST", CHAT, ASK)).status != 422:
+            await running.until(all_up(running))
+
+    (server,) = tell(tmp_path, story, dies)
+    assert len(server.heard) == 2
+
+
+def test_nobody_is_blamed_when_a_whole_site_ends(tmp_path: Path) -> None:
+    asks = [{**ASK, "keep_alive": f"{number}m"} for number in range(6)]
+
+    async def story(running: Running) -> None:
+        replies = await asyncio.gather(*(running.ask("POST", CHAT, each) for each in asks))
+        assert {reply.status for reply in replies} == {502}
+        is_over.set()
+        await running.until(all_up(running))
+        replies = await asyncio.gather(*(running.ask("POST", CHAT, each) for each in asks))
+        assert {(reply.status, reply.header("Retry-After")) for reply in replies} == {(503, "1")}
+        clock = running.context.now
+        running.context.now = lambda: clock() + 1.0
+        replies = await asyncio.gather(*(running.ask("POST", CHAT, each) for each in asks))
+        assert {reply.status for reply in replies} == {200}
+
+    is_over = asyncio.Event()
+
+    async def play(heard: Heard) -> None:
+        await asyncio.sleep(0.02)
+        await (heard.send(json_response({"done": True})) if is_over.is_set() else dies(heard))
+
+    tell(tmp_path, story, *[play] * 3)
 
 
 def test_a_stream_that_two_targets_died_under_is_not_carried_on(tmp_path: Path) -> None:

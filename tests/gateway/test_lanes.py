@@ -15,7 +15,7 @@ from arriero.control.messages import TargetEntry, Targets
 from arriero.gateway.access.allowance import Usage
 from arriero.gateway.access.guard import Caller, Refusal
 from arriero.gateway.process.together import SharedGuard, SharedPool, SharedQuarantine, usage_of_all
-from arriero.gateway.routing.retry import mark_of
+from arriero.gateway.routing.quarantine import Hold, mark_of
 from arriero.gateway.routing.target import Inventory, Target
 from arriero.gateway.telling.lanes import Lanes
 from arriero.gateway.telling.record import Record
@@ -121,17 +121,24 @@ def test_limits_of_a_key_count_what_neighbours_counted(limits: dict[str, object]
         kill(other)
 
 
-def test_what_a_neighbour_put_in_quarantine_is_refused_here_too() -> None:
-    mark = mark_of("/api/chat", b"deadly").hex()
+def test_what_a_neighbour_holds_back_is_refused_here_too_until_one_is_answered() -> None:
+    mark = mark_of("/api/chat", b"deadly")
+    words = " ".join(str(int.from_bytes(mark[start : start + 6])) for start in (0, 6, 12))
     lanes = Lanes()
-    other = neighbour(lanes, f"quarantine{{{mark}}} 300", "quarantines{} 1")
+    other = neighbour(lanes, f"quarantine{{{mark[0]}}} {words} 90 2 90 300", "quarantines{} 900")
     try:
         quarantine = SharedQuarantine(lanes)
-        assert quarantine.seconds_left("/api/chat", b"deadly", 100.0) == 200.0
-        assert quarantine.seconds_left("/api/chat", b"deadly", 400.0) == 0.0
-        assert quarantine.seconds_left("/api/chat", b"harmless", 100.0) == 0.0
-        quarantine.put("/api/chat", b"harmless", 100.0)
-        assert dict(lanes.own.rows())[f"quarantine{{{mark_of('/api/chat', b'harmless').hex()}}}"] == [400.0]
+        assert quarantine.hold("/api/chat", b"deadly", 100.0) == Hold(200.0, True)
+        assert quarantine.hold("/api/chat", b"harmless", 100.0) is None
+        assert quarantine.is_last_try("/api/chat", b"deadly")
+        quarantine.died("/api/chat", b"deadly", 95.0, 120.0)
+        assert quarantine.hold("/api/chat", b"deadly", 120.0) == Hold(20.0, True)
+        assert dict(lanes.own.rows())[f"quarantine{{{mark[0]}}}"][3:] == [120.0, 3.0, 120.0, 140.0]
+        quarantine.answered("/api/chat", b"deadly", 130.0)
+        assert quarantine.hold("/api/chat", b"deadly", 131.0) is None
+        quarantine.died("/api/chat", b"deadly", 131.0, 132.0)
+        quarantine.died("/api/chat", b"deadly", 132.0, 133.0)
+        assert quarantine.hold("/api/chat", b"deadly", 133.0) == Hold(10.0, True)
     finally:
         kill(other)
 

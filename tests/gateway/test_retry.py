@@ -10,14 +10,11 @@ from arriero.gateway.routing.retry import (
     FLOOR_SECONDS,
     OPEN_SECONDS_LIMIT,
     PROBE_SECONDS,
-    QUARANTINE_LIMIT,
-    QUARANTINE_SECONDS,
     SAVED_LIMIT,
     SHARE,
     WINDOW_SECONDS,
     Breaker,
     Budget,
-    Quarantine,
 )  # fmt: skip
 
 
@@ -107,24 +104,3 @@ def test_asking_while_it_is_open_is_no_probe() -> None:
     breaker.failed(0.0)
     breaker.asked(0.5)
     assert not breaker.is_open(1.0)
-
-
-def test_a_killing_request_stays_out_until_its_time_is_over() -> None:
-    quarantine = Quarantine()
-    assert quarantine.seconds_left("/api/chat", b"poison", 0.0) == 0.0
-    quarantine.put("/api/chat", b"poison", 10.0)
-    assert quarantine.seconds_left("/api/chat", b"poison", 11.0) == QUARANTINE_SECONDS - 1
-    assert quarantine.seconds_left("/api/generate", b"poison", 11.0) == 0.0
-    assert quarantine.seconds_left("/api/chat", b"poison!", 11.0) == 0.0
-    assert quarantine.seconds_left("/api/chat", b"poison", 10.0 + QUARANTINE_SECONDS) == 0.0
-
-
-def test_the_quarantine_is_bounded_and_forgets_the_oldest_first() -> None:
-    quarantine = Quarantine()
-    for number in range(QUARANTINE_LIMIT + 10):
-        quarantine.put("/api/chat", b"%d" % number, float(number) / 1000)
-    assert len(quarantine) == QUARANTINE_LIMIT
-    assert quarantine.seconds_left("/api/chat", b"9", 1.0) == 0.0
-    assert quarantine.seconds_left("/api/chat", b"10", 1.0) > 0.0
-    quarantine.put("/api/chat", b"late", 10_000.0)
-    assert len(quarantine) == 1

@@ -14,7 +14,8 @@ from arriero.clock import Clock
 from arriero.control.settings import GatewaySettings
 from arriero.gateway.access.guard import Guard
 from arriero.gateway.routing.pool import Pool
-from arriero.gateway.routing.retry import Budget, Quarantine
+from arriero.gateway.routing.quarantine import Quarantine
+from arriero.gateway.routing.retry import Budget
 from arriero.gateway.routing.target import Target, Turn
 from arriero.gateway.telling.figures import Figures
 from arriero.gateway.telling.lanes import Lanes

@@ -16,8 +16,9 @@ from arriero.gateway.access.allowance import Usage
 from arriero.gateway.access.guard import Caller, Guard, Refusal
 from arriero.gateway.routing.pool import Pool, Without
 from arriero.gateway.routing.prospects import Ask
-from arriero.gateway.routing.retry import QUARANTINE_SECONDS, Quarantine, mark_of
+from arriero.gateway.routing.quarantine import Quarantine, Suspect
 from arriero.gateway.routing.target import Target
+from arriero.gateway.telling.figures import Figures
 from arriero.gateway.telling.lanes import Lanes
 from arriero.gateway.telling.record import Record
 
@@ -96,7 +97,7 @@ class SharedPool(Pool):
     def _look(self) -> None:
         for target in self:
             if not target.is_followed:
-                target.others = int(sum(row[0] for row in _read(self._lanes, _slots(target), 1)))
+                target.others = int(sum(row[0] for row in _read(self._lanes.others, _slots(target), 1)))
 
     def _tell(self, target: Target, count: int) -> None:
         name = target.entry.id
@@ -131,8 +132,8 @@ class SharedGuard(Guard):
             self._tell(caller)
             return refusal
         with self._lanes.alone():
-            caller.usage.see(_read(self._lanes, _usage(caller.name), 8), now)
-            caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes, _open(caller.name), 1)))
+            caller.usage.see(_read(self._lanes.others, _usage(caller.name), 8), now)
+            caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes.others, _open(caller.name), 1)))
             refusal = super().admit(caller, model, now)
             self._tell(caller)
             return refusal
@@ -158,7 +159,10 @@ class SharedGuard(Guard):
 
 
 class SharedQuarantine(Quarantine):
-    """What one process found out, all refuse. Moments are of the monotonic clock, which is the machine's."""
+    """What one process found out, all refuse. Moments are of the monotonic clock, which is the machine's.
+
+    A suspect has a row by the first byte of its mark, so that rows don't grow in number; a later one takes it over.
+    """
 
     __slots__ = ("_lanes",)
 
@@ -166,20 +170,38 @@ class SharedQuarantine(Quarantine):
         super().__init__()
         self._lanes = lanes
 
-    def put(self, path: str, body: bytes, now: float) -> None:
-        super().put(path, body, now)
-        own = self._lanes.own
-        for name, value in ((_quarantined(path, body), now + QUARANTINE_SECONDS), (_HAS_QUARANTINE, 1.0)):
-            row = own.row(name, 1)
-            if row is not None:
-                own.numbers[row] = value
+    def _has_any(self, now: float) -> bool:
+        return super()._has_any(now) or any(row[0] > now for row in _read(self._lanes.others, _HAS_QUARANTINE, 1))
 
-    def seconds_left(self, path: str, body: bytes, now: float) -> float:
-        left = super().seconds_left(path, body, now)
-        if left or not any(_read(self._lanes, _HAS_QUARANTINE, 1)):
-            return left
-        rows = _read(self._lanes, _quarantined(path, body), 1)
-        return max(0.0, max((row[0] - now for row in rows), default=0.0))
+    def _known(self, mark: bytes) -> Suspect | None:
+        """As who changed it last knows it."""
+        known, rows = super()._known(mark), self._rows(mark)
+        if not rows:
+            return known
+        changed, deaths, at, until = max(row[3:] for row in rows)
+        if known and known.at > changed:
+            return known
+        return Suspect(int(deaths), at, until) if deaths else None
+
+    def _set(self, mark: bytes, suspect: Suspect, now: float) -> None:
+        """A first death stays here; the end of a suspicion concerns those who know of it."""
+        super()._set(mark, suspect, now)
+        if suspect.deaths > 1:
+            self._tell(_quarantined(mark), [*_words(mark), now, float(suspect.deaths), suspect.at, suspect.until])
+            self._tell(_HAS_QUARANTINE, [suspect.is_forgotten_at])
+        elif not suspect.deaths and self._rows(mark):
+            self._tell(_quarantined(mark), [*_words(mark), now, 0.0, now, now])
+
+    def _rows(self, mark: bytes) -> list[list[float]]:
+        blocks, words = (*self._lanes.others, self._lanes.own), _words(mark)
+        return [row for row in _read(blocks, _quarantined(mark), 7) if row[:3] == words]
+
+    def _tell(self, name: str, values: list[float]) -> None:
+        own = self._lanes.own
+        row = own.row(name, len(values))
+        if row is not None:
+            for index, value in enumerate(values, row):
+                own.numbers[index] = value
 
 
 def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
@@ -193,8 +215,8 @@ def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:
     return found
 
 
-def _read(lanes: Lanes, name: str, width: int) -> Iterator[list[float]]:
-    for block in lanes.others:
+def _read(blocks: Iterable[Figures], name: str, width: int) -> Iterator[list[float]]:
+    for block in blocks:
         start = block.find(name)
         if start is not None:
             yield list(block.numbers[start : start + width])
@@ -208,8 +230,13 @@ def _open(key: str) -> str:
     return f"open{{{key}}}"
 
 
-def _quarantined(path: str, body: bytes) -> str:
-    return f"quarantine{{{mark_of(path, body).hex()}}}"
+def _quarantined(mark: bytes) -> str:
+    return f"quarantine{{{mark[0]}}}"
+
+
+def _words(mark: bytes) -> list[float]:
+    """Its sixteen bytes in numbers that hold six each."""
+    return [float(int.from_bytes(mark[start : start + 6])) for start in (0, 6, 12)]
 
 
 def _usage(key: str) -> str:

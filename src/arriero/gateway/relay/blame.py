@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from enum import Enum
 
-from arriero.gateway.routing.retry import DEATHS_LIMIT, QUARANTINE_SECONDS
+from arriero.gateway.routing.quarantine import DEATHS_LIMIT, Hold, Quarantine
+from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.answers import Answer, error_answer, try_again
+from arriero.gateway.wire.request import Request
 from arriero.gateway.words.dialects import Dialect
 
 FAILED = frozenset((500, 502, 503, 504))
@@ -41,11 +44,28 @@ def blame(status: int, head_lines: Iterable[bytes], body: bytes) -> Blame:
     return Blame.TARGET
 
 
+def died(quarantine: Quarantine, request: Request, record: Record, sent_at: float, now: float) -> None:
+    """A target ended under this request, which was sent there then."""
+    record.deaths += 1
+    quarantine.died(request.path, request.body, sent_at, now)
+
+
+def survived(quarantine: Quarantine, request: Request, now: float) -> None:
+    """A target answered it to its end."""
+    quarantine.answered(request.path, request.body, now)
+
+
+def has_killed(quarantine: Quarantine, request: Request, record: Record) -> bool:
+    """Whether targets ended under it, here or when its like came before, so that it may reach no other one."""
+    if not record.deaths:
+        return False
+    return record.deaths >= DEATHS_LIMIT or quarantine.is_last_try(request.path, request.body)
+
+
 def no_answer(dialect: Dialect, result: str, why: str, deaths: int) -> Answer:
     """For a request that no target answered; `result` of the last attempt is unreachable, late or broke."""
     if deaths >= DEATHS_LIMIT:
-        message = f"two targets ended while they answered this request: it is refused for {QUARANTINE_SECONDS:g} s"
-        return error_answer(dialect, 502, message)
+        return error_answer(dialect, 502, "two targets ended while they answered this request: it reaches no third one")
     if result == "late":
         return error_answer(dialect, 504, why)
     if result == "unreachable":
@@ -53,7 +73,10 @@ def no_answer(dialect: Dialect, result: str, why: str, deaths: int) -> Answer:
     return error_answer(dialect, 502, f"the server broke off before it answered: {why}")
 
 
-def quarantined(dialect: Dialect, seconds: float) -> Answer:
-    """For a request that two targets ended under, sent again. No 5xx: clients would repeat it by themselves."""
-    message = f"two targets ended while they answered this very request: it is refused for another {seconds:.0f} s"
+def quarantined(dialect: Dialect, hold: Hold) -> Answer:
+    """For a request that is held back. When it is blamed no 5xx: clients would repeat it by themselves."""
+    if not hold.is_blamed:
+        message = "many targets ended at once, two of them while they answered this very request; try again soon"
+        return try_again(dialect, message, math.ceil(hold.seconds))
+    message = f"targets ended each time they answered this very request: it is refused for another {hold.seconds:.0f} s"
     return error_answer(dialect, 422, message)

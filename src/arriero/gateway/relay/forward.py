@@ -14,14 +14,13 @@ import contextlib
 from collections.abc import Collection
 
 from arriero.gateway.context import Context
-from arriero.gateway.relay.blame import FAILED, REFUSED, Blame, blame, no_answer
+from arriero.gateway.relay.blame import FAILED, REFUSED, Blame, blame, died, has_killed, no_answer, survived
 from arriero.gateway.relay.carry import CannotCarry, Carry
 from arriero.gateway.relay.continuation import Spent
 from arriero.gateway.relay.migration import elsewhere, way_on
 from arriero.gateway.relay.reply import Reply
 from arriero.gateway.relay.stream import Stream
 from arriero.gateway.routing.pool import Without
-from arriero.gateway.routing.retry import DEATHS_LIMIT
 from arriero.gateway.routing.target import Target
 from arriero.gateway.telling.record import Outcome, Record, record_of
 from arriero.gateway.wire.answers import Answer
@@ -139,8 +138,9 @@ class Exchange:
         is_stale = was_kept and self._context.now() - self._sent_at < STALE_SECONDS
         self._context.tell([self._target.missed(why) if was_reached else self._target.broke(why)])
         self._context.look_now.set()
-        self._record.deaths += was_reached
         self._unreached += not was_reached
+        if was_reached:
+            self._died()
         self._fail("broke" if was_reached else "unreachable", why, may_stay=is_stale)
 
     # The clock's call
@@ -213,7 +213,8 @@ class Exchange:
             return True
         if why in (Blame.TARGET, Blame.RUNNER):
             self._target.cool(self._context.now())
-        self._record.deaths += why is Blame.RUNNER
+        if why is Blame.RUNNER:
+            self._died()
         if why is not Blame.REQUEST and self._try_elsewhere("status", False):
             return True
         if self._carry is None:
@@ -227,7 +228,7 @@ class Exchange:
         # Where nobody was reached nothing was begun: that is no attempt. A site that is gone has many such targets.
         limit = self._context.settings.limits.attempts + self._unreached
         tries = self._carry_tries if self._carry is not None else len(self._tried)
-        if self._has_killed() or tries >= limit:
+        if tries >= limit or has_killed(self._context.quarantine, self._request, self._record):
             return False
         other = self._another()
         if other is Without.CHOICE and may_stay:
@@ -270,12 +271,8 @@ class Exchange:
         else:
             self._cut(f"no target {other.value}")
 
-    def _has_killed(self) -> bool:
-        """Whether two targets ended under it: then it reaches no third one, now or soon."""
-        if self._record.deaths < DEATHS_LIMIT:
-            return False
-        self._context.quarantine.put(self._request.path, self._request.body, self._context.now())
-        return True
+    def _died(self) -> None:
+        died(self._context.quarantine, self._request, self._record, self._sent_at, self._context.now())
 
     def _fail(self, result: str, why: str, may_stay: bool = False, may_retry: bool = True) -> None:
         """No answer will begin at this target."""
@@ -329,12 +326,13 @@ class Exchange:
             self._cut(why)
         else:
             self._context.look_now.set()
-            self._record.deaths += is_death
+            if is_death:
+                self._died()
             self._go_on(stream, why)
 
     def _go_on(self, stream: Stream, why: str) -> None:
         """Has the rest told by another target, or ends the stream with the reason why not."""
-        if self._has_killed():
+        if has_killed(self._context.quarantine, self._request, self._record):
             self._cut(f"{why}, the second that ended under this request")
             return
         try:
@@ -397,4 +395,6 @@ class Exchange:
             self._reply.settle()
         self._record.outcome = outcome
         self._record.seconds = self._context.now() - self._request.came_at
+        if outcome == "answered":
+            survived(self._context.quarantine, self._request, self._context.now())
         self._context.finished(self._record)

@@ -143,10 +143,10 @@ class Router:
         """Gives it to a target, or puts it in the line before one."""
         model = canonical(name) if name else None
         runs = rule.kind is Kind.RUN
-        left = self._context.quarantine.seconds_left(request.path, request.body, self.now())
-        if left:
+        hold = self._context.quarantine.hold(request.path, request.body, self.now())
+        if hold:
             request.id = request.id or self._id_of(request)
-            client.answer(quarantined(request.dialect, left), record_of(request))
+            client.answer(quarantined(request.dialect, hold), record_of(request))
             return None
         if runs and model:
             found = self._queue.place(request, model, request.caller.name if request.caller else "")

@@ -1,10 +1,8 @@
-"""How much may be tried again: a budget for retries, a breaker a target, a quarantine for requests that kill. Pure."""
+"""How much may be tried again: a budget for retries, a breaker a target. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from hashlib import blake2b
 
 SHARE = 0.1
 # So that a gateway with little traffic can still leave a target that failed: this many at once, back within a minute.
@@ -16,11 +14,6 @@ FAILURES_LIMIT = 16
 OPEN_SECONDS, OPEN_SECONDS_LIMIT = 1.0, 30.0
 # A probe that is never heard of again must not keep the breaker open.
 PROBE_SECONDS = 60.0
-
-# Targets that may end under one request.
-DEATHS_LIMIT = 2
-QUARANTINE_SECONDS = 300.0
-QUARANTINE_LIMIT = 256
 
 
 class Budget:
@@ -95,45 +88,3 @@ class Breaker:
         """
         if not self._failures or sent_at >= self._failures[-1]:
             self._open_until = self._probe_until = 0.0
-
-
-class Quarantine:
-    """Requests that two targets died under, by hash; each stays QUARANTINE_SECONDS, the oldest leave for new ones."""
-
-    __slots__ = ("_until",)
-
-    def __init__(self) -> None:
-        self._until: dict[bytes, float] = {}
-
-    def put(self, path: str, body: bytes, now: float) -> None:
-        self._forget(now)
-        mark = mark_of(path, body)
-        self._until.pop(mark, None)
-        if len(self._until) >= QUARANTINE_LIMIT:
-            del self._until[next(iter(self._until))]
-        self._until[mark] = now + QUARANTINE_SECONDS
-
-    def seconds_left(self, path: str, body: bytes, now: float) -> float:
-        """For how long this request is refused; 0 when it is not."""
-        if not self._until:
-            return 0.0
-        return max(0.0, self._until.get(mark_of(path, body), 0.0) - now)
-
-    def as_json(self, now: float) -> dict[str, float]:
-        """Seconds left by hash: a clock's reading means nothing to the next process."""
-        return {mark.hex(): until - now for mark, until in self._until.items() if until > now}
-
-    def restore(self, seconds_left: Mapping[str, float], now: float) -> None:
-        self._until |= {bytes.fromhex(mark): now + float(left) for mark, left in seconds_left.items()}
-
-    def __len__(self) -> int:
-        return len(self._until)
-
-    def _forget(self, now: float) -> None:
-        for mark in [mark for mark, until in self._until.items() if until <= now]:
-            del self._until[mark]
-
-
-def mark_of(path: str, body: bytes) -> bytes:
-    """What tells a request from others."""
-    return blake2b(body, digest_size=16, person=path.encode("utf-8", "replace")[-16:]).digest()
