@@ -54,9 +54,9 @@ format: setup-dev
 
 lock: $(BIN)/uv          ## resolves the dependencies anew
 	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra shared requirements/build.in pyproject.toml -o requirements/run.lock
+	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra shared requirements/build.in pyproject.toml -o requirements/run.lock
 	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra shared --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
+	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra shared --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
 	echo 'uv==0.13.9' | $(UV) compile --quiet --generate-hashes --no-header --no-annotate - -o requirements/uv.lock
 
 clean:

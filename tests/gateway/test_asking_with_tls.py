@@ -9,8 +9,8 @@ from certificates import Authority
 from running_gateway import entry, gateway, run
 from scripted_server import ScriptedServer, json_response, says
 
-from arriero.cli import ask
 from arriero.errors import ArrieroError
+from arriero.observe import asking
 
 CHAT = {"model": "llama2", "messages": []}
 
@@ -21,7 +21,7 @@ def test_only_the_gateway_with_that_certificate_is_asked(tmp_path: Path) -> None
 
     def asked(url: str, certificate: str) -> list[bool] | str:
         try:
-            return [line["done"] for line, _ in ask.stream(url, CHAT, certificate=Path(certificate))]
+            return [line["done"] for line, _ in asking.stream(url, CHAT, certificate=Path(certificate))]
         except ArrieroError as error:
             return str(error)
 

@@ -13,11 +13,11 @@ from keyed import CREATED, bearer, made, written
 from running_gateway import FAST, Running, entry, gateway, request, run
 from scripted_server import Heard, ScriptedServer, chunk, json_response, stream_head
 
-from arriero.cli import ask
 from arriero.control import keys as keys_file
 from arriero.control.keyring import Keyring
 from arriero.control.keys import make_lock
 from arriero.errors import ArrieroError
+from arriero.observe import asking
 from arriero.secret import Secret
 
 WHO_MAY = json.loads((Path(__file__).parent.parent / "cases/gateway_keys/who_may.json").read_text())
@@ -287,7 +287,7 @@ def test_ask_shows_the_key_it_is_given(tmp_path: Path) -> None:
         async with gateway(tmp_path, entry(server, "one"), keys_file=written(tmp_path, key)) as running:
 
             def asked(shown: str) -> object:
-                return [line for line, _ in ask.stream(f"http://{running.settings.listen}", CHAT, Secret(shown))]
+                return [line for line, _ in asking.stream(f"http://{running.settings.listen}", CHAT, Secret(shown))]
 
             assert await asyncio.to_thread(asked, text) == [USED]
             with pytest.raises(ArrieroError, match="put an API key into ARRIERO_KEY"):

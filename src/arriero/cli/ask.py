@@ -5,11 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import ssl
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,10 +14,8 @@ from arriero.cli.here import SecretsUnread, is_staged, load_project, stage_endpo
 from arriero.cli.options import File, Json, Overlay, Rehearse
 from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem
+from arriero.observe.asking import KEY_VARIABLE, stream
 from arriero.secret import Secret
-
-KEY_VARIABLE = "ARRIERO_KEY"
-NO_KEY = Secret("")
 
 
 def register(app: typer.Typer) -> None:
@@ -55,46 +50,6 @@ def ask(
     if headers and not as_json:
         print()
         print(f"answered by {headers.get('X-Arriero-Target')} at {headers.get('X-Arriero-Site')}", file=sys.stderr)
-
-
-def stream(
-    url: str, body: dict[str, Any], key: Secret = NO_KEY, certificate: Path | None = None
-) -> Iterator[tuple[dict[str, Any], http.client.HTTPMessage]]:
-    """Each line of a chat answer with the response's headers; raises ArrieroError when there is no whole answer.
-
-    `certificate` is the gateway's own, for one at https.
-    """
-    connection = _connection(url, certificate)
-    try:
-        headers = {"Content-Type": "application/json"}
-        if key != NO_KEY:
-            headers["Authorization"] = f"Bearer {key.reveal()}"
-        connection.request("POST", "/api/chat", json.dumps(body), headers)
-        response = connection.getresponse()
-        line: dict[str, Any] = {}
-        for raw in response:
-            line = json.loads(raw)
-            if "error" in line:
-                remedy = f"put an API key into {KEY_VARIABLE}" if response.status == 401 else "see: arriero status"
-                raise ArrieroError(Problem(f"the gateway answered {response.status}: {line['error']}", remedy))
-            yield line, response.headers
-        if not line.get("done"):
-            raise ArrieroError(Problem("the answer ended before it was complete", "ask again; see: arriero logs"))
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ArrieroError(Problem(f"no answer from the gateway at {url}: {error}", "see: arriero status")) from error
-    finally:
-        connection.close()
-
-
-def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnection:
-    scheme, _, address = url.partition("://")
-    if scheme == "http":
-        return http.client.HTTPConnection(address, timeout=300)
-    context = ssl.create_default_context(cafile=certificate)
-    # The gateway of this project on this machine: its certificate is known, and names it as others call it.
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return http.client.HTTPSConnection(address, timeout=300, context=context)
 
 
 def _gateway(project: Project) -> str:

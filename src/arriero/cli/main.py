@@ -20,6 +20,7 @@ from arriero.cli import (
     serving,
     setting_up,
     specifying,
+    validating,
 )
 from arriero.errors import ArrieroError, Problem
 
@@ -36,7 +37,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verbs in (specifying, deploying, looking, ask, explaining, exporting, keys, serving, rehearsing, setting_up):
+for verbs in (
+    specifying,
+    deploying,
+    looking,
+    ask,
+    explaining,
+    exporting,
+    keys,
+    serving,
+    rehearsing,
+    setting_up,
+    validating,
+):
     verbs.register(app)
 
 

@@ -13,6 +13,7 @@ from arriero.errors import Problem
 from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_size import size_problems
+from arriero.spec.check_validation import validation_problems
 from arriero.spec.model import Site, Spec, default_min
 from arriero.spec.suggest import suggest
 
@@ -46,6 +47,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _patience_problems(spec)
     found += _credential_problems(spec)
     found += gateway_problems(spec.gateway)
+    found += validation_problems(spec.validation, [model.name for model in spec.models])
     return tuple(found)
 
 

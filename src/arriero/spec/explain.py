@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import gateway, model
+from arriero.spec import gateway, model, pipeline, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
@@ -21,6 +21,9 @@ SECTIONS: Mapping[str, type[Section]] = {
     "gateway.limits": gateway.GatewayLimits,
     "gateway.prices": gateway.Prices,
     "gateway.shared_limits": gateway.SharedLimits,
+    "validation": validation.Validation,
+    "validation.tolerance": validation.Tolerance,
+    "pipeline": pipeline.Pipeline,
     "logs": model.Logs,
     "deploy": model.Deploy,
     "accounts": model.Accounts,
@@ -35,6 +38,7 @@ ADD = {
     ("gateway", "certificate"): "add its file, like certificate: tls.crt",
     ("gateway", "key"): "add the certificate's key, like key: tls.key",
     ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
+    ("validation", "prompt"): "add what is asked, like prompt: Say hello.",
     ("models", "name"): "add a name, like name: llama2",
 }
 
@@ -61,6 +65,8 @@ def _section_at(path: KeyPath) -> type[Section] | None:
         path = path[2:]
     if path[0] == "models" and len(path) == 2:
         return model.Model
+    if path[:2] == ("validation", "prompts") and len(path) == 3:
+        return validation.Prompt
     return SECTIONS.get(dotted(path))
 
 

@@ -22,8 +22,10 @@ from pydantic import (
 from arriero.secret import Secret
 from arriero.spec import values
 from arriero.spec.gateway import Gateway
+from arriero.spec.pipeline import Pipeline
 from arriero.spec.section import Section
 from arriero.spec.units import Bytes, Duration, VCpu
+from arriero.spec.validation import Validation
 
 Cloud = Literal["aws", "azure", "local"]
 Role = Literal["active", "standby"]
@@ -219,6 +221,10 @@ class Spec(Section):
     gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
     logs: Logs = Field(default=Logs(), description="How long logs are kept.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
+    validation: Validation = Field(
+        default=Validation(), description="What the service must answer, and how fast, for a release to be good."
+    )
+    pipeline: Pipeline = Field(default=Pipeline(), description="What builds and releases the service.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")
     credentials: Credentials = Field(
         default=Credentials(), description="Where logins to the clouds come from, if not from the environment."

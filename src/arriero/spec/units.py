@@ -116,6 +116,25 @@ class Duration(_Quantity, float):
         return f"{round(float(self) / _SECONDS[unit])}{unit}"
 
 
+class Percent(_Quantity, float):
+    """A share, as a fraction of one: `30%` is 0.3."""
+
+    pattern = r"^\d{1,4}(\.\d{1,4})? ?%$"
+    example = "30%"
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        if isinstance(text, cls):
+            return text
+        match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,4})?) ?%", text) if isinstance(text, str) else None
+        if not match:
+            raise ValueError(f"is {_shown(text)}, not a share; write it like 30%")
+        return cls(float(match[1]) / 100)
+
+    def __str__(self) -> str:
+        return f"{float(self) * 100:g}%"
+
+
 @dataclass(frozen=True, slots=True)
 class TimeOfDay(_Quantity):
     """A moment of every day on the clock of a place: `22:00 Europe/Berlin`."""
