@@ -21,7 +21,7 @@ def pick(targets: Sequence[Target], mark: int) -> Target:
     if len(targets) == 1:
         return targets[0]
     if not mark:
-        return min(targets, key=_load)
+        return _least_loaded(targets)
     total = 1
     for target in targets:
         total += target.in_flight + target.others
@@ -42,5 +42,14 @@ def drawn(number: int) -> float:
     return ((number ^ number >> 27) * 0x94D049BB133111EB >> 32 & 0xFFFFFFFF | 1) / 4294967296.0
 
 
-def _load(target: Target) -> tuple[float, int]:
-    return (target.busy + 1) / (target.slots * target.weight), target.turns
+def _least_loaded(targets: Sequence[Target]) -> Target:
+    """By requests for each slot and weight; of equals the one that was asked less often. Written out: `min` with a key
+    takes three times as long, and every request without a conversation comes here.
+    """
+    best = targets[0]
+    least = (best.in_flight + best.others + 1) / (best.slots * best.weight)
+    for target in targets:
+        load = (target.in_flight + target.others + 1) / (target.slots * target.weight)
+        if load < least or (load == least and target.turns < best.turns):
+            best, least = target, load
+    return best

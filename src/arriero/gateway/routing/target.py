@@ -47,13 +47,14 @@ class Target:
     """Mutable, changed only from the event loop's thread, and never across an await.
 
     `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere.
+    `slots`: how many it answers at a time (its sidecar knows best); `weight` is the entry's, or what was put over it.
     From `look_at` on, a target whose sidecar tells its state is to be probed once more.
     """
 
     __slots__ = (
         "_has_answered", "_met", "_misses", "_override", "_told",
         "breaker", "cooling_until", "entry", "in_flight", "inventory", "look_at", "memory", "others", "reason",
-        "running", "salt", "state", "tier", "turns",
+        "running", "salt", "slots", "state", "tier", "turns", "weight",
     )  # fmt: skip
 
     def __init__(self, entry: TargetEntry) -> None:
@@ -71,8 +72,8 @@ class Target:
         self._override: int | None = None
         self.salt = crc32(entry.id.encode())
         self.memory = Memory()
-        self._read_entry()
         self._told: Told | None = None
+        self._read_entry()
         self._met: dict[int, None] = {}
 
     def become(self, state: TargetStanding, why: str) -> Turn | None:
@@ -97,7 +98,7 @@ class Target:
         """Its sidecar says how it is: that counts from now on, more than what this gateway knows by itself."""
         if self._told is None or self._told.disk != told.disk:
             self.look_at = 0.0
-        self._told = told
+        self._told, self.slots = told, told.slots
         self.others = max(0, told.in_flight - self.in_flight)
         if told.resident is not None:
             self._hold(replace(self.inventory, resident=told.resident))
@@ -110,6 +111,7 @@ class Target:
     def lost(self, why: str) -> Turn | None:
         """Its sidecar tells nothing any more: until the next probe it is suspect."""
         self._told, self.others = None, 0
+        self.slots = self.entry.slots
         self._misses = max(1, self._misses)
         return self._settle(why)
 
@@ -140,6 +142,7 @@ class Target:
     def weigh(self, override: int | None) -> Turn | None:
         """Puts a weight over the entry's own (None takes it away)."""
         self._override = override
+        self._read_entry()
         return self._settle("told to drain" if self.weight == 0 else "in use again")
 
     def renew(self, entry: TargetEntry) -> Turn | None:
@@ -149,18 +152,9 @@ class Target:
         return self._settle("told to drain" if self.weight == 0 else self.reason)
 
     @property
-    def weight(self) -> int:
-        return self.entry.weight if self._override is None else self._override
-
-    @property
     def is_followed(self) -> bool:
         """A sidecar tells its state."""
         return self._told is not None
-
-    @property
-    def slots(self) -> int:
-        """How many requests it answers at a time; its sidecar knows best."""
-        return self.entry.slots if self._told is None else self._told.slots
 
     @property
     def busy(self) -> int:
@@ -247,6 +241,8 @@ class Target:
 
     def _read_entry(self) -> None:
         entry = self.entry
+        self.weight = entry.weight if self._override is None else self._override
+        self.slots = entry.slots if self._told is None else self._told.slots
         self.tier = (entry.role != "active", entry.cost)
         self.memory.expect_room(entry.room)
 
