@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from arriero.cli.here import SecretsUnread, load_project
-from arriero.cli.options import File, Json, Overlay
+from arriero.cli.here import Here, SecretsUnread, load_project, opened
+from arriero.cli.options import File, Json, Overlay, Rehearse, VaultPassword
+from arriero.clouds import read
 from arriero.pipeline import export as exports
+from arriero.plan.model import Facts
 
 PENDING = 2
 KINDS = "; ".join(f"{name}: {kind.summary}" for name, kind in exports.KINDS.items())
@@ -27,16 +30,27 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="The folder to write into.", metavar="DIR")],
     file: File = None,
     overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    vault_password_file: VaultPassword = None,
     as_json: Json = False,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 2 if a file differs.")] = False,
 ) -> int:
     """Write files made from the spec, with no secret in them: the same each time, so they can be kept in git.
 
+    The kind terraform reads the clouds for what stands there, and writes without it, saying so, where they are out of
+    reach.
+
     Example: [bold]arriero export gateway --out gateway[/bold]
     """
     chosen = exports.kind_of(kind)
-    project, loaded = load_project(file, overlay, SecretsUnread())
-    states = (exports.look if check else exports.write)(chosen, loaded.spec, project.folder, out)
+    if chosen.from_facts:
+        with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
+            facts = read_sites(here)
+            texts = exports.texts(chosen, here.spec, here.project.folder, out, facts)
+    else:
+        project, loaded = load_project(file, overlay, SecretsUnread())
+        texts = exports.texts(chosen, loaded.spec, project.folder, out)
+    states = (exports.look if check else exports.write)(texts, out)
     if as_json:
         rows = [{"name": name, "state": state} for name, state in states.items()]
         print(json.dumps({"schema": 1, "kind": kind, "out": str(out), "files": rows}))
@@ -45,3 +59,13 @@ def export(
         if not check:
             print(chosen.next)
     return PENDING if check and set(states.values()) != {"same"} else 0
+
+
+def read_sites(here: Here) -> Facts:
+    """What stands at the spec's sites; each one that can't be read is told on stderr."""
+    read.check_accounts(here.spec, here.endpoints)
+    facts = read.read(here.spec)
+    for name, found in facts.sites.items():
+        if found.problem:
+            print(f"! {name} can't be read, so what stands there is left out: {found.problem}", file=sys.stderr)
+    return facts

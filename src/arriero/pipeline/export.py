@@ -10,6 +10,8 @@ from typing import Literal
 
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.pipeline import gateway
+from arriero.pipeline.terraform import module as terraform
+from arriero.plan.model import Facts
 from arriero.spec.model import Spec
 from arriero.spec.suggest import suggest
 
@@ -20,16 +22,19 @@ FileState = Literal["written", "same", "differs", "missing"]
 class Kind:
     """`files` gives, by path inside the folder, the whole text of each file; `next` says what to do with them.
 
-    It is handed the spec, and the spec's folder as seen from the folder written into.
+    It is handed the spec, and the spec's folder as seen from the folder written into. A kind that is made from what
+    stands in the clouds, too, has `from_facts` instead.
     """
 
     summary: str
-    files: Callable[[Spec, Path], Mapping[str, str]]
+    files: Callable[[Spec, Path], Mapping[str, str]] | None
     next: str
+    from_facts: Callable[[Spec, Facts], Mapping[str, str]] | None = None
 
 
 KINDS: Mapping[str, Kind] = {
     "gateway": Kind("the settings of a gateway that runs elsewhere", gateway.files, gateway.NEXT),
+    "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }
 
 
@@ -40,15 +45,22 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
-def look(kind: Kind, spec: Spec, home: Path, folder: Path) -> dict[str, FileState]:
-    """How each file in `folder` is, against what would be written there for a spec that lies in `home`."""
-    return {name: _state(folder / name, text) for name, text in kind.files(spec, _seen(home, folder)).items()}
+def texts(kind: Kind, spec: Spec, home: Path, folder: Path, facts: Facts | None = None) -> Mapping[str, str]:
+    """What belongs into `folder` for a spec that lies in `home`; `facts` for the kinds that are made from them."""
+    if kind.from_facts and facts:
+        return kind.from_facts(spec, facts)
+    return kind.files(spec, _seen(home, folder)) if kind.files else {}
 
 
-def write(kind: Kind, spec: Spec, home: Path, folder: Path) -> dict[str, FileState]:
+def look(texts: Mapping[str, str], folder: Path) -> dict[str, FileState]:
+    """How each file in `folder` is, against what would be written there."""
+    return {name: _state(folder / name, text) for name, text in texts.items()}
+
+
+def write(texts: Mapping[str, str], folder: Path) -> dict[str, FileState]:
     """Writes what is missing or differs; raises ArrieroError where that can't be done."""
-    states = look(kind, spec, home, folder)
-    for name, text in kind.files(spec, _seen(home, folder)).items():
+    states = look(texts, folder)
+    for name, text in texts.items():
         if states[name] != "same":
             _write(folder / name, text)
             states[name] = "written"

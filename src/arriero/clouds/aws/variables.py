@@ -90,7 +90,7 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
         (r.name, *each) for r in roles for each in cast("Mapping[str, Any]", r.properties["inline_policies"]).items()
     ]
     stray = [(role, policy) for role, policy, _ in held if policy not in own or not role.endswith("-task")]
-    prefix = f"arn:{partition(site.region)}:iam::aws:policy/"
+    prefix = f"arn:{wish.partition(site.region)}:iam::aws:policy/"
     return {
         "aws_site_role_path": aws_task.role_path(site),
         "aws_site_trust": {"Version": "2012-10-17", "Statement": [cast(Json, wish.trust())]},
@@ -143,16 +143,9 @@ def _service_found(plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
 
 
 def _with_role_arns(document: Mapping[str, Any], site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
-    prefix = f"arn:{partition(site.region)}:iam::{found.account}:role"
+    prefix = f"arn:{wish.partition(site.region)}:iam::{found.account}:role"
     roles = {key: f"{prefix}{document[key]}" for key in ("executionRoleArn", "taskRoleArn")}
     return {**document, **roles}
-
-
-def partition(region: str) -> str:
-    """The first part of an ARN after `arn`: China and GovCloud are clouds of their own."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def _gone(resources: Collection[Resource]) -> dict[str, Json]:

@@ -76,6 +76,13 @@ def site_tags(site: ResolvedSite) -> dict[str, str]:
     return {SERVICE_TAG: site.service, SITE_TAG: site.name}
 
 
+def partition(region: str) -> str:
+    """The first part of an ARN after `arn`: China and GovCloud are clouds of their own."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
 def subnet_ranges(cidr: str) -> tuple[str, str]:
     """Two ranges at the start of the network, a sixteenth of it each, or what is left above AWS's least (/28)."""
     network = IPv4Network(cidr)

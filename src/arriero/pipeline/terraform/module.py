@@ -1,0 +1,152 @@
+"""The module's files: providers, a file a cloud, what is imported, and how to move over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from arriero.errors import Refused
+from arriero.pipeline.terraform import aws, azure
+from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Raw, quoted, text
+from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
+from arriero.plan import place
+from arriero.plan.model import Cloud, Facts, SiteFacts
+from arriero.spec.model import Spec
+
+# The versions whose schemas every resource, argument and required field is held against (tests/pipeline/terraform).
+PROVIDERS: Mapping[Cloud, tuple[str, str, str]] = {
+    "aws": ("aws", "hashicorp/aws", "6.25.0"),
+    "azure": ("azurerm", "hashicorp/azurerm", "4.55.0"),
+}
+MAKERS: Mapping[Cloud, Mapping[str, Maker]] = {"aws": aws.MAKERS, "azure": azure.MAKERS}
+LEAST_TERRAFORM = ">= 1.7.0"  # the first whose import blocks know for_each's keys
+NEXT = """\
+In that folder:       terraform init && terraform plan
+It must plan imports and no destruction; README.md there says how to move over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One site's resources; `unread` says why nothing is known of what stands there, empty where it is."""
+
+    site: Site
+    pieces: tuple[Piece, ...]
+    unread: str = ""
+
+
+def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
+    """By name, each file of the module. The same spec and facts give the same text.
+
+    A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
+    where the plan of a site can't be made, or holds what Terraform can't say.
+    """
+    parts = tuple(_parts(spec, facts))
+    clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
+    return {
+        "README.md": _readme(spec, parts),
+        "versions.tf": text([_versions(clouds)]),
+        "providers.tf": text(_providers(parts)),
+        **{
+            f"{cloud}.tf": text(_resources(part for part in parts if part.site.spec.cloud == cloud))
+            for cloud in PROVIDERS
+        },
+        "imports.tf": text(_imports(parts)),
+    }
+
+
+def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:
+    unread = {name: str(found.problem) for name, found in facts.sites.items() if found.problem}
+    blank = {name: SiteFacts(name, found.cloud, found.region) for name, found in facts.sites.items() if name in unread}
+    known = replace(facts, sites={**facts.sites, **blank})
+    for planned in place.plan(spec, known, set(spec.sites)).sites:
+        if planned.cloud not in PROVIDERS:
+            continue
+        if planned.problem:
+            raise Refused(replace(planned.problem, key=planned.problem.key or f"sites.{planned.site}"))
+        site = Site(spec.site(planned.site), planned, known.sites[planned.site])
+        yield Part(site, pieces(site, MAKERS[planned.cloud]), unread.get(planned.site, ""))
+
+
+def _versions(clouds: Sequence[Cloud]) -> Block:
+    wanted = {
+        name: {"source": source, "version": version} for name, source, version in map(PROVIDERS.__getitem__, clouds)
+    }
+    required: Body = {"required_version": LEAST_TERRAFORM, "required_providers": Blocks((wanted,))}
+    return Block("terraform", (), required)
+
+
+def _providers(parts: Iterable[Part]) -> Iterator[Block]:
+    """AWS: one a site, for each is a region. Azure: one for the subscription."""
+    subscription = ""
+    for site in (part.site for part in parts):
+        account = site.found.account
+        if site.spec.cloud == "aws":
+            only: Body = {"allowed_account_ids": [account]} if account else {}
+            yield Block("provider", ("aws",), {"alias": site.label, "region": site.spec.region, **only})
+        elif not subscription:
+            subscription = account or "unknown"
+            pinned: Body = {"subscription_id": account} if account else {}
+            quiet: Body = {"resource_provider_registrations": "none", "features": Blocks(({},))}
+            yield Block("provider", ("azurerm",), {**pinned, **quiet})
+
+
+def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
+    there = False
+    for part in parts:
+        there = True
+        spec, plan = part.site.spec, part.site.plan
+        yield f"{spec.name}: {spec.region}, {spec.role}, {plan.count} targets of release {plan.release}"
+        for piece in part.pieces:
+            yield Block("resource", (piece.type, piece.label), piece.body, piece.comment)
+    if not there:
+        yield "The spec has no site here."
+
+
+def _imports(parts: Iterable[Part]) -> Iterator[Block | str]:
+    there = False
+    for part in parts:
+        if part.unread:
+            yield f"{part.site.spec.name} could not be read, so nothing of it is imported: {part.unread}"
+        for piece in part.pieces:
+            for key, identity in piece.standing.items():
+                there = True
+                address = f"{piece.type}.{piece.label}" + (f"[{quoted(key)}]" if key else "")
+                yield Block("import", (), {"to": Raw(address), "id": identity})
+    if not there:
+        yield "Nothing stands yet: terraform apply makes everything anew."
+
+
+def _readme(spec: Spec, parts: Sequence[Part]) -> str:
+    rows = "\n".join(_row(part) for part in parts)
+    local = [name for name, site in spec.sites.items() if site.cloud == "local"]
+    machine = (
+        f"\nNot in here, for Terraform has nothing to do there: {', '.join(local)} (this machine).\n" if local else ""
+    )
+    return f"""\
+# {spec.name} as a Terraform module
+
+Made by `arriero export terraform` from the same plan that `arriero up` carries out; `--check` tells whether it still
+is. Every resource has the name, the tags and the settings that arriero gives it.
+
+| site | resources | imported |
+|---|---|---|
+{rows}
+{machine}
+## Moving over
+
+1. `arriero plan` must say that there is nothing to do, so that what is imported is what is written here.
+2. `terraform init && terraform plan`. It must announce imports, and neither a replacement nor a destruction.
+3. `terraform apply`, then delete `imports.tf`. From now on stop using `arriero up` and `arriero down` for these sites:
+   two owners would undo each other. The gateway and `arriero status` go on as before: they find targets by their tags.
+
+To go back, forget the state (`terraform state rm`) and run `arriero plan`.
+"""
+
+
+def _row(part: Part) -> str:
+    instances = sum(
+        max(1, len(part.site.wanted("azure.container_group"))) if "for_each" in p.body else 1 for p in part.pieces
+    )
+    imported = sum(len(piece.standing) for piece in part.pieces)
+    said = "nothing: it could not be read" if part.unread else str(imported)
+    return f"| {part.site.spec.name} | {instances} | {said} |"

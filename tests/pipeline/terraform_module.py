@@ -1,0 +1,345 @@
+"""Reads a Terraform module with tfparse, which evaluates it, and says it in the plan's words again.
+
+Written from the providers' documentation and not from the code that writes the module. Every argument is taken out as
+it is understood: what is left over at the end is something that the plan does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tfparse
+
+from arriero.plan.wanted import aws_task
+
+Values = dict[str, Any]
+Key = tuple[str, str]
+
+IMPORT = re.compile(r'import \{\n  to = (\S+?)(\[".*"\])?\n  id = "(.*)"\n\}')
+
+
+class Module:
+    """All `resource` blocks of a folder, `for_each` unrolled, references as `type.label`."""
+
+    def __init__(self, folder: Path) -> None:
+        parsed = tfparse.load_from_path(str(folder))
+        rows = [each for kind, found in parsed.items() if kind not in ("provider", "terraform") for each in found]
+        self.providers: list[Values] = parsed.get("provider", [])
+        names = {each["id"]: each["__tfmeta"]["path"].partition("[")[0] for each in rows}
+        self.resources = {each["__tfmeta"]["path"]: _plain(each, names) for each in rows}
+        self.imports = {
+            address + (key or ""): identity
+            for address, key, identity in IMPORT.findall((folder / "imports.tf").read_text())
+        }
+
+    def of(self, kind: str) -> Iterator[tuple[str, Values]]:
+        """Each resource of a type, with its address; taken out, so that what nobody asks for is left."""
+        for address in [a for a in self.resources if a.startswith(f"{kind}.")]:
+            yield address, self.resources.pop(address)
+
+
+def as_plan(module: Module) -> tuple[dict[Key, Values], dict[Key, Values]]:
+    """The plan's resources: properties and tags by kind and name. Empties the module of what it understood."""
+    plan: dict[Key, Values] = {}
+    tags: dict[Key, Values] = {}
+    for read in (*AWS, *AZURE):
+        for kind, name, properties, own_tags in read(module):
+            plan[(kind, name)] = {**plan.get((kind, name), {}), **properties}
+            if own_tags:
+                tags[(kind, name)] = own_tags
+    return plan, tags
+
+
+Read = Iterator[tuple[str, str, Values, Values]]
+
+
+def _plain(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        left_out = ("__tfmeta", "id", "provider", "for_each", "lifecycle")
+        return {key: _plain(each, names) for key, each in value.items() if key not in left_out}
+    if isinstance(value, list):
+        return [_plain(each, names) for each in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def _many(values: Values, name: str) -> list[Values]:
+    """Nested blocks: tfparse gives one as itself and several as a list."""
+    found = values.pop(name, [])
+    return found if isinstance(found, list) else [found]
+
+
+def _done(values: Values) -> None:
+    assert not values, f"an argument that the plan does not know: {values}"
+
+
+def _roles(module: Module) -> Read:
+    attached: dict[str, list[str]] = {}
+    inline: dict[str, Values] = {}
+    for _, one in module.of("aws_iam_role_policy_attachment"):
+        attached.setdefault(one.pop("role"), []).append(one.pop("policy_arn"))
+        _done(one)
+    for _, one in module.of("aws_iam_role_policy"):
+        inline.setdefault(one.pop("role"), {})[one.pop("name")] = json.loads(one.pop("policy"))
+        _done(one)
+    for _, one in module.of("aws_iam_role_policy_attachments_exclusive"):
+        assert attached.get(one.pop("role_name"), []) == one.pop("policy_arns")
+        _done(one)
+    for _, one in module.of("aws_iam_role_policies_exclusive"):
+        assert list(inline.get(one.pop("role_name"), {})) == one.pop("policy_names")
+        _done(one)
+    for _, role in module.of("aws_iam_role"):
+        name = role.pop("name")
+        trust = json.loads(role.pop("assume_role_policy"))
+        properties = {
+            "path": role.pop("path"),
+            "trust": trust["Statement"],
+            "policies": [arn.partition(":iam::aws:policy/")[2] for arn in attached.get(name, [])],
+            "inline_policies": inline.get(name, {}),
+        }
+        yield "aws.role", name, properties, role.pop("tags")
+        role.pop("description")
+        _done(role)
+
+
+def _aws_network(module: Module) -> Read:
+    subnets: dict[str, str] = {}
+    for _, vpc in module.of("aws_vpc"):
+        tags = vpc.pop("tags")
+        properties = {"cidr": vpc.pop("cidr_block"), "dns_support": vpc.pop("enable_dns_support")}
+        yield "aws.vpc", tags["Name"], properties, tags
+        _done(vpc)
+    for _, gateway in module.of("aws_internet_gateway"):
+        tags = gateway.pop("tags")
+        yield "aws.internet_gateway", tags["Name"], {"attached": gateway.pop("vpc_id").startswith("aws_vpc.")}, tags
+        _done(gateway)
+    for address, subnet in module.of("aws_subnet"):
+        tags = subnet.pop("tags")
+        subnets[address] = tags["Name"]
+        assert subnet.pop("vpc_id").startswith("aws_vpc.")
+        properties = {"cidr": subnet.pop("cidr_block"), "zone": subnet.pop("availability_zone")}
+        yield "aws.subnet", tags["Name"], properties, tags
+        _done(subnet)
+    yield from _routes(module, subnets)
+    for _, group in module.of("aws_security_group"):
+        rules = {way: _group_rules(_many(group, way)) for way in ("ingress", "egress")}
+        assert group.pop("vpc_id").startswith("aws_vpc.")
+        yield "aws.security_group", group.pop("name"), rules, group.pop("tags")
+        group.pop("description")
+        _done(group)
+
+
+def _routes(module: Module, subnets: Mapping[str, str]) -> Read:
+    joined: dict[str, list[str]] = {}
+    for _, one in module.of("aws_route_table_association"):
+        joined.setdefault(one.pop("route_table_id"), []).append(subnets[one.pop("subnet_id")])
+        _done(one)
+    for address, table in module.of("aws_route_table"):
+        tags, [route] = table.pop("tags"), _many(table, "route")
+        assert route["cidr_block"] == "0.0.0.0/0"
+        way = {"aws_internet_gateway": "internet gateway"}[route["gateway_id"].partition(".")[0]]
+        assert table.pop("vpc_id").startswith("aws_vpc.")
+        yield "aws.route_table", tags["Name"], {"default": way, "subnets": sorted(joined[address])}, tags
+        _done(table)
+
+
+def _group_rules(blocks: list[Values]) -> list[str]:
+    lines = []
+    for block in blocks:
+        first, last = block.pop("from_port"), block.pop("to_port")
+        ports = f"{first}" if first == last else f"{first}-{last}"
+        protocol = block.pop("protocol")
+        lines += [f"{protocol} {ports} {peer}" for peer in block.pop("cidr_blocks")]
+        _done(block)
+    return sorted(lines)
+
+
+def _aws_service(module: Module) -> Read:
+    for _, group in module.of("aws_cloudwatch_log_group"):
+        days = {"retention_days": group.pop("retention_in_days")}
+        yield "aws.log_group", group.pop("name"), days, group.pop("tags")
+        _done(group)
+    for _, cluster in module.of("aws_ecs_cluster"):
+        yield "aws.cluster", cluster.pop("name"), {}, cluster.pop("tags")
+        _done(cluster)
+    for _, one in module.of("aws_ecs_cluster_capacity_providers"):
+        properties = {
+            "capacity_providers": one.pop("capacity_providers"),
+            "default_strategy": _shares(_many(one, "default_capacity_provider_strategy")),
+        }
+        yield "aws.cluster", one.pop("cluster_name"), properties, {}
+        _done(one)
+    families: dict[str, str] = {}
+    for address, definition in module.of("aws_ecs_task_definition"):
+        families[address] = definition["family"]
+        yield "aws.task_definition", definition["family"], _task(definition), {}
+        _done(definition)
+    for _, service in module.of("aws_ecs_service"):
+        yield "aws.service", service.pop("name"), _service(service), service.pop("tags")
+        _done(service)
+
+
+def _shares(blocks: list[Values]) -> Values:
+    return {block.pop("capacity_provider"): block for block in blocks}
+
+
+def _task(values: Values) -> Values:
+    """The document that ECS would be given, in the plan's normal form."""
+    [runtime] = _many(values, "runtime_platform")
+    storage = _many(values, "ephemeral_storage") or [{"size_in_gib": 20}]
+    document = {
+        "family": values.pop("family"),
+        "cpu": values.pop("cpu"),
+        "memory": values.pop("memory"),
+        "networkMode": values.pop("network_mode"),
+        "requiresCompatibilities": values.pop("requires_compatibilities"),
+        "executionRoleArn": values.pop("execution_role_arn"),
+        "taskRoleArn": values.pop("task_role_arn"),
+        "runtimePlatform": {
+            "operatingSystemFamily": runtime["operating_system_family"],
+            "cpuArchitecture": runtime["cpu_architecture"],
+        },
+        "ephemeralStorage": {"sizeInGiB": storage[0]["size_in_gib"]},
+        "volumes": _many(values, "volume"),
+        "containerDefinitions": json.loads(values.pop("container_definitions")),
+    }
+    return dict(aws_task.normal_form(document))
+
+
+def _service(values: Values) -> Values:
+    [breaker], [network] = _many(values, "deployment_circuit_breaker"), _many(values, "network_configuration")
+    assert values.pop("cluster").startswith("aws_ecs_cluster.")
+    assert values.pop("task_definition").startswith("aws_ecs_task_definition.")
+    assert values.pop("propagate_tags") in ("SERVICE", "NONE")
+    return {
+        "desired_count": values.pop("desired_count"),
+        "capacity_providers": _shares(_many(values, "capacity_provider_strategy")),
+        "deployment": {
+            "minimum_healthy_percent": values.pop("deployment_minimum_healthy_percent"),
+            "maximum_percent": values.pop("deployment_maximum_percent"),
+            "breaker": breaker["enable"],
+            "rollback": breaker["rollback"],
+        },
+        "network": {
+            "subnets": network["subnets"],
+            "security_groups": network["security_groups"],
+            "public_ip": network["assign_public_ip"],
+        },
+        "tags": dict(values["tags"]),
+    }
+
+
+def _azure_group(module: Module) -> Read:
+    for _, group in module.of("azurerm_resource_group"):
+        yield "azure.resource_group", group.pop("name"), {"location": group.pop("location")}, group.pop("tags")
+        _done(group)
+
+
+def _azure_network(module: Module) -> Read:
+    for _, group in module.of("azurerm_network_security_group"):
+        rules = dict(map(_nsg_rule, _many(group, "security_rule")))
+        yield "azure.network_security_group", _placed(group), {"rules": rules}, group.pop("tags")
+        _done(group)
+    for _, address in module.of("azurerm_public_ip"):
+        properties = {"allocation": address.pop("allocation_method").lower(), "sku": address.pop("sku")}
+        yield "azure.public_ip", _placed(address), properties, address.pop("tags")
+        _done(address)
+    gateways = {}
+    for address, gateway in module.of("azurerm_nat_gateway"):
+        gateways[address] = _placed(gateway)
+        _done(gateway)
+    for _, tie in module.of("azurerm_nat_gateway_public_ip_association"):
+        name = gateways[tie.pop("nat_gateway_id")]
+        yield "azure.nat_gateway", name, {"public_ips": [tie.pop("public_ip_address_id").partition(".")[2]]}, {}
+        _done(tie)
+    for _, network in module.of("azurerm_virtual_network"):
+        prefixes = {"address_prefixes": network.pop("address_space")}
+        yield "azure.virtual_network", _placed(network), prefixes, network.pop("tags")
+        _done(network)
+    yield from _azure_subnets(module)
+
+
+def _azure_subnets(module: Module) -> Read:
+    ties: dict[str, Values] = {}
+    for kind, field in (("network_security_group", "security_group"), ("nat_gateway", "nat_gateway")):
+        for _, tie in module.of(f"azurerm_subnet_{kind}_association"):
+            ties.setdefault(tie.pop("subnet_id"), {})[field] = tie.pop(f"{kind}_id").partition(".")[2]
+            _done(tie)
+    for address, subnet in module.of("azurerm_subnet"):
+        assert subnet.pop("name") == "targets"
+        assert subnet.pop("resource_group_name")
+        [prefix] = subnet.pop("address_prefixes")
+        services = [each["service_delegation"]["name"] for each in _many(subnet, "delegation")]
+        properties = {"subnet": {"prefix": prefix, "delegations": services, **ties[address]}}
+        yield "azure.virtual_network", subnet.pop("virtual_network_name"), properties, {}
+        _done(subnet)
+
+
+def _nsg_rule(rule: Values) -> tuple[str, str]:
+    def one_or_many(one: str, many: str) -> str:
+        return ",".join(sorted([rule.pop(one)] if one in rule else rule.pop(many)))
+
+    sources = one_or_many("source_address_prefix", "source_address_prefixes")
+    targets = one_or_many("destination_address_prefix", "destination_address_prefixes")
+    ports = one_or_many("destination_port_range", "destination_port_ranges")
+    assert rule.pop("source_port_range") == "*"
+    what = f"{rule.pop('direction')} {rule.pop('access')} {rule.pop('protocol')}".lower()
+    line = f"{rule.pop('priority')} {what} from {sources} to {targets}:{ports}"
+    name = rule.pop("name")
+    _done(rule)
+    return name, line
+
+
+def _azure_targets(module: Module) -> Read:
+    for _, group in module.of("azurerm_container_group"):
+        containers = {each.pop("name"): _container(each) for each in _many(group, "container")}
+        [subnet] = group.pop("subnet_ids")
+        properties = {
+            "os_type": group.pop("os_type"),
+            "restart_policy": group.pop("restart_policy"),
+            "address": group.pop("ip_address_type").lower(),
+            "ports": sorted(port for each in containers.values() for port in each["ports"]),
+            "subnet": subnet.partition(".")[2],
+            "containers": containers,
+            "location": group["location"],
+            "tags": dict(group["tags"]),
+        }
+        yield "azure.container_group", _placed(group), properties, group.pop("tags")
+        _done(group)
+
+
+def _container(values: Values) -> Values:
+    probe = _many(values, "liveness_probe")
+    found = {
+        "image": values.pop("image"),
+        "cpu": values.pop("cpu"),
+        "memory_gb": values.pop("memory"),
+        "ports": [each["port"] for each in _many(values, "ports")],
+        "command": values.pop("commands", []),
+        "environment": values.pop("environment_variables"),
+        "liveness": _probe(probe[0]) if probe else None,
+    }
+    _done(values)
+    return found
+
+
+def _probe(probe: Values) -> str:
+    http = _many(probe, "http_get")
+    does = f"GET :{http[0]['port']}{http[0]['path']}" if http else f"`{' '.join(probe.pop('exec'))}`"
+    line = f"{does} every {probe.pop('period_seconds')}s, restart after {probe.pop('failure_threshold')} failures"
+    _done(probe)
+    return line
+
+
+def _placed(values: Values) -> str:
+    """A thing's name; it stands in its site's resource group and region."""
+    assert values.pop("resource_group_name")
+    assert values.pop("location")
+    return str(values.pop("name"))
+
+
+AWS: tuple[Callable[[Module], Read], ...] = (_roles, _aws_network, _aws_service)
+AZURE: tuple[Callable[[Module], Read], ...] = (_azure_group, _azure_network, _azure_targets)

@@ -1,0 +1,233 @@
+"""The exported module holds every resource and property of the plan and none besides, and imports what stands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terraform_module import Module, as_plan
+
+from arriero.errors import Problem, Refused
+from arriero.pipeline.terraform import module
+from arriero.plan import place
+from arriero.plan.model import Facts, Resource, SiteFacts
+from arriero.plan.wanted import aws, azure
+from arriero.spec.model import Spec
+
+CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
+SITES = {
+    "aws-east": {"cloud": "aws", "region": "us-east-1"},
+    "aws-china": {"cloud": "aws", "region": "cn-north-1", "role": "standby"},
+    "azure-east": {"cloud": "azure", "region": "eastus"},
+    "office": {"cloud": "local", "hosts": ["127.0.0.1"]},
+}
+# What the plan compares and no file can set, with the reason.
+STATES = {
+    "aws.service": {"status": "a service that is written down is active", "rollout": "how its last deployment went"},
+    "aws.task_definition": {"status": "a definition that is written down is active"},
+}
+# Everything that changes what the plan holds; each is exported and read back.
+SPECS: Mapping[str, Mapping[str, Any]] = {
+    "as it comes": {},
+    "without a sidecar": {"sidecar": False},
+    "a probe through the sidecar": {"deploy": {"hung_after": "30s"}},
+    "a probe without a sidecar": {"sidecar": False, "deploy": {"hung_after": "30s"}},
+    "others may reach it": {"network": {"cidr": "10.9.0.0/20", "allow_from": ["198.51.100.0/24", "203.0.113.7/32"]}},
+    "a registry with a port": {"image": "registry.example.com:5000/acme/llm:1"},
+    "more storage than is included": {"size": {"storage": "100GiB"}, "sites": {"aws-east": SITES["aws-east"]}},
+    "values that Terraform would read": {"environment": {"A": 'say "${b}" and %{c}\\n', "B": "ünï → 1"}},
+    "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
+}
+
+
+def spec(changes: Mapping[str, Any] | None = None) -> Spec:
+    whole = {"name": "llm", "image": "acme/llm:1", "models": ["llama2"], "sites": SITES}
+    return Spec.model_validate({**whole, **(changes or {})})
+
+
+def nothing(wish: Spec) -> Facts:
+    found = {name: SiteFacts(name, site.cloud, site.region) for name, site in wish.sites.items()}
+    return Facts(wish.name, found)
+
+
+def frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: frozen(part) for key, part in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+def standing(wish: Spec) -> Facts:
+    """AWS as it was once read, with what comes to it by the wish; Azure exactly as wished."""
+    data = json.loads(CONVERGED.read_text())
+    east = SiteFacts(
+        "aws-east",
+        "aws",
+        "us-east-1",
+        data["account"],
+        tuple(Resource(**frozen(r)) for r in data["resources"]),
+        count=2,
+    )
+    site = wish.site("azure-east")
+    digest = place.definition_hash(azure.definition(site))
+    there = tuple(
+        replace(each, id=f"/subscriptions/1/{each.kind}/{each.name}")
+        for each in azure.wanted(site, nothing(wish).sites["azure-east"], 1, 2, digest)
+    )
+    sites = {**nothing(wish).sites, "aws-east": east}
+    sites["azure-east"] = replace(sites["azure-east"], resources=there, count=2, account="1")
+    return Facts(wish.name, sites)
+
+
+def written(wish: Spec, facts: Facts, folder: Path) -> Module:
+    for name, text in module.files(wish, facts).items():
+        (folder / name).write_text(text)
+    return Module(folder)
+
+
+def planned(wish: Spec, facts: Facts) -> dict[tuple[str, str], Any]:
+    plan = place.plan(wish, facts)
+    wanted = [resource for site in plan.sites if site.cloud != "local" for resource in site.wanted]
+    return {(r.kind, r.name): unset(r.kind, json.loads(json.dumps(r.properties))) for r in wanted}
+
+
+def unset(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in STATES.get(kind, {})}
+
+
+def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[str, Any]:
+    """References in the plan's words: Terraform's labels are the sites' names."""
+    labels = {name.replace("-", "_"): f"{wish.name}-{name}" for name in wish.sites}
+    kind, name = key
+    plain = dict(properties)
+    if kind == "aws.task_definition":
+        plain.pop("status")
+        for field, end in (("executionRoleArn", "exec"), ("taskRoleArn", "task")):
+            site = next(s for s in wish.sites if name == f"{wish.name}-{s}")
+            assert plain[field] == f"aws_iam_role.{site.replace('-', '_')}_{end}"
+            plain[field] = f"/arriero/{wish.name}/{wish.sites[site].region}/{name}-{end}"
+    if kind == "aws.service":
+        ranges = aws.subnet_ranges(wish.site(name.removeprefix(f"{wish.name}-")).network.cidr)
+        numbered = {str(n): f"{name} {cidr}" for n, cidr in enumerate(ranges, 1)}
+        network = plain["network"]
+        network["subnets"] = [numbered[each.rpartition("_")[2]] for each in network["subnets"]]
+        network["security_groups"] = [labels[each.partition(".")[2]] for each in network["security_groups"]]
+    if kind == "azure.nat_gateway":
+        plain["public_ips"] = [labels[each] for each in plain["public_ips"]]
+    if kind == "azure.virtual_network":
+        plain["subnet"].update({tie: labels[plain["subnet"][tie]] for tie in ("security_group", "nat_gateway")})
+    if kind == "azure.container_group":
+        plain["subnet"] = f"{labels[plain['subnet']]}/targets"
+    return json.loads(json.dumps(plain))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_resource_and_property_of_the_plan_is_there_and_none_besides(name: str, tmp_path: Path) -> None:
+    wish = spec(SPECS[name])
+    read = written(wish, nothing(wish), tmp_path)
+    found, _ = as_plan(read)
+    assert read.resources == {}
+    assert {key: named(key, properties, wish) for key, properties in found.items()} == planned(wish, nothing(wish))
+
+
+def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
+    assert set(module.MAKERS["aws"]) == set(aws.KINDS)
+    assert set(module.MAKERS["azure"]) == set(azure.KINDS)
+
+
+def test_what_terraform_can_not_say_is_refused_by_name() -> None:
+    wish = spec({"sites": {"aws-east": SITES["aws-east"]}})
+    makers = {kind: maker for kind, maker in module.MAKERS["aws"].items() if kind != "aws.log_group"}
+    site = module.Site(wish.site("aws-east"), place.plan(wish, nothing(wish)).sites[0], nothing(wish).sites["aws-east"])
+    with pytest.raises(Refused, match=r"sites\.aws-east: the plan holds log group, which can't be exported"):
+        module.pieces(site, makers)
+
+
+def test_what_stands_is_imported_by_the_ids_that_were_read(tmp_path: Path) -> None:
+    wish = spec({"size": {"storage": "20GiB"}})
+    read = written(wish, standing(wish), tmp_path)
+    east = {address: identity for address, identity in read.imports.items() if "_east" in address}
+    assert set(east) == {address for address in read.resources if "_east" in address}
+    assert not [address for address in read.imports if "china" in address]
+    assert read.imports["aws_vpc.aws_east"] == "vpc-cd2b531ccc23e95c0"
+    assert read.imports["aws_route_table_association.aws_east_2"] == "subnet-16617597f633ec7df/rtb-a2c3b019009b7e84b"
+    assert (
+        read.imports["aws_iam_role_policy.aws_east_task_keep_from_scale_in"] == "llm-aws-east-task:keep-from-scale-in"
+    )
+    assert read.imports["aws_ecs_service.aws_east"] == "llm-aws-east/llm-aws-east"
+    assert read.imports["azurerm_nat_gateway_public_ip_association.azure_east"] == (
+        "/subscriptions/1/azure.nat_gateway/llm-azure-east|/subscriptions/1/azure.public_ip/llm-azure-east"
+    )
+
+
+def test_tags_are_those_that_the_site_was_made_with(tmp_path: Path) -> None:
+    """The plan compares few of them; without them arriero would not find its own things any more."""
+    wish = spec({"size": {"storage": "20GiB"}})
+    _, tags = as_plan(written(wish, standing(wish), tmp_path))
+    found = standing(wish).sites["aws-east"].resources
+    assert {(r.kind, r.name): dict(r.tags) for r in found if r.kind != "aws.task_definition"} == {
+        key: value for key, value in tags.items() if "aws-east" in key[1]
+    }
+
+
+def test_a_thing_that_is_missing_is_not_imported_and_neither_is_its_tie(tmp_path: Path) -> None:
+    wish = spec()
+    facts = standing(wish)
+    kept = tuple(r for r in facts.sites["aws-east"].resources if r.name != "llm-aws-east 10.64.16.0/20")
+    sites = {**facts.sites, "aws-east": replace(facts.sites["aws-east"], resources=kept)}
+    read = written(wish, replace(facts, sites=sites), tmp_path)
+    missing = {address for address in read.resources if "aws_east" in address} - set(read.imports)
+    assert missing == {"aws_subnet.aws_east_2", "aws_route_table_association.aws_east_2"}
+
+
+def test_a_site_out_of_reach_is_written_without_imports_and_that_is_said(tmp_path: Path) -> None:
+    wish = spec()
+    facts = standing(wish)
+    lost = replace(facts.sites["aws-east"], problem=Problem("AWS gave no answer", "try again"), resources=())
+    read = written(wish, replace(facts, sites={**facts.sites, "aws-east": lost}), tmp_path)
+    assert "aws_vpc.aws_east" in read.resources
+    assert not [address for address in read.imports if "aws_east" in address]
+    said = "# aws-east could not be read, so nothing of it is imported: AWS gave no answer; try again"
+    assert said in (tmp_path / "imports.tf").read_text()
+    assert "| aws-east | 21 | nothing: it could not be read |" in (tmp_path / "README.md").read_text()
+
+
+def test_a_group_that_others_made_is_never_destroyed_by_terraform(tmp_path: Path) -> None:
+    wish = spec()
+    facts = standing(wish)
+    theirs = tuple(
+        replace(r, details={"ours": False}) if r.kind == "azure.resource_group" else r
+        for r in facts.sites["azure-east"].resources
+    )
+    site = replace(facts.sites["azure-east"], resources=theirs)
+    written(wish, replace(facts, sites={**facts.sites, "azure-east": site}), tmp_path)
+    assert "prevent_destroy = true" in (tmp_path / "azure.tf").read_text()
+
+
+def test_the_account_that_was_read_is_the_only_one_allowed(tmp_path: Path) -> None:
+    wish = spec()
+    providers = {each.get("alias", "azure"): each for each in written(wish, standing(wish), tmp_path).providers}
+    assert providers["aws_east"]["allowed_account_ids"] == ["123456789012"]
+    assert "allowed_account_ids" not in providers["aws_china"]
+    assert providers["azure"]["subscription_id"] == "1"
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
+@pytest.mark.parametrize("name", SPECS)
+def test_terraform_itself_would_lay_it_out_the_same(name: str, tmp_path: Path) -> None:
+    wish = spec(SPECS[name])
+    written(wish, nothing(wish), tmp_path)
+    done = subprocess.run(
+        ["terraform", "fmt", "-check", "-diff", str(tmp_path)],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), "CHECKPOINT_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr

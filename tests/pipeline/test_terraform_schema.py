@@ -1,0 +1,100 @@
+"""Every resource type, argument and required field of the exported module against the providers' own schemas.
+
+No provider can be run here. What their schemas say is held against each word that is written; that a real `terraform
+plan` finds nothing to change after the imports is proven by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+from provider_schema import OF_TERRAFORM, Body, schema, version, wheel
+from terraform_module import Module
+from test_terraform import SPECS, nothing, spec, standing, written
+
+from arriero.pipeline.terraform import module
+
+pytestmark = [
+    pytest.mark.wide,
+    pytest.mark.skipif(
+        not (wheel("aws") and wheel("azurerm")),
+        reason="the providers' schemas are not there; python -m pip download -r requirements/terraform.txt",
+    ),
+]
+
+
+def blocks(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each resource as it is written, by python-hcl2: type, label, body."""
+    for file in ("aws.tf", "azure.tf"):
+        for block in hcl2.loads((folder / file).read_text()).get("resource", []):
+            for kind, labelled in block.items():
+                for label, body in labelled.items():
+                    yield kind.strip('"'), label.strip('"'), body
+
+
+def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -> Iterator[str]:
+    own = set(body) - {"__is_block__"} - (OF_TERRAFORM if is_top else set())
+    yield from (f"{where}: no argument {name}" for name in sorted(own - known.arguments))
+    yield from (f"{where}: {name} is required" for name in sorted(known.required - own))
+    for name, inner in known.inner.items():
+        for each in body.get(name, []) if isinstance(body.get(name), list) else []:
+            if isinstance(each, dict):
+                yield from faults(f"{where}.{name}", each, inner, is_top=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "as it comes",
+        "a probe through the sidecar",
+        "a probe without a sidecar",
+        "others may reach it",
+        "more storage than is included",
+    ],
+)
+def test_the_providers_know_every_word_and_miss_none(name: str, tmp_path: Path) -> None:
+    wish = spec(SPECS[name])
+    written(wish, nothing(wish), tmp_path)
+    found = []
+    for kind, label, body in blocks(tmp_path):
+        known = schema(kind)
+        assert known, f"the provider has no resource {kind}"
+        found += list(faults(f"{kind}.{label}", body, known))
+    assert found == []
+
+
+def test_a_wrong_word_would_be_found(tmp_path: Path) -> None:
+    """The check itself: an argument too many, one too few, and both of them in a nested block."""
+    known = schema("azurerm_container_group")
+    assert known
+    body = {"name": "a", "container": [{"name": "b", "image": "c", "cpu": 1, "colour": "red"}], "colour": "red"}
+    assert sorted(faults("x", body, known)) == [
+        "x.container: memory is required",
+        "x.container: no argument colour",
+        "x: location is required",
+        "x: no argument colour",
+        "x: os_type is required",
+        "x: resource_group_name is required",
+    ]
+    assert schema("aws_no_such_thing") is None
+
+
+def test_the_pinned_versions_are_those_whose_schemas_were_read() -> None:
+    assert {name: pinned for name, _, pinned in module.PROVIDERS.values()} == {
+        "aws": version("aws"),
+        "azurerm": version("azurerm"),
+    }
+
+
+def test_two_readers_find_the_same_resources_and_imports(tmp_path: Path) -> None:
+    wish = spec({"size": {"storage": "20GiB"}})
+    read: Module = written(wish, standing(wish), tmp_path)
+    assert {f"{kind}.{label}" for kind, label, _ in blocks(tmp_path)} == {
+        address.partition("[")[0] for address in read.resources
+    }
+    imports = hcl2.loads((tmp_path / "imports.tf").read_text())["import"]
+    assert {each["to"].removeprefix("${").removesuffix("}"): each["id"].strip('"') for each in imports} == read.imports
