@@ -41,6 +41,10 @@ class Refused(ArrieroError):
     """What was asked is not allowed here, or not now; nothing was touched."""
 
 
+class VerdictFailed(ArrieroError):
+    """What was asked for was done, and what it had to show was not shown: exit code 3."""
+
+
 class CloudError(ArrieroError):
     """A cloud could not be read or did not do what was asked; `site` names where."""
 

@@ -14,11 +14,12 @@ from arriero.cli import show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Yes
 from arriero.cli.progress import Progress
+from arriero.cli.validating import golden
 from arriero.clouds import read
 from arriero.cost.estimate import Estimate, estimate
 from arriero.deploy import edge, engine
 from arriero.deploy.edge import Edge
-from arriero.errors import ArrieroError, Problem, Refused
+from arriero.errors import ArrieroError, Problem, Refused, VerdictFailed
 from arriero.events import Listener
 from arriero.observe.model_drift import with_model_drift
 from arriero.observe.status import served_models
@@ -77,11 +78,12 @@ def up(
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
             confirm("Make these changes?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
-            outcome = engine.deploy(here.project, here.spec, facts, wanted, here.endpoints.environment, progress)
+            environment = here.endpoints.environment
+            outcome = engine.deploy(here.project, here.spec, facts, wanted, environment, progress, golden(here))
             running, unserved = _gateway(here, progress, outcome) if gateway else (edge.find(here.project), ())
         problems = [*outcome.problems, *_still_different(here, facts, wanted, outcome), *unserved]
         if problems:
-            raise ArrieroError(problems)
+            raise (VerdictFailed if outcome.is_judged_bad else ArrieroError)(problems)
         if not as_json:
             print(_done(here, wanted, running.url if running else None))
         return 0

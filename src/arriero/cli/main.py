@@ -22,7 +22,7 @@ from arriero.cli import (
     specifying,
     validating,
 )
-from arriero.errors import ArrieroError, Problem
+from arriero.errors import ArrieroError, Problem, VerdictFailed
 
 # typer brings its own copy of click and exports only some of its errors
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -71,7 +71,8 @@ def run(arguments: list[str]) -> int:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except ArrieroError as error:
-        return _tell(error.problems, "--json" in arguments)
+        _tell(error.problems, "--json" in arguments)
+        return VERDICT_FAILED if isinstance(error, VerdictFailed) else ERROR
     except UsageError as error:
         return _tell([_usage_problem(error)], "--json" in arguments)
     except BrokenPipeError:

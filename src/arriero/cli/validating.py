@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from arriero.observe.validation import look, report
 from arriero.observe.validation.findings import Speeds, Validation, speeds_from_json
 from arriero.observe.validation.look import Expected, Gateway
 from arriero.observe.validation.server import Server
+from arriero.plan.model import SiteFacts
 from arriero.secret import Secret
 
 VERDICT_FAILED = 3
@@ -63,6 +65,18 @@ def validate(
         _write(junit, report.junit(found))
     _show(found, as_json)
     return 0 if found.is_good else VERDICT_FAILED
+
+
+def golden(here: Here) -> Callable[[Mapping[str, SiteFacts]], tuple[Problem, ...]]:
+    """Asks the golden prompts of a trial's targets, by site; gives what went wrong."""
+    within = here.spec.validation.answer_within
+
+    def ask(found: Mapping[str, SiteFacts]) -> tuple[Problem, ...]:
+        told = look.validate(here.spec, found, None, Expected(), lambda address: Server(f"http://{address}", within))
+        wrong = [each for each in told.findings if each.verdict == "failed"]
+        return tuple(Problem(f"{each.target or each.place}: {each.check}: {each.found}") for each in wrong)
+
+    return ask
 
 
 def _show(found: Validation, as_json: bool) -> None:

@@ -1,20 +1,23 @@
-"""Walks a plan: first what is new at all sites side by side, then the switch, then what is old goes."""
+"""Walks a plan: the sites that stay, wave by wave (`takeover.py`), then those that left the spec."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import Protocol, cast
 
 from arriero.clock import Clock, SystemClock
 from arriero.deploy import runner, switch
+from arriero.deploy.outcome import Outcome as Outcome
 from arriero.deploy.project import Project
+from arriero.deploy.takeover import Takeover
+from arriero.deploy.trial.walk import Golden, unasked
 from arriero.deploy.workspace import SiteHost, Workspace
 from arriero.errors import Problem
 from arriero.events import Event, Json, Listener
 from arriero.plan.model import Cloud, Facts, Plan, SiteFacts, SitePlan
-from arriero.plan.order import RETIRE
 from arriero.spec.model import ResolvedSite, Spec
 
 
@@ -27,14 +30,6 @@ class VariablesModule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: `done` sites are as planned, each failed one has its problem."""
-
-    done: frozenset[str] = frozenset()
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """What every wave of one deployment shares."""
 
@@ -42,6 +37,7 @@ class Run:
     environment: Mapping[str, str]
     listener: Listener
     clock: Clock
+    golden: Golden = unasked
 
 
 def variables_of(cloud: Cloud) -> VariablesModule:
@@ -49,21 +45,23 @@ def variables_of(cloud: Cloud) -> VariablesModule:
 
 
 def deploy(
-    project: Project, spec: Spec, facts: Facts, plan: Plan, environment: Mapping[str, str], listener: Listener
+    project: Project,
+    spec: Spec,
+    facts: Facts,
+    plan: Plan,
+    environment: Mapping[str, str],
+    listener: Listener,
+    golden: Golden = unasked,
 ) -> Outcome:
-    """Carries the plan out. A site that fails keeps what it had, and no other site's result changes by it."""
-    run = Run(project, environment, listener, SystemClock())
+    """Carries the plan out. A site that fails keeps what it had, and no other site's result changes by it, but that
+    sites whose turn comes later don't begin.
+    """
+    run = Run(project, environment, listener, SystemClock(), golden)
     unread = tuple(replace(site.problem, key=f"sites.{site.site}") for site in plan.sites if site.problem)
     leaving = [site for site in plan.sites if site.is_leaving and not site.problem]
     readable = [site for site in plan.sites if not site.is_leaving and not site.problem]
-    building = [_only_steps(site, retiring=False) for site in readable]
-    built = _wave(run, spec, facts, [site for site in building if site.steps])
-    alive = {site.site for site in readable} - _failed(built)
-    retiring = [_only_steps(site, retiring=True) for site in readable if site.site in alive]
-    retiring = [site for site in retiring if site.steps]
-    switch.drain(project, [c.name for site in retiring for c in site.changes], listener, run.clock)
-    retired = _wave(run, spec, facts, retiring)
-    done = Outcome(frozenset(alive - _failed(retired)), (*unread, *built.problems, *retired.problems))
+    taken = Takeover(run, spec, facts, partial(_wave, run, spec)).all(readable)
+    done = Outcome(problems=unread).and_then(taken)
     return _without(run, spec, [facts.sites[site.site] for site in leaving], done)
 
 
@@ -138,7 +136,3 @@ def _host(spec: Spec, found: SiteFacts, variables: Mapping[str, Json]) -> SiteHo
 
 def _failed(outcome: runner.RunOutcome) -> frozenset[str]:
     return frozenset(outcome.failed)
-
-
-def _only_steps(site: SitePlan, retiring: bool) -> SitePlan:
-    return replace(site, steps=tuple(step for step in site.steps if (step.name == RETIRE) == retiring))

@@ -35,6 +35,22 @@ class RunOutcome:
         return tuple(self.failed.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a deployment ended: `done` sites are as planned, a failed one has its problem. `is_judged_bad`: the release
+    itself was, and went back.
+    """
+
+    done: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    is_judged_bad: bool = False
+
+    def and_then(self, other: Outcome) -> Outcome:
+        """Both together."""
+        problems = (*self.problems, *other.problems)
+        return Outcome(self.done | other.done, problems, self.is_judged_bad or other.is_judged_bad)
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended a run; its children are gone. `outcome` says how far each site came."""
 

@@ -16,16 +16,21 @@ DRAIN_SECONDS = 300.0
 def drain(project: Project, targets: Sequence[str], listener: Listener, clock: Clock) -> None:
     """No new request reaches `targets` when this returns, and their open ones have ended (or had five minutes).
 
-    Without a gateway here nobody's requests pass through us, and there is nothing to wait for.
+    What the gateway does not know gets no request. Without a gateway here nobody's requests pass through us, and there
+    is nothing to wait for.
     """
     running = edge.find(project)
     if running is None or not targets:
         return
-    listener(Event("edge.draining", clock.now(), fields={"text": f"draining {', '.join(targets)}"}))
     gateway = running.client()
     try:
-        gateway.drain(*targets)
-        is_empty = gateway.wait_until_empty(tuple(targets), clock, DRAIN_SECONDS)
+        known = {target.id for target in gateway.status().targets}
+        leaving = tuple(target for target in targets if target in known)
+        if not leaving:
+            return
+        listener(Event("edge.draining", clock.now(), fields={"text": f"draining {', '.join(leaving)}"}))
+        gateway.drain(*leaving)
+        is_empty = gateway.wait_until_empty(leaving, clock, DRAIN_SECONDS)
     except GatewayError as error:
         listener(Event("edge.silent", clock.now(), fields={"text": str(error)}))
         return

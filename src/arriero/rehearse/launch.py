@@ -1,5 +1,6 @@
 """How a container becomes a process: the real Ollama under a keeper, the built-in engine, our own sidecar, or an image
-that exits.
+that exits. With the engine an image's tag may say how its release fails: `:errors-30` (percent of the answers),
+`:empty-60`, `:slow-2` (times the wait for the first token), after any name and dash of its own.
 
 The child's environment is made from an allow-list plus the container's own; where it stores models is forced, and every
 address on which it listens or asks becomes its target's: here a target has no network of its own, only an address.
@@ -7,6 +8,7 @@ address on which it listens or asks becomes its target's: here a target has no n
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,10 +21,13 @@ from typing import IO, Literal
 
 from arriero.clouds.endpoints import sealed
 from arriero.errors import Problem, Refused
+from arriero.rehearse.engine.profile import Profile
 
 _SOURCE = str(Path(__file__).parents[2])
+_PROFILE = "ARRIERO_ENGINE_PROFILE"
 _SIDECAR = ("arriero", "gateway", "sidecar")
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
+_FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow)-(\d{1,3})$")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
 _PYTHON = (sys.executable, "-I", "-S", "-c")
 _WITH_PACKAGES = (sys.executable, "-I", "-c")
@@ -88,6 +93,7 @@ def launch(
         return Launch(process.pid, process, "ollama" if ollama else "simulated")
     arguments = list(command) or ["serve"]
     if ollama is None:
+        environment |= _failing(image, environment)
         process = _spawn([*engine_command(), *arguments], folder, environment, output)
         return Launch(process.pid, process, "simulated")
     _fill_store(outer.get("ARRIERO_STAGE_MODELS"), Path(environment["OLLAMA_MODELS"]))
@@ -132,8 +138,21 @@ def _environment(folder: Path, listen: str, outer: Mapping[str, str], inner: Map
         "TMPDIR": str(folder),
         "ARRIERO_PARENT": str(os.getpid()),
     }
-    profile = {k: outer[k] for k in ("ARRIERO_ENGINE_PROFILE",) if k in outer}
+    profile = {k: outer[k] for k in (_PROFILE,) if k in outer}
     return {**sealed(outer, {"OLLAMA_NO_CLOUD": "1", **profile}), **inner, **forced}
+
+
+def _failing(image: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The engine's profile as the image's tag changes it."""
+    found = _FAILS.search(image)
+    if not found:
+        return {}
+    profile, amount = json.loads(environment.get(_PROFILE) or "{}"), int(found[2])
+    if found[1] == "slow":
+        profile["first_token_seconds"] = amount * profile.get("first_token_seconds", Profile().first_token_seconds)
+    else:
+        profile["error_share" if found[1] == "errors" else "empty_share"] = amount / 100
+    return {_PROFILE: json.dumps(profile)}
 
 
 def _at(address: str, inner: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import gateway, model, pipeline, validation
+from arriero.spec import gateway, model, pipeline, strategy, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "pipeline": pipeline.Pipeline,
     "logs": model.Logs,
     "deploy": model.Deploy,
+    "deploy.strategy": strategy.Strategy,
     "accounts": model.Accounts,
 }
 

@@ -23,6 +23,11 @@ def schema() -> dict[str, Any]:
         "description": model["description"],
         "anyOf": [model["properties"]["name"], {**model, "description": "A model with its source."}],
     }
+    steps = definitions["Strategy"]
+    definitions["Strategy"] = {
+        "description": steps["description"],
+        "anyOf": [{"const": "rolling"}, {**steps, "description": "A canary.", "required": ["canary"]}],
+    }
     definitions["Site"]["allOf"] = [_site_rule(cloud) for cloud in ("aws", "azure", "local")]
     tidied: dict[str, Any] = _tidied(
         {"$schema": DIALECT, "$id": ID, **whole, "title": "arriero.yaml", "$defs": definitions}

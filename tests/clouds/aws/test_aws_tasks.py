@@ -29,7 +29,7 @@ class CannedEcs:
     def get_paginator(self, _: str) -> CannedEcs:
         return self
 
-    def paginate(self, cluster: str, serviceName: str, desiredStatus: str) -> Iterator[dict[str, Any]]:  # noqa: N803
+    def paginate(self, cluster: str, desiredStatus: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         yield {"taskArns": [t["taskArn"] for t in self.tasks if t["desiredStatus"] == desiredStatus]}
 
     def describe_tasks(self, cluster: str, tasks: list[str], include: list[str]) -> dict[str, Any]:

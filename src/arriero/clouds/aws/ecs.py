@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from arriero.clouds.aws.identity import refuse_foreign
-from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
+from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
 from arriero.plan.wanted import aws_task
 
 Found = Mapping[str, Any]
@@ -30,39 +31,64 @@ def read_cluster(ecs: Any, ref: SiteRef) -> Resource | None:
     return Resource("aws.cluster", name, properties, cluster["clusterArn"], tags)
 
 
-def describe_service(ecs: Any, ref: SiteRef) -> Found | None:
-    """What ECS says of the site's service; None where there is no such service, or no cluster."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as ECS describes it, and the document of the revision that it runs."""
+
+    found: Found
+    definition: Found
+
+
+def read_services(ecs: Any, ref: SiteRef) -> tuple[Service, ...]:
+    """The site's services with what they run, the newest release last: during a trial there are two.
+
+    None where there is no cluster.
+    """
     name = f"{ref.service}-{ref.site}"
     try:
-        services = ecs.describe_services(cluster=name, services=[name], include=["TAGS"])["services"]
+        arns = ecs.list_services(cluster=name, maxResults=100)["serviceArns"]
     except ecs.exceptions.ClusterNotFoundException:
-        return None
-    return next((each for each in services if each["status"] != "INACTIVE"), None)
+        return ()
+    mine = [arn for arn in arns if is_ours(arn.rpartition("/")[2], name)]
+    if not mine:
+        return ()
+    services = ecs.describe_services(cluster=name, services=mine[:10], include=["TAGS"])["services"]
+    there = [each for each in services if each["status"] != "INACTIVE"]
+    read = [Service(each, _definition(ecs, each["taskDefinition"])) for each in there]
+    return tuple(sorted(read, key=_age))
 
 
-def read_task_definition(ecs: Any, ref: SiteRef, service: Found | None) -> Resource | None:
-    """What the service runs, else the family's newest revision: labels are its tags, for no module can tag it."""
+def is_ours(service: str, base: str) -> bool:
+    """Whether a service of that name is the site's: the base's own name, or one of a release, `<base>-r7`."""
+    release = service.removeprefix(f"{base}-r")
+    return service == base or (release != service and release.isdecimal())
+
+
+def read_task_definition(ecs: Any, ref: SiteRef, services: Sequence[Service]) -> Resource | None:
+    """What the newest service runs, else the family's newest revision; labels are its tags, as no module can tag it."""
+    service = services[-1].found if services else None
     family = f"{ref.service}-{ref.site}"
     revisions = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")["taskDefinitionArns"]
     mine = tuple(arn for arn in revisions if arn.rpartition("/")[2].rpartition(":")[0] == family)
     current = service["taskDefinition"] if service else next(iter(mine), None)
     if current is None:
         return None
-    found = ecs.describe_task_definition(taskDefinition=current)["taskDefinition"]
+    found = services[-1].definition if services else _definition(ecs, current)
     labels = labels_of(found)
-    is_ours = labels.get(SERVICE_TAG) == ref.service and labels.get(SITE_TAG) == ref.site
-    if service is None and not is_ours:
+    is_the_sites = labels.get(SERVICE_TAG) == ref.service and labels.get(SITE_TAG) == ref.site
+    if service is None and not is_the_sites:
         return None
     details: dict[str, Value] = {"revisions": mine, "arn": found["taskDefinitionArn"]}
     properties = aws_task.normal_form(found)
     return Resource("aws.task_definition", family, properties, found["taskDefinitionArn"], labels, details)
 
 
-def service_resource(service: Found, names: Mapping[str, str], definition: Resource | None) -> Resource:
+def service_resource(read: Service, names: Mapping[str, str]) -> Resource:
     """The service as it is compared; `names` tell the site's own subnets and security groups by id.
 
     Its release is what its task definition says: after a rollback by ECS the service's own tags name the failed one.
     """
+    service = read.found
     network = service.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     properties: dict[str, Value] = {
         "status": service["status"],
@@ -77,10 +103,20 @@ def service_resource(service: Found, names: Mapping[str, str], definition: Resou
         },
         "tags": _tags(service),
     }
-    tags = {**_tags(service), **(definition.tags if definition else {})}
+    tags = {**_tags(service), **labels_of(read.definition)}
     propagated = str(service.get("propagateTags", "NONE")).replace("NONE", "")
-    details: dict[str, Value] = {"propagate_tags": propagated}
+    details: dict[str, Value] = {"propagate_tags": propagated, "definition": service["taskDefinition"]}
     return Resource("aws.service", service["serviceName"], properties, service["serviceArn"], tags, details)
+
+
+def _definition(ecs: Any, arn: str) -> Found:
+    found: Found = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    return found
+
+
+def _age(service: Service) -> tuple[int, str]:
+    release = labels_of(service.definition).get(RELEASE_TAG, "")
+    return int(release) if release.isdecimal() else 0, str(service.found["serviceName"])
 
 
 def labels_of(definition: Found) -> dict[str, str]:

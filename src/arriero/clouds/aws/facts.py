@@ -30,11 +30,11 @@ def read_site(ref: SiteRef) -> SiteFacts:
         ec2, ecs_client = made.get("ec2", ref.region), made.get("ecs", ref.region)
         login = pool.submit(_account, made)
         targets = pool.submit(tasks.read, ecs_client, ref, pool)
-        service = pool.submit(ecs.describe_service, ecs_client, ref)
+        services = pool.submit(ecs.read_services, ecs_client, ref)
         readers = [pool.submit(read) for read in _readers(made, ref)]
         network_found = network.read(ec2, ref, pool)
-        definition = ecs.read_task_definition(ecs_client, ref, service.result())
-        running = service.result()
+        definition = ecs.read_task_definition(ecs_client, ref, services.result())
+        running = services.result()
         names = {resource.id: resource.name for resource in network_found}
         others = _present(readers)
         return SiteFacts(
@@ -46,10 +46,10 @@ def read_site(ref: SiteRef) -> SiteFacts:
                 *network_found,
                 *others,
                 *([definition] if definition else []),
-                *([ecs.service_resource(running, names, definition)] if running else []),
+                *(ecs.service_resource(each, names) for each in running),
             ),
             targets=targets.result(),
-            count=running["desiredCount"] if running else 0,
+            count=running[-1].found["desiredCount"] if running else 0,
             problem=_elsewhere(others, ref),
             zones=() if _has_subnets(network_found) else network.zones(ec2),
         )

@@ -36,18 +36,18 @@ def read(ecs: Any, ref: SiteRef, pool: Executor) -> tuple[TargetFacts, ...]:
     arns = [*running, *ending]
     pages = [arns[start : start + _AT_ONCE] for start in range(0, len(arns), _AT_ONCE)]
     answers = [ecs.describe_tasks(cluster=name, tasks=page, include=["TAGS"])["tasks"] for page in pages]
-    tasks = [task for answer in answers for task in answer]
+    tasks = [task for answer in answers for task in answer if ecs_facts.is_ours(_service(task, name), name)]
     stopped = sorted((task for task in tasks if _state(task) == "stopped"), key=_ended, reverse=True)
     shown = [*(task for task in tasks if _state(task) != "stopped"), *stopped[:STOPPED_SHOWN]]
     return tuple(_target(ecs, ref, task) for task in sorted(shown, key=lambda task: str(task["taskArn"])))
 
 
 def _list(ecs: Any, name: str, status: str) -> list[str]:
-    """Tasks with this *desired* status: one that is still stopping is only among the STOPPED."""
-    pages = ecs.get_paginator("list_tasks").paginate(cluster=name, serviceName=name, desiredStatus=status)
+    """Tasks with this *desired* status, of all services: one that is still stopping is only among the STOPPED."""
+    pages = ecs.get_paginator("list_tasks").paginate(cluster=name, desiredStatus=status)
     try:
         return [arn for page in pages for arn in page["taskArns"]]
-    except (ecs.exceptions.ClusterNotFoundException, ecs.exceptions.ServiceNotFoundException):
+    except ecs.exceptions.ClusterNotFoundException:
         return []
 
 
@@ -60,9 +60,14 @@ def _target(ecs: Any, ref: SiteRef, task: Found) -> TargetFacts:
         state=state,
         address=f"{address}:{PORT}" if address and state != "stopped" else "",
         release=_release(ecs, task["taskDefinitionArn"]),
-        resource=f"{ref.service}-{ref.site}",
+        resource=_service(task, f"{ref.service}-{ref.site}"),
         reason=_reason(task) if state in ("stopped", "draining") else "",
     )
+
+
+def _service(task: Found, base: str) -> str:
+    """The service that started it, as its group says."""
+    return str(task.get("group") or f"service:{base}").removeprefix("service:")
 
 
 def _state(task: Found) -> TargetState:

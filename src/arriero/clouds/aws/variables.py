@@ -121,6 +121,7 @@ def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "aws_site_register_anew": is_named and running is not None and dict(running.tags) == dict(wanted.tags),
         "aws_site_definition": _with_role_arns(cast("Mapping[str, Any]", wanted.details["document"]), site, found),
         "aws_site_definition_arn": str(running.details["arn"]) if running else "",
+        "aws_site_service": next(resource.name for resource in plan.wanted if resource.kind == "aws.service"),
         "aws_site_service_tags": dict(wanted.tags),
         "aws_site_service_found": _service_found(plan, found),
         "aws_site_count": plan.count,
@@ -130,8 +131,8 @@ def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
 
 def _service_found(plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
     """What `ecs_service` can't find out by itself. A new service hands its tags on; one that stands keeps its way."""
-    there = found.find("aws.service")
     wanted = next(resource for resource in plan.wanted if resource.kind == "aws.service")
+    there = found.find("aws.service", wanted.name)
     if there is None or there.properties["status"] != "ACTIVE":
         return {"is_there": False, "differs": False, "has_failed": False, "propagate_tags": "SERVICE"}
     return {
@@ -155,10 +156,11 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
         return [resource for resource in resources if resource.kind == f"aws.{kind}"]
 
     revisions = [arn for r in of("task_definition") for arn in cast("tuple[str, ...]", r.details["revisions"])]
-    names = {f"{kind}s": [r.name for r in of(kind)] for kind in ("service", "cluster", "role", "log_group")}
+    names = {f"{kind}s": [r.name for r in of(kind)] for kind in ("cluster", "role", "log_group")}
     ids = {f"{kind}s": [r.id for r in of(kind)] for kind in ("security_group", "vpc")}
     return {
         **{key: cast(Json, value) for key, value in {**names, **ids}.items()},
+        "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
         "task_definitions": cast(Json, revisions),
         "subnets": [{"cidr": cast(str, r.properties["cidr"]), "vpc_id": _vpc(r)} for r in of("subnet")],
         "route_tables": [{"id": r.id, "vpc_id": _vpc(r)} for r in of("route_table")],

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, ip_network
 
 from arriero.errors import Problem, Refused
-from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import aws_task
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
@@ -49,7 +49,7 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
-    return (*_roles(site), *_network(site, found), _log_group(site), *_service(site, release, count, digest))
+    return (*_roles(site), *_network(site, found), _log_group(site), *_service(site, found, release, count, digest))
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
@@ -70,6 +70,37 @@ def needs_own_module(site: ResolvedSite) -> bool:
 
 def base_name(site: ResolvedSite) -> str:
     return f"{site.service}-{site.name}"
+
+
+def service_name(site: ResolvedSite, found: SiteFacts, release: int) -> str:
+    """The service that runs the release already, or is to: with a canary one beside the one that serves, named by its
+    release, so that both stand until the trial is over; else the one that stands.
+    """
+    standing = sorted((r for r in found.resources if r.kind == "aws.service"), key=_release_of)
+    own = [service.name for service in standing if _release_of(service) == release]
+    if own or not standing:
+        return own[-1] if own else base_name(site)
+    fresh = f"{base_name(site)}-r{release}"
+    is_beside = site.deploy.is_canary and fresh not in (service.name for service in standing)
+    return fresh if is_beside else standing[-1].name
+
+
+def removal_reasons(
+    site: ResolvedSite,
+    found: SiteFacts,
+    release: int,
+    count: int,  # noqa: ARG001 - the contract of plan.wanted
+    digest: str,  # noqa: ARG001
+) -> Mapping[str, str]:
+    """Why a service goes, by its name: another one takes its place."""
+    name = service_name(site, found, release)
+    services = [r for r in found.resources if r.kind == "aws.service" and r.name != name]
+    return {r.name: f"it runs release {_release_of(r)}, and release {release} takes its place" for r in services}
+
+
+def _release_of(resource: Resource) -> int:
+    release = resource.tags.get(RELEASE_TAG, "")
+    return int(release) if release.isdecimal() else 0
 
 
 def site_tags(site: ResolvedSite) -> dict[str, str]:
@@ -192,7 +223,7 @@ def _log_group(site: ResolvedSite) -> Resource:
     return Resource("aws.log_group", name, {"retention_days": site.logs.retention_days}, tags=site_tags(site))
 
 
-def _service(site: ResolvedSite, release: int, count: int, digest: str) -> tuple[Resource, ...]:
+def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     base, labels = base_name(site), aws_task.labels(site, release, digest)
     document = aws_task.document(site, labels)
     cluster: dict[str, Value] = {
@@ -208,7 +239,9 @@ def _service(site: ResolvedSite, release: int, count: int, digest: str) -> tuple
             tags=labels,
             details={"document": document},
         ),
-        Resource("aws.service", base, _service_properties(site, count, labels), tags=labels),
+        Resource(
+            "aws.service", service_name(site, found, release), _service_properties(site, count, labels), tags=labels
+        ),
     )
 
 

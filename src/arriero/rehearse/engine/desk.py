@@ -62,6 +62,8 @@ class Desk:
         with _busy_is_503():
             async with self.runners.turn(asked.model, asked.context_length, keep_alive):
                 answer.load_seconds = time.perf_counter() - answer.arrived
+                if generation.happens(self.profile.error_share):
+                    raise Failure(500, "the stage was told that some answers fail")
                 yield answer
 
     def tokens(self, answer: Answer) -> AsyncIterator[str]:

@@ -60,11 +60,16 @@ class Answer:
         return {name: value for name, value in found.items() if value}
 
 
+def happens(share: float) -> bool:
+    """By chance, in so many of all cases; without the module `random`, which takes long to load."""
+    return share > 0 and int.from_bytes(os.urandom(4)) < share * 2**32
+
+
 class Pace:
     """When the next token may leave: each stream has its own pace, all together that of the machine."""
 
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+        self._profile, self.empty_share = profile, profile.empty_share
         self._machine_free_at = 0.0
 
     async def first(self) -> None:
@@ -99,7 +104,7 @@ async def generate(answer: Answer, pace: Pace) -> AsyncIterator[str]:
     stops = tuple(answer.asked.options.get("stop") or ())
     held = ""
     answer.done_reason = "length"
-    source = _source(answer.asked)
+    source = iter(()) if happens(pace.empty_share) else _source(answer.asked)
     for token in itertools.islice(source, limit):
         due = await pace.next(due)
         answer.tokens.append(token)
