@@ -20,6 +20,7 @@ from arriero.cli import (
     serving,
     setting_up,
     specifying,
+    syncing,
     validating,
 )
 from arriero.errors import ArrieroError, Problem, VerdictFailed
@@ -48,6 +49,7 @@ for verbs in (
     serving,
     rehearsing,
     setting_up,
+    syncing,
     validating,
 ):
     verbs.register(app)
