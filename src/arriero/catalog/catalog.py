@@ -67,6 +67,14 @@ class AciLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Licence:
+    """Under which terms a model may be used: an SPDX name where there is one."""
+
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """A region; `pair` is the one that Azure pairs it with (empty: none). A restricted one must be applied for."""
 
@@ -207,6 +215,13 @@ def quotas(cloud: str) -> tuple[Quota, ...]:
     data = _data("quotas")
     source = Source(**data["source"])
     return tuple(Quota(name, row["limit"], row["unit"], source) for name, row in data["quotas"].get(cloud, {}).items())
+
+
+def licence(model: str) -> Licence | None:
+    """By the model's family: `llama2:70b` is `llama2`. Of somebody's own (`acme/llama2`) nothing is known."""
+    data, family = _data("licences"), model.partition(":")[0]
+    row = data["licences"].get(family)
+    return Licence(row["licence"], Source(**data["sources"][row["source"]])) if row else None
 
 
 def price(cloud: str, region: str, item: str) -> Price | None:

@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from arriero.cli import show
+from arriero.cli import checking, show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Yes
 from arriero.cli.progress import Progress
@@ -162,11 +162,13 @@ def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
 
 
 def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | None = None) -> None:
-    estimates = _estimates(here, wanted)
+    estimates, verdict = _estimates(here, wanted), checking.judged(here.project, here.loaded, facts)
     if as_json and to is None:
-        print(json.dumps(show.plan_json(wanted, facts, estimates), default=list))
+        policy = {"policy": checking.as_json_of(verdict, here.loaded)}
+        print(json.dumps({**show.plan_json(wanted, facts, estimates), **policy}, default=list))
     else:
-        print("\n".join(show.plan_lines(wanted, here.spec, estimates)), file=to or sys.stdout)
+        told = checking.told_in_plan(verdict, here.loaded)
+        print("\n".join(show.plan_lines(wanted, here.spec, estimates, told)), file=to or sys.stdout)
 
 
 def _gateway(here: Here, listener: Listener, outcome: engine.Outcome) -> tuple[Edge | None, tuple[Problem, ...]]:

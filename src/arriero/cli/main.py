@@ -11,6 +11,7 @@ import typer
 
 from arriero.cli import (
     ask,
+    checking,
     deploying,
     explaining,
     exporting,
@@ -43,6 +44,7 @@ for verbs in (
     deploying,
     looking,
     ask,
+    checking,
     explaining,
     exporting,
     keys,

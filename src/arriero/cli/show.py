@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
 from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan, TargetFacts
@@ -11,11 +13,13 @@ MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
 CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
 
 
-def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
-    """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line."""
+def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: Sequence[str] = ()) -> list[str]:
+    """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line; then
+    what `policy` found.
+    """
     staying = [line for site in plan.sites if not site.is_leaving for line in _site_lines(site, spec, estimates)]
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
-    return [*staying, *leaving, *_total(tuple(estimates.values())), _verdict(plan)]
+    return [*staying, *leaving, *_total(tuple(estimates.values())), *policy, _verdict(plan)]
 
 
 def unasked_lines(facts: Facts) -> list[str]:

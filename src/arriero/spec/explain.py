@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import gateway, model, pipeline, strategy, validation
+from arriero.spec import gateway, model, pipeline, policy, strategy, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "validation": validation.Validation,
     "validation.tolerance": validation.Tolerance,
     "pipeline": pipeline.Pipeline,
+    "policy": policy.Policy,
     "logs": model.Logs,
     "deploy": model.Deploy,
     "deploy.strategy": strategy.Strategy,
@@ -40,6 +41,9 @@ ADD = {
     ("gateway", "key"): "add the certificate's key, like key: tls.key",
     ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
     ("validation", "prompt"): "add what is asked, like prompt: Say hello.",
+    ("policy", "rule"): "add the id of what is waived, like rule: one-region",
+    ("policy", "until"): "add its last day, like until: 2027-01-31",
+    ("policy", "reason"): "add in a few words why it may pass for a while",
     ("models", "name"): "add a name, like name: llama2",
 }
 
@@ -68,6 +72,8 @@ def _section_at(path: KeyPath) -> type[Section] | None:
         return model.Model
     if path[:2] == ("validation", "prompts") and len(path) == 3:
         return validation.Prompt
+    if path[:2] == ("policy", "waive") and len(path) == 3:
+        return policy.Waiver
     return SECTIONS.get(dotted(path))
 
 

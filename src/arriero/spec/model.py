@@ -23,6 +23,7 @@ from arriero.secret import Secret
 from arriero.spec import values
 from arriero.spec.gateway import Gateway
 from arriero.spec.pipeline import Pipeline
+from arriero.spec.policy import Policy
 from arriero.spec.section import Section
 from arriero.spec.strategy import Strategy
 from arriero.spec.units import Bytes, Duration, VCpu
@@ -238,6 +239,7 @@ class Spec(Section):
         default=Validation(), description="What the service must answer, and how fast, for a release to be good."
     )
     pipeline: Pipeline = Field(default=Pipeline(), description="What builds and releases the service.")
+    policy: Policy = Field(default=Policy(), description="What `arriero check` holds the service against.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")
     credentials: Credentials = Field(
         default=Credentials(), description="Where logins to the clouds come from, if not from the environment."

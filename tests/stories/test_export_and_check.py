@@ -1,4 +1,8 @@
-"""A deployed service is exported to Terraform: everything that stands is imported, and nothing would be made anew."""
+"""A deployed service is exported to Terraform, and held against policy.
+
+Everything that stands is imported, and nothing would be made anew. A rule opened by hand is told by the check, with the
+way in that it opens, and closed by the next `up`. The tests go on from one another, in their order, on one stage.
+"""
 
 from __future__ import annotations
 
@@ -82,3 +86,21 @@ def test_a_change_by_hand_is_not_written_down(place: Place) -> None:
     assert place.arriero("env", "--", sys.executable, "-c", code).code == 0
     assert place.arriero("plan").code == 2
     assert place.arriero("export", "terraform", "--out", "module", "--check").code == 0
+
+
+def test_the_check_names_the_way_in_and_up_closes_it(place: Place) -> None:
+    opened = place.arriero("check")
+    assert opened.code == 3
+    assert "security group llm-aws-east lets everybody in: tcp 22 from 0.0.0.0/0" in opened.out
+    assert (
+        "aws-east: everybody may reach port 22 through the internet gateway, the tasks' public addresses, "
+        "security group llm-aws-east (tcp 22 0.0.0.0/0)"
+    ) in opened.out
+    assert "policy: error: arriero.yaml:7: sites.aws-east: security group" in place.arriero("plan").out
+    assert place.arriero("up", "--yes").code == 0
+    closed = place.arriero("check", "--json")
+    assert closed.code == 0
+    assert [(way["site"], way["sources"], way["ports"]) for way in closed.json["reach"]] == [
+        ("aws-east", "10.64.0.0/16", "port 11434"),
+        ("azure-east", "10.64.0.0/16", "port 11434"),
+    ]

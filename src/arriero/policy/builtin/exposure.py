@@ -1,0 +1,118 @@
+"""Who may get in: at the gateway, and at the targets, whose servers ask nobody for a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import cast
+
+from arriero.plan.firewall import Rule as Opening
+from arriero.plan.firewall import group_rule, nsg_rule
+from arriero.plan.model import Resource, SiteFacts
+from arriero.policy.rule import Hit, Subject, rule
+
+PORT = 11434
+
+
+@rule(
+    "public-without-keys",
+    "error",
+    reason="Ollama and its sidecar ask nobody for a key: whoever reaches them may use, read and fill the service",
+    remedy="let clients come through a gateway with keys, and name private ranges only in network.allow_from",
+)
+def public_without_keys(subject: Subject) -> Iterator[Hit]:
+    for key, sources in _allowed(subject):
+        for index, source in enumerate(sources):
+            if ip_network(source).is_global:
+                what = f"{source} is a public range, and targets ask it for no key"
+                yield Hit(f"{key}.allow_from[{index}]", what, "error" if subject.spec.policy.production else "warning")
+    for site, group, opening in _openings(subject):
+        if opening.is_open and _is_about_ollama(opening):
+            yield Hit(f"sites.{site}", f"{group} lets everybody reach port {PORT}, which asks for no key")
+
+
+@rule(
+    "open-range",
+    "error",
+    reason="a port that everybody may reach is tried by everybody",
+    remedy="close it: run `arriero up`, which puts the security group back",
+)
+def open_range(subject: Subject) -> Iterator[Hit]:
+    for key, sources in _allowed(subject):
+        for index, source in enumerate(sources):
+            network = ip_network(source)
+            if network.is_global and network.prefixlen < 16:
+                what = f"{source} are {network.num_addresses:,} public addresses"
+                yield Hit(f"{key}.allow_from[{index}]", what, remedy="name the ranges that you know")
+    for site, group, opening in _openings(subject):
+        if opening.is_open and not (_is_about_ollama(opening) and opening.ports == ((PORT, PORT),)):
+            yield Hit(f"sites.{site}", f"{group} lets everybody in: {_said(opening)}")
+
+
+@rule(
+    "plain-http",
+    "warning",
+    reason="keys and questions can be read on their way",
+    remedy="set gateway.tls, or listen on loopback behind a proxy that has it",
+)
+def plain_http(subject: Subject) -> Iterator[Hit]:
+    gateway = subject.spec.gateway
+    if not ip_address(gateway.address).is_loopback and gateway.tls is None:
+        yield Hit("gateway.address", f"{gateway.address} is off this machine, and it speaks http")
+
+
+@rule(
+    "public-address",
+    "note",
+    reason="a server with an address of its own is reachable as soon as a firewall has a hole",
+    remedy="keep the security group as it is: today's sites have no NAT gateway, so the address is their way out",
+)
+def public_address(subject: Subject) -> Iterator[Hit]:
+    for name, site in subject.spec.sites.items():
+        if site.cloud == "aws":
+            yield Hit(f"sites.{name}", "its tasks have public addresses")
+
+
+def _allowed(subject: Subject) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each section that says who may reach targets, with its ranges."""
+    spec = subject.spec
+    yield "network", spec.network.allow_from
+    for name, site in spec.sites.items():
+        if site.network and "allow_from" in site.network.model_fields_set:
+            yield f"sites.{name}.network", site.network.allow_from
+
+
+def _openings(subject: Subject) -> Iterator[tuple[str, str, Opening]]:
+    """What each firewall that was read lets in: site, firewall, rule."""
+    for site in subject.facts.sites.values() if subject.facts else ():
+        if site.site in subject.spec.sites:
+            yield from _of_site(site)
+
+
+def _of_site(site: SiteFacts) -> Iterator[tuple[str, str, Opening]]:
+    for resource in site.resources:
+        for opening in inbound(resource):
+            yield site.site, f"{resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}", opening
+
+
+def inbound(resource: Resource) -> list[Opening]:
+    """The inbound rules of a firewall, in their order; none of anything else."""
+    if resource.kind == "aws.security_group":
+        lines = cast("tuple[str, ...]", resource.properties["ingress"])
+        return [group_rule(line, is_inbound=True) for line in lines]
+    if resource.kind == "azure.network_security_group":
+        rules = cast("dict[str, str]", resource.properties["rules"])
+        return sorted((r for r in map(nsg_rule, rules.values()) if r.is_inbound), key=lambda r: r.priority)
+    return []
+
+
+def _is_about_ollama(opening: Opening) -> bool:
+    return opening.protocol in ("*", "tcp") and opening.covers(PORT)
+
+
+def _said(opening: Opening) -> str:
+    ports = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in opening.ports)
+    return f"{opening.protocol} {ports} from {', '.join(opening.peers)}".replace("* 0-65535", "everything")
+
+
+RULES = (public_without_keys, open_range, plain_http, public_address)

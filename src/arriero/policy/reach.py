@@ -1,0 +1,148 @@
+"""Who may reach which port of a site's targets, through what: from the facts, and not from the wish.
+
+A way in at AWS: a rule of the security group that the service's tasks have; from outside the network only if they have
+public addresses and the subnets a route from the internet. At Azure: the NSG of the subnet, its rules in the order of
+their priority; a container group has a private address or a public one. At a local site: the address it listens on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from typing import Any, cast
+
+from arriero.plan.firewall import ALL_PORTS, Rule, group_rule, is_open_range, nsg_rule
+from arriero.plan.model import Resource, SiteFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way in. `through` names what lets it in, from outside to inside."""
+
+    site: str
+    sources: str
+    ports: str
+    through: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.site}: {self.sources} may reach {self.ports} through {', '.join(self.through)}"
+
+    def as_json(self) -> Mapping[str, object]:
+        return {"site": self.site, "sources": self.sources, "ports": self.ports, "through": list(self.through)}
+
+
+def ways(found: SiteFacts) -> tuple[Way, ...]:
+    """Every way into the site's targets; none where nothing stands or it could not be read."""
+    readers = {"aws": _aws, "azure": _azure, "local": _local}
+    return tuple(readers[found.cloud](found))
+
+
+def _aws(found: SiteFacts) -> Iterator[Way]:
+    """Groups are found by the services' own networks (two during a trial): one that no task has opens nothing."""
+    services = [r for r in found.resources if r.kind == "aws.service"]
+    vpc, table = found.find("aws.vpc"), found.find("aws.route_table")
+    if not services or vpc is None:
+        return
+    networks = [cast("Mapping[str, Any]", service.properties["network"]) for service in services]
+    used = dict.fromkeys(name for network in networks for name in network["security_groups"])
+    is_routed = bool(table and table.properties["default"] == "internet gateway")
+    is_public = is_routed and any(network["public_ip"] for network in networks)
+    for group in (r for r in found.resources if r.kind == "aws.security_group"):
+        if group.name in used or group.id in used:
+            for line in cast("tuple[str, ...]", group.properties["ingress"]):
+                yield from _through_group(found.site, group, line, str(vpc.properties["cidr"]), is_public)
+    for stranger in (name for name in used if not _is_known(found, name)):
+        yield Way(
+            found.site, "whoever it lets in", "its ports", (f"security group {stranger}, which is not the site's",)
+        )
+
+
+def _is_known(found: SiteFacts, name: str) -> bool:
+    return any(r.kind == "aws.security_group" and name in (r.name, r.id) for r in found.resources)
+
+
+def _through_group(site: str, group: Resource, line: str, cidr: str, is_public: bool) -> Iterator[Way]:
+    rule = group_rule(line, is_inbound=True)
+    ways_in = (f"security group {group.name} ({line})",)
+    for peer in rule.peers:
+        if _is_inside(peer, cidr):
+            yield Way(site, _who(peer), _ports(rule), ways_in)
+        elif is_public:
+            yield Way(site, _who(peer), _ports(rule), ("the internet gateway", "the tasks' public addresses", *ways_in))
+        elif is_open_range(peer):
+            yield Way(site, f"the site's own network {cidr}", _ports(rule), ways_in)
+
+
+def _azure(found: SiteFacts) -> Iterator[Way]:
+    groups = [r for r in found.resources if r.kind == "azure.container_group"]
+    network, guard = found.find("azure.virtual_network"), found.find("azure.network_security_group")
+    if groups and any(group.properties["address"] == "public" for group in groups):
+        names = ", ".join(g.name for g in groups if g.properties["address"] == "public")
+        yield Way(found.site, "everybody", "its ports", (f"the public address of {names}",))
+    if not groups or network is None:
+        return
+    cidr = ", ".join(cast("tuple[str, ...]", network.properties["address_prefixes"]))
+    subnet = cast("Mapping[str, Any]", network.properties["subnet"] or {})
+    if guard is None or subnet.get("security_group") != guard.name:
+        yield Way(found.site, f"the site's own network {cidr}", "every port", ("a subnet without a security group",))
+        return
+    yield from _through_nsg(found.site, guard, cidr)
+
+
+def _through_nsg(site: str, guard: Resource, cidr: str) -> Iterator[Way]:
+    """Rules by priority: what an earlier one denies to everybody, a later one opens no more."""
+    rules = cast("Mapping[str, str]", guard.properties["rules"])
+    ordered = sorted(((nsg_rule(line), name) for name, line in rules.items()), key=lambda pair: pair[0].priority)
+    denied: list[Rule] = []
+    for rule, name in ordered:
+        if not rule.is_inbound or any(_covers(earlier, rule) for earlier in denied):
+            continue
+        if not rule.is_allowed:
+            denied.append(rule)
+            continue
+        for peer in rule.peers:
+            # Nothing leads to a private address from outside the network, whatever a rule says.
+            who = f"the site's own network {cidr}" if is_open_range(peer) else _who(peer)
+            yield Way(site, who, _ports(rule), (f"network security group {guard.name} (rule {name})",))
+    if not any(_denies_all(rule) for rule in denied):
+        default = f"network security group {guard.name} (Azure's own rule AllowVnetInBound)"
+        yield Way(site, f"the site's own network {cidr}", "every port", (default,))
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    spans = all(any(a <= first and last <= b for a, b in earlier.ports) for first, last in later.ports)
+    peers = any(is_open_range(peer) for peer in earlier.peers) or set(later.peers) <= set(earlier.peers)
+    return spans and peers and earlier.protocol in ("*", later.protocol)
+
+
+def _denies_all(rule: Rule) -> bool:
+    return rule.protocol == "*" and ALL_PORTS in rule.ports and any(map(is_open_range, rule.peers))
+
+
+def _local(found: SiteFacts) -> Iterator[Way]:
+    for target in found.targets:
+        host, _, port = target.address.rpartition(":")
+        if host:
+            who = "this machine's programs" if host.startswith("127.") else f"whoever reaches {host}"
+            yield Way(found.site, who, f"port {port}", (f"the address {host}",))
+
+
+def _is_inside(peer: str, cidr: str) -> bool:
+    try:
+        network = ip_network(peer, strict=False)
+    except ValueError:
+        return True  # another group or a prefix list of the same network
+    return isinstance(network, IPv4Network) and network.subnet_of(IPv4Network(cidr))
+
+
+def _who(peer: str) -> str:
+    return "everybody" if is_open_range(peer) else peer
+
+
+def _ports(rule: Rule) -> str:
+    return "every port" if ALL_PORTS in rule.ports else "port " + ", ".join(_spans(rule.ports))
+
+
+def _spans(ports: Iterable[tuple[int, int]]) -> list[str]:
+    return [str(first) if first == last else f"{first}-{last}" for first, last in ports]
