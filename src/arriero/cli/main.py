@@ -17,6 +17,7 @@ from arriero.cli import (
     exporting,
     keys,
     looking,
+    notifying,
     rehearsing,
     serving,
     setting_up,
@@ -53,6 +54,7 @@ for verbs in (
     setting_up,
     syncing,
     validating,
+    notifying,
 ):
     verbs.register(app)
 
