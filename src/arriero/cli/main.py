@@ -21,6 +21,7 @@ from arriero.cli import (
     rehearsing,
     serving,
     setting_up,
+    simulating,
     specifying,
     syncing,
     validating,
@@ -53,6 +54,7 @@ for verbs in (
     rehearsing,
     setting_up,
     syncing,
+    simulating,
     validating,
     notifying,
 ):
