@@ -3,6 +3,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 EXAMPLE := examples/two-clouds/arriero.yaml
 UV      := $(BIN)/uv pip
+OLLAMA  := $(VENV)/ollama/ollama
 
 .PHONY: setup setup-dev up down test check proof ollama format lock clean
 
@@ -42,11 +43,13 @@ check: setup-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_size.py
 
-proof: setup-dev
+proof: setup-dev $(if $(ARRIERO_OLLAMA),,ollama)
 	$(BIN)/python tests/proof.py
 
-ollama:                  ## a real Ollama for tests and benchmarks (needs Go and a C++ compiler; five minutes)
-	GOBIN=$(CURDIR)/$(VENV)/ollama go install github.com/ollama/ollama@v0.6.5
+ollama: $(OLLAMA)        ## a real Ollama for tests and benchmarks (needs Go and a C++ compiler; five minutes)
+
+$(OLLAMA): $(BIN)/uv
+	GOBIN=$(dir $(abspath $@)) go install github.com/ollama/ollama@v0.6.5
 
 format: setup-dev
 	$(BIN)/ruff format src tests benchmarks

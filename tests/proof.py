@@ -1,12 +1,15 @@
 """The whole proof, part by part: `make proof`. A part that was proven is not run again while what it proves stands,
 so a proof that was cut off goes on where it was.
 
+Some parts need a real Ollama: the one that ARRIERO_OLLAMA names, else the one that `make proof` built first.
+
 Writes `docs/evidence/<part>.json`: commit, time, seconds, exit code, and the figures that the part printed.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -22,12 +25,19 @@ PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "not story and not wide"),
     "stories": (*PYTEST, "-m", "story and not wide"),
     "wide": (*PYTEST, "-m", "wide"),
+    "ollamas": (
+        *PYTEST,
+        *(f"tests/gateway/test_{name}.py" for name in ("migration", "official_clients", "changing_ollamas")),
+    ),
     "benchmark-deploy": (sys.executable, "benchmarks/deploy.py", "--report", REPORT),
     "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),
     "benchmark-routing": (sys.executable, "benchmarks/routing.py", "--report", REPORT),
     "faults": (sys.executable, "benchmarks/faults.py", "--report", REPORT),
     "soak": (sys.executable, "benchmarks/soak.py", "--report", REPORT),
 }
+# The others use the built-in engine, whatever is installed here.
+WITH_OLLAMA = frozenset(("ollamas", "benchmark-routing"))
+OLLAMA = "ARRIERO_OLLAMA"
 LINES_KEPT = 40
 # What a proof is about: a later commit that changes none of it (this evidence, say) needs no new one.
 PROVEN = ("src", "tests", "benchmarks", "examples", "requirements", "pyproject.toml", "Makefile", ".ci")
@@ -37,6 +47,9 @@ def main() -> int:
     commit = _git("rev-parse", "HEAD")
     if _git("status", "--porcelain", "--", *PROVEN):
         print("There are changes that are not committed: evidence needs a commit.", file=sys.stderr)
+        return 1
+    if not Path(_ollama()).exists():
+        print(f"There is no {_ollama()}: make ollama builds it, or name one in {OLLAMA}.", file=sys.stderr)
         return 1
     EVIDENCE.mkdir(parents=True, exist_ok=True)
     return max(prove(part, command, commit) for part, command in PARTS.items())
@@ -51,7 +64,12 @@ def prove(part: str, command: tuple[str, ...], commit: str) -> int:
     start, report = time.monotonic(), EVIDENCE / f"{part}.figures.tmp"
     report.unlink(missing_ok=True)
     asked = [str(report) if word == REPORT else word for word in command]
-    ended = subprocess.run(asked, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != OLLAMA}
+    if part in WITH_OLLAMA:
+        environment[OLLAMA] = _ollama()
+    ended = subprocess.run(
+        asked, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
+    )
     lines = ended.stdout.strip().splitlines()[-LINES_KEPT:]
     evidence = {
         "part": part,
@@ -67,6 +85,10 @@ def prove(part: str, command: tuple[str, ...], commit: str) -> int:
     new.replace(record)
     print(f"{part}: exit code {ended.returncode}", *lines, sep="\n  ")
     return ended.returncode
+
+
+def _ollama() -> str:
+    return os.environ.get(OLLAMA) or str(Path(sys.prefix) / "ollama" / "ollama")
 
 
 def _still_holds(evidence: dict[str, object], commit: str) -> bool:

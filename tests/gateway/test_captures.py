@@ -10,6 +10,7 @@ import pytest
 from running_gateway import Reply, Running, entry, gateway, run
 from scripted_server import Heard, ScriptedServer
 
+from arriero.gateway.routing.quarantine import Quarantine
 from arriero.gateway.words.paths import Kind, rule_of
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "data" / "ollama-captures"
@@ -70,6 +71,8 @@ async def through(running: Running, server: ScriptedServer, capture: Capture) ->
         heard.writer.close()
 
     server.plays[capture.path] = play
+    # Some were recorded with the same body from servers that were killed: here each is the first.
+    running.context.quarantine = Quarantine()
     client = await running.connect()
     await client.send(capture.request)
     reply = await client.reply(capture.method)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from running_gateway import FAST, Running, entry, gateway, request, run
-from scripted_server import Heard, Play, ScriptedServer, chunk, json_response, says, stream_head
+from scripted_server import Heard, Play, ScriptedServer, chunk, json_response, response, says, stream_head
 
 from arriero.gateway.routing.retry import FLOOR
 
@@ -261,6 +262,33 @@ def test_what_every_target_would_say_is_asked_once(tmp_path: Path) -> None:
 
     servers = tell(tmp_path, story, says(wrong), says(wrong))
     assert [len(server.heard) for server in servers] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/messages", {"type": "error", "error": {"type": "not_found_error", "message": "MESSAGE"}}),
+        ("/v1/responses", {"error": {"message": "MESSAGE", "type": "not_found_error", "param": None, "code": None}}),
+        ("/api/embed", {"error": "MESSAGE"}),
+    ],
+)
+def test_a_path_that_no_target_is_new_enough_for_is_told_in_its_dialect(
+    tmp_path: Path, path: str, body: object
+) -> None:
+    too_old = says(response(b"404 page not found", "text/plain", "404 Not Found"))
+
+    async def story() -> None:
+        servers = [await ScriptedServer(plays={path: play}).start() for play in (too_old, says(json_response({})))]
+        async with gateway(tmp_path, *(entry(server, f"t{n}") for n, server in enumerate(servers))) as running:
+            assert (await running.ask("POST", path, ASK)).status == 200
+            servers[1].plays[path] = too_old
+            reply = await running.ask("POST", path, ASK)
+            message = f"no target's Ollama knows {path}: it needs a newer version"
+            assert (reply.status, reply.json()) == (404, json.loads(json.dumps(body).replace("MESSAGE", message)))
+        for server in servers:
+            await server.stop()
+
+    run(story())
 
 
 def test_a_busy_target_draws_no_traffic_until_it_answers_again(tmp_path: Path) -> None:

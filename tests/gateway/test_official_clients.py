@@ -1,4 +1,4 @@
-"""The official Python clients of Ollama and OpenAI work against the gateway as they are.
+"""The official Python clients of Ollama, OpenAI and Anthropic work against the gateway as they are.
 
 On the built-in engine always; on a real Ollama too where ARRIERO_OLLAMA names one (its model is a tiny one with random
 weights, so what needs sense is asked of the engine alone).
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import anthropic
 import ollama
 import openai
 import pytest
@@ -57,6 +58,10 @@ class Place:
     @property
     def openai(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="any", max_retries=0)
+
+    @property
+    def anthropic(self) -> anthropic.Anthropic:
+        return anthropic.Anthropic(base_url=self.url, api_key="any", max_retries=0)
 
 
 @pytest.fixture(scope="module", params=["engine", "ollama"])
@@ -227,3 +232,63 @@ def test_openai_is_told_its_mistakes(place: Place) -> None:
         place.openai.models.retrieve("nobody")
     with pytest.raises(openai.BadRequestError):
         place.openai.chat.completions.create(model="llama2", messages=[])
+
+
+def needs_messages(place: Place) -> None:
+    """Ollama speaks Anthropic's dialect since 0.14; an older one is told of in that dialect."""
+    if place.is_real and place.native._client.get("/api/version").json()["version"] < "0.14":
+        pytest.skip("this Ollama has no /v1/messages")
+
+
+def test_anthropic_answers_and_streams(place: Place) -> None:
+    needs_messages(place)
+    asked = {"model": "llama2", "messages": GREETING, "max_tokens": 12, "temperature": 0.0}
+    whole = place.anthropic.messages.create(**asked)  # type: ignore[call-overload]
+    assert (whole.type, whole.role, whole.stop_reason) == ("message", "assistant", "max_tokens")
+    assert whole.usage.output_tokens == 12
+    with place.anthropic.messages.stream(**asked) as stream:  # type: ignore[arg-type]
+        parts = list(stream.text_stream)
+        final = stream.get_final_message()
+    assert len(parts) > 3
+    assert "".join(parts) == final.content[0].text == whole.content[0].text
+    assert (final.stop_reason, final.usage.output_tokens) == ("max_tokens", 12)
+
+
+def test_anthropic_calls_tools(place: Place) -> None:
+    needs_messages(place)
+    if place.is_real:
+        pytest.skip("the tiny model has no tools")
+    tool = {"name": "weather", "input_schema": WEATHER["function"]["parameters"]}  # type: ignore[index]
+    turns = [{"role": "user", "content": "What is the weather in Lima?"}]
+    asked = {"model": "llama2", "max_tokens": 50, "tools": [tool]}
+    whole = place.anthropic.messages.create(**asked, messages=turns)  # type: ignore[call-overload]
+    with place.anthropic.messages.stream(**asked, messages=turns) as stream:  # type: ignore[arg-type]
+        streamed = stream.get_final_message()
+    for message in (whole, streamed):
+        (call,) = message.content
+        assert (message.stop_reason, call.type, call.name, call.input) == (
+            "tool_use", "tool_use", "weather", {"city": "Lima"},
+        )  # fmt: skip
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "dry"}
+    turns += [{"role": "assistant", "content": whole.content}, {"role": "user", "content": [result]}]
+    told = place.anthropic.messages.create(**asked, messages=turns)  # type: ignore[call-overload]
+    assert told.content[0].text
+
+
+def test_anthropic_is_told_its_mistakes(place: Place) -> None:
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        place.anthropic.messages.create(model="nobody", messages=GREETING, max_tokens=5)  # type: ignore[arg-type]
+    message = caught.value.body["error"]["message"]  # type: ignore[index]
+    assert caught.value.body == {"type": "error", "error": {"type": "not_found_error", "message": message}}
+    assert message == "model 'nobody' not found"
+
+
+def test_where_no_target_knows_its_dialect_anthropics_client_is_told_so(place: Place) -> None:
+    if not place.is_real:
+        pytest.skip("the engine knows it")
+    if place.native._client.get("/api/version").json()["version"] >= "0.14":
+        pytest.skip("this Ollama knows it")
+    with pytest.raises(
+        anthropic.NotFoundError, match="no target's Ollama knows /v1/messages: it needs a newer version"
+    ):
+        place.anthropic.messages.create(model="llama2", messages=GREETING, max_tokens=5)  # type: ignore[arg-type]

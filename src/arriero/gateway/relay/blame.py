@@ -20,6 +20,8 @@ FULL_HEADER = b"x-arriero-full"
 _OF_THE_REQUEST = (b"must be of type", b"must be of an array", b"invalid format")
 # What it says when the process that runs the model ended under the request.
 _OF_THE_RUNNER = (b"unexpected EOF", b"runner process", b"connection reset", b"error was encountered while running")
+# Only known paths are asked for: an Ollama that says this is too old for it.
+_UNKNOWN_PATH = b"404 page not found"
 _RETRY_AFTER_SECONDS = 2
 
 
@@ -27,6 +29,7 @@ class Blame(Enum):
     REQUEST = "the request is wrong"
     FULL = "its sidecar has no slot free: nothing was begun"
     MISSING = "it has no such model"
+    PATH = "it is of a version that does not know this path"
     TARGET = "it failed, or is too busy"
     RUNNER = "what runs the model ended under the request"
 
@@ -34,7 +37,7 @@ class Blame(Enum):
 def blame(status: int, head_lines: Iterable[bytes], body: bytes) -> Blame:
     """For a status in REFUSED; `body` is what has come of it."""
     if status == 404:
-        return Blame.MISSING
+        return Blame.PATH if body.startswith(_UNKNOWN_PATH) else Blame.MISSING
     if status == 503 and any(line.partition(b":")[0].lower() == FULL_HEADER for line in head_lines):
         return Blame.FULL
     if status == 500 and any(words in body for words in _OF_THE_REQUEST):
@@ -63,11 +66,15 @@ def has_killed(quarantine: Quarantine, request: Request, record: Record) -> bool
 
 
 def no_answer(dialect: Dialect, result: str, why: str, deaths: int) -> Answer:
-    """For a request that no target answered; `result` of the last attempt is unreachable, late or broke."""
+    """For a request that no target answered; `result` of the last attempt is unreachable, late, broke or
+    status: then it does not know the path.
+    """
     if deaths >= DEATHS_LIMIT:
         return error_answer(dialect, 502, "two targets ended while they answered this request: it reaches no third one")
     if result == "late":
         return error_answer(dialect, 504, why)
+    if result == "status":
+        return error_answer(dialect, 404, why)
     if result == "unreachable":
         return try_again(dialect, f"no target could be reached: {why}", _RETRY_AFTER_SECONDS)
     return error_answer(dialect, 502, f"the server broke off before it answered: {why}")

@@ -23,7 +23,6 @@ from arriero.gateway.relay.stream import Stream
 from arriero.gateway.routing.pool import Without
 from arriero.gateway.routing.target import Target
 from arriero.gateway.telling.record import Outcome, Record, record_of
-from arriero.gateway.wire.answers import Answer
 from arriero.gateway.wire.connection import ClientConnection
 from arriero.gateway.wire.headers import request_bytes
 from arriero.gateway.wire.request import Request
@@ -211,6 +210,9 @@ class Exchange:
             self._tried.pop()
             self._wait_for_place()
             return True
+        if why is Blame.PATH:
+            self._fail("status", f"no target's Ollama knows {self._request.path}: it needs a newer version")
+            return True
         if why in (Blame.TARGET, Blame.RUNNER):
             self._target.cool(self._context.now())
         if why is Blame.RUNNER:
@@ -285,7 +287,8 @@ class Exchange:
         if self._carry is not None:
             self._cut(why)
         else:
-            self._answer(no_answer(self._request.dialect, result, why, self._record.deaths))
+            self._context.open.discard(self)
+            self._client.answer(no_answer(self._request.dialect, result, why, self._record.deaths), self._record)
 
     # The answer
 
@@ -379,11 +382,6 @@ class Exchange:
         close = self._request.close
         self._over(self._record.outcome if is_whole else "cut")
         self._client.finish(close)
-
-    def _answer(self, answer: Answer) -> None:
-        """Answers here, in place of the target; the place there has been given back."""
-        self._context.open.discard(self)
-        self._client.answer(answer, self._record)
 
     def _over(self, outcome: Outcome) -> None:
         self._context.open.discard(self)

@@ -1,7 +1,10 @@
-"""`/v1/messages`: Anthropic's dialect. The whole answer is as recorded; the stream follows its documented events."""
+"""`/v1/messages`: Anthropic's dialect. The whole answer is as recorded; the stream and calls of tools follow its
+documented events.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +15,7 @@ from arriero.rehearse.engine.generation import Answer, Asked
 from arriero.rehearse.engine.http import Exchange
 from arriero.rehearse.engine.native import conversation
 from arriero.rehearse.engine.openai import EVENTS, PLAIN_JSON, options_of, plain_content, send_line
+from arriero.rehearse.engine.tools import CALL_TOKENS, call_for
 from arriero.rehearse.engine.wire import encode
 
 _REASONS = {"length": "max_tokens", "stop": "end_turn"}
@@ -28,8 +32,15 @@ async def messages(desk: Desk, exchange: Exchange) -> None:
     turns += [{**one, "content": plain_content(one.get("content"))} for one in request["messages"]]
     stops = {"stop": request["stop_sequences"]} if request.get("stop_sequences") else {}
     options = desk.options(model, {**options_of(request), **stops})
-    asked = Asked(model, conversation(model, turns), options)
-    identity = f"msg_{os.urandom(12).hex()}"
+    if request.get("tools") and "tools" not in model.capabilities:
+        raise Failure(400, f"registry.ollama.ai/library/{model.name} does not support tools")
+    prompt, identity = conversation(model, turns), f"msg_{os.urandom(12).hex()}"
+    if call := call_for(_as_functions(request), prompt):
+        asked = Asked(model, prompt, {**options, "num_predict": CALL_TOKENS})
+        async with desk.answering(asked, desk.settings.keep_alive) as answer:
+            await _send_call(desk, exchange, request, answer, identity, call)
+        return
+    asked = Asked(model, prompt, options)
     async with desk.answering(asked, desk.settings.keep_alive) as answer:
         if request.get("stream"):
             await _stream(desk, exchange, request, answer, identity)
@@ -61,7 +72,49 @@ async def _stream(desk: Desk, exchange: Exchange, request: Mapping[str, Any], an
     await exchange.end()
 
 
-def _message(identity: str, request: Mapping[str, Any], content: list[dict[str, str]]) -> dict[str, Any]:
+async def _send_call(
+    desk: Desk, exchange: Exchange, request: Mapping[str, Any], answer: Answer, identity: str, call: Mapping[str, Any]
+) -> None:
+    """Told as one block, at its end: who calls a tool says nothing while it writes the call."""
+    async for _ in desk.tokens(answer):
+        pass
+    function = call["function"]
+    block = {"type": "tool_use", "id": call["id"], "name": function["name"], "input": function["arguments"]}
+    end = {"stop_reason": "tool_use"}
+    if not request.get("stream"):
+        await send_line(exchange, {**_message(identity, request, [block]), **end, "usage": _usage(answer)})
+        return
+    start = {**_message(identity, request, []), "usage": {"input_tokens": answer.prompt_count, "output_tokens": 0}}
+    delta = {"type": "input_json_delta", "partial_json": json.dumps(function["arguments"])}
+    exchange.begin(200, EVENTS)
+    for kind, body in (
+        ("message_start", {"message": start}),
+        ("content_block_start", {"index": 0, "content_block": {**block, "input": {}}}),
+        ("content_block_delta", {"index": 0, "delta": delta}),
+        ("content_block_stop", {"index": 0}),
+        ("message_delta", {"delta": end, "usage": _usage(answer)}),
+        ("message_stop", {}),
+    ):
+        await exchange.write(_event(kind, body))
+    await exchange.end()
+
+
+def _as_functions(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The tools and the last turn in the words of OpenAI's dialect."""
+    tools = [
+        {"function": {"name": tool.get("name"), "parameters": tool.get("input_schema")}}
+        for tool in request.get("tools") or ()
+        if isinstance(tool, dict)
+    ]
+    content = request["messages"][-1].get("content")
+    parts = content if isinstance(content, list) else []
+    is_result = any(isinstance(part, dict) and part.get("type") == "tool_result" for part in parts)
+    is_none = (request.get("tool_choice") or {}).get("type") == "none"
+    turns = [{"role": "tool" if is_result else "user"}]
+    return {"tools": tools, "messages": turns, "tool_choice": "none" if is_none else None}
+
+
+def _message(identity: str, request: Mapping[str, Any], content: list[dict[str, Any]]) -> dict[str, Any]:
     fixed = {"id": identity, "type": "message", "role": "assistant"}
     return {**fixed, "model": request["model"], "content": content}
 
