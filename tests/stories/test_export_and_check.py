@@ -88,7 +88,7 @@ def test_a_change_by_hand_is_not_written_down(place: Place) -> None:
     assert place.arriero("export", "terraform", "--out", "module", "--check").code == 0
 
 
-def test_the_check_names_the_way_in_and_up_closes_it(place: Place) -> None:
+def test_the_check_names_the_way_in_that_a_hand_opened(place: Place) -> None:
     opened = place.arriero("check")
     assert opened.code == 3
     assert "security group llm-aws-east lets everybody in: tcp 22 from 0.0.0.0/0" in opened.out
@@ -97,6 +97,9 @@ def test_the_check_names_the_way_in_and_up_closes_it(place: Place) -> None:
         "security group llm-aws-east (tcp 22 0.0.0.0/0)"
     ) in opened.out
     assert "policy: error: arriero.yaml:7: sites.aws-east: security group" in place.arriero("plan").out
+
+
+def test_up_closes_it(place: Place) -> None:
     assert place.arriero("up", "--yes").code == 0
     closed = place.arriero("check", "--json")
     assert closed.code == 0
