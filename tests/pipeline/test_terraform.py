@@ -192,8 +192,8 @@ def test_a_site_out_of_reach_is_written_without_imports_and_that_is_said(tmp_pat
     read = written(wish, replace(facts, sites={**facts.sites, "aws-east": lost}), tmp_path)
     assert "aws_vpc.aws_east" in read.resources
     assert not [address for address in read.imports if "aws_east" in address]
-    said = "# aws-east could not be read, so nothing of it is imported: AWS gave no answer; try again"
-    assert said in (tmp_path / "imports.tf").read_text()
+    said = (tmp_path / "imports.tf").read_text()
+    assert "# aws-east could not be read: AWS gave no answer; try again\n# Nothing of it is imported." in said
     assert "| aws-east | 21 | nothing: it could not be read |" in (tmp_path / "README.md").read_text()
 
 
@@ -215,6 +215,17 @@ def test_the_account_that_was_read_is_the_only_one_allowed(tmp_path: Path) -> No
     assert providers["aws_east"]["allowed_account_ids"] == ["123456789012"]
     assert "allowed_account_ids" not in providers["aws_china"]
     assert providers["azure"]["subscription_id"] == "1"
+
+
+def test_where_nothing_could_be_read_nothing_is_said_to_be_missing(tmp_path: Path) -> None:
+    """`terraform apply` would make everything twice."""
+    wish = spec({"accounts": {"aws": "123456789012"}})
+    facts = nothing(wish)
+    lost = {name: replace(found, problem=Problem("no answer")) for name, found in facts.sites.items()}
+    providers = written(wish, replace(facts, sites=lost), tmp_path).providers
+    assert "Nothing stands yet" not in (tmp_path / "imports.tf").read_text()
+    assert "ARM_SUBSCRIPTION_ID" in (tmp_path / "providers.tf").read_text()
+    assert {tuple(each.get("allowed_account_ids", ())) for each in providers} == {("123456789012",), ()}
 
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")

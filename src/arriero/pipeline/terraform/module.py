@@ -45,7 +45,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     return {
         "README.md": _readme(spec, parts),
         "versions.tf": text([_versions(clouds)]),
-        "providers.tf": text(_providers(parts)),
+        "providers.tf": text(_providers(spec, parts)),
         **{
             f"{cloud}.tf": text(_resources(part for part in parts if part.site.spec.cloud == cloud))
             for cloud in PROVIDERS
@@ -75,19 +75,25 @@ def _versions(clouds: Sequence[Cloud]) -> Block:
     return Block("terraform", (), required)
 
 
-def _providers(parts: Iterable[Part]) -> Iterator[Block]:
-    """AWS: one a site, for each is a region. Azure: one for the subscription."""
-    subscription = ""
+def _providers(spec: Spec, parts: Iterable[Part]) -> Iterator[Block]:
+    """AWS: one a site, for each is a region. Azure: one for the subscription. Each for the account that was read, or
+    that the spec pins.
+    """
+    pinned, has_azure = spec.accounts, False
     for site in (part.site for part in parts):
-        account = site.found.account
         if site.spec.cloud == "aws":
+            account = site.found.account or pinned.aws or ""
             only: Body = {"allowed_account_ids": [account]} if account else {}
             yield Block("provider", ("aws",), {"alias": site.label, "region": site.spec.region, **only})
-        elif not subscription:
-            subscription = account or "unknown"
-            pinned: Body = {"subscription_id": account} if account else {}
-            quiet: Body = {"resource_provider_registrations": "none", "features": Blocks(({},))}
-            yield Block("provider", ("azurerm",), {**pinned, **quiet})
+        elif not has_azure:
+            has_azure = True
+            yield _azure_provider(site.found.account or pinned.azure or "")
+
+
+def _azure_provider(subscription: str) -> Block:
+    chosen: Body = {"subscription_id": subscription} if subscription else {}
+    body: Body = {**chosen, "resource_provider_registrations": "none", "features": Blocks(({},))}
+    return Block("provider", ("azurerm",), body, "" if subscription else "ARM_SUBSCRIPTION_ID names the subscription.")
 
 
 def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
@@ -102,18 +108,24 @@ def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
         yield "The spec has no site here."
 
 
-def _imports(parts: Iterable[Part]) -> Iterator[Block | str]:
-    there = False
-    for part in parts:
-        if part.unread:
-            yield f"{part.site.spec.name} could not be read, so nothing of it is imported: {part.unread}"
-        for piece in part.pieces:
-            for key, identity in piece.standing.items():
-                there = True
-                address = f"{piece.type}.{piece.label}" + (f"[{quoted(key)}]" if key else "")
-                yield Block("import", (), {"to": Raw(address), "id": identity})
-    if not there:
+def _imports(parts: Sequence[Part]) -> Iterator[Block | str]:
+    yield from (_unread(part) for part in parts if part.unread)
+    rows = [
+        (piece, key, identity) for part in parts for piece in part.pieces for key, identity in piece.standing.items()
+    ]
+    for piece, key, identity in rows:
+        address = f"{piece.type}.{piece.label}" + (f"[{quoted(key)}]" if key else "")
+        yield Block("import", (), {"to": Raw(address), "id": identity})
+    if not rows and not any(part.unread for part in parts):
         yield "Nothing stands yet: terraform apply makes everything anew."
+
+
+def _unread(part: Part) -> str:
+    return (
+        f"{part.site.spec.name} could not be read: {part.unread}\n"
+        "Nothing of it is imported. If something stands there, export again before terraform apply,\n"
+        "which would make it twice."
+    )
 
 
 def _readme(spec: Spec, parts: Sequence[Part]) -> str:
