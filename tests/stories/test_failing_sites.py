@@ -28,6 +28,7 @@ image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
 scale: {min: 1}
+ledger: {authority: azure}
 sites:
   aws-east:   {cloud: aws,   region: us-east-1}
   azure-east: {cloud: azure, region: eastus}

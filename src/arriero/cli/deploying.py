@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Annotated, TextIO
 
@@ -12,19 +13,22 @@ import typer
 
 from arriero.cli import checking, show
 from arriero.cli.here import Here, opened
-from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Yes
+from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
 from arriero.cli.validating import golden
 from arriero.clouds import read
 from arriero.cost.estimate import Estimate, estimate
-from arriero.deploy import edge, engine
+from arriero.deploy import edge, engine, releasing
 from arriero.deploy.edge import Edge
+from arriero.deploy.releasing import Deployed, Wish
 from arriero.errors import ArrieroError, Problem, Refused, VerdictFailed
 from arriero.events import Listener
 from arriero.observe.model_drift import with_model_drift
-from arriero.observe.status import served_models
+from arriero.observe.status import model_digests, served_models
 from arriero.plan import place
 from arriero.plan.model import Facts, Plan
+from arriero.releases import opening
+from arriero.releases.opening import Opened
 
 PENDING = 2
 
@@ -48,7 +52,7 @@ def plan(
     Example: [bold]arriero plan --site aws-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        facts, wanted = _plan(here, site)
+        _, facts, wanted = _plan(here, site)
         _show(here, facts, wanted, as_json)
         if wanted.problems:
             return 1
@@ -64,6 +68,7 @@ def up(
     yes: Yes = False,
     site: Sites = None,
     gateway: Annotated[bool, typer.Option(help="Keep a gateway running on this machine.")] = True,
+    wait: Wait = None,
 ) -> int:
     """Make the world as the spec says, and see that it answers. A second run does nothing.
 
@@ -72,20 +77,25 @@ def up(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
-        facts, wanted = _plan(here, site)
-        if not wanted.is_empty:
+        books, facts, wanted = _plan(here, site)
+        is_idle = wanted.is_empty and books.head.open is None
+        if not is_idle:
             read.refuse_unpinned(here.spec, facts, here.endpoints)
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
             confirm("Make these changes?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
-            environment = here.endpoints.environment
-            outcome = engine.deploy(here.project, here.spec, facts, wanted, environment, progress, golden(here))
-            running, unserved = _gateway(here, progress, outcome) if gateway else (edge.find(here.project), ())
-        problems = [*outcome.problems, *_still_different(here, facts, wanted, outcome), *unserved]
+            run = engine.Run(here.project, here.endpoints.environment, progress, golden=golden(here))
+            if is_idle:
+                done = Deployed(engine.deploy(run, here.spec, facts, wanted), wanted, wanted.release, facts)
+            else:
+                wish = _wish(here, books, facts, wanted, site)
+                done = releasing.deploy(run, wish, wait or 0.0)
+            running, unserved = _gateway(here, progress, done.outcome) if gateway else (edge.find(here.project), ())
+        problems = [*done.outcome.problems, *_still_different(here, facts, done), *unserved]
         if problems:
-            raise (VerdictFailed if outcome.is_judged_bad else ArrieroError)(problems)
+            raise (VerdictFailed if done.outcome.is_judged_bad else ArrieroError)(problems)
         if not as_json:
-            print(_done(here, wanted, running.url if running else None))
+            print(_done(here, done.plan, running.url if running else None))
         return 0
 
 
@@ -105,7 +115,7 @@ def down(
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
-        facts = _read(here, only)
+        books, facts = _read(here, only)
         there = engine.standing(facts, only)
         if not as_json:
             print("\n".join(show.removal_lines(there)))
@@ -114,7 +124,8 @@ def down(
         if only is None:
             edge.stop(here.project)
         with Progress([found.site for found in there], as_json) as progress:
-            outcome = engine.remove(here.project, here.spec, there, purge, here.endpoints.environment, progress)
+            run = engine.Run(here.project, here.endpoints.environment, progress)
+            outcome = releasing.remove(run, here.spec, books, there, purge=purge, whole=only is None)
         if outcome.problems:
             raise ArrieroError(outcome.problems)
         if not as_json:
@@ -141,20 +152,34 @@ def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
         raise Refused(Problem("that is not the service's name", "nothing was removed"))
 
 
-def _read(here: Here, only: Collection[str] | None) -> Facts:
-    """The facts of all sites; those that left the spec are looked for only where they are to be touched."""
-    read.check_accounts(here.spec, here.endpoints)
-    facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
+def _read(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]:
+    """The ledger, and the facts of all sites; those that left the spec are looked for only where they are touched."""
+    accounts = read.check_accounts(here.spec, here.endpoints)
+    with ThreadPoolExecutor(1, thread_name_prefix="ledger") as pool:
+        ledger = pool.submit(opening.read, here.spec, accounts)
+        facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
+        opened = ledger.result()
     for line in show.unasked_lines(facts):
         print(line, file=sys.stderr)
-    return facts
+    return opened, replace(facts, stores=opened.stores, last=opened.last)
 
 
-def _plan(here: Here, site: list[str] | None) -> tuple[Facts, Plan]:
+def _plan(here: Here, site: list[str] | None) -> tuple[Opened, Facts, Plan]:
     only = here.only(site)
-    facts = _read(here, only)
+    opened, facts = _read(here, only)
     wanted = place.plan(here.spec, facts, only)
-    return facts, with_model_drift(wanted, here.spec, facts.sites, served_models)
+    return opened, facts, with_model_drift(wanted, here.spec, facts.sites, served_models)
+
+
+def _wish(here: Here, opened: Opened, facts: Facts, wanted: Plan, site: list[str] | None) -> Wish:
+    def again() -> tuple[Opened, Facts, Plan]:
+        found = _plan(here, site)
+        print("Another deployment came between; this is the plan now:", file=sys.stderr)
+        _show(here, found[1], found[2], False, to=sys.stderr)
+        return found
+
+    accounts: dict[str, str] = {found.cloud: found.account for found in facts.sites.values() if found.account}
+    return Wish(here.spec, accounts, opened, facts, wanted, again, model_digests)
 
 
 def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
@@ -181,12 +206,12 @@ def _gateway(here: Here, listener: Listener, outcome: engine.Outcome) -> tuple[E
         return None, error.problems
 
 
-def _still_different(here: Here, facts: Facts, wanted: Plan, outcome: engine.Outcome) -> list[Problem]:
+def _still_different(here: Here, facts: Facts, done: Deployed) -> list[Problem]:
     """What a fresh look at the sites that were changed still finds different: a deployment that did not take."""
-    changed = outcome.done & {site.site for site in wanted.sites if site.steps and not site.is_leaving}
+    changed = done.outcome.done & {site.site for site in done.plan.sites if site.steps and not site.is_leaving}
     if not changed:
         return []
-    now = replace(facts, sites={**facts.sites, **read.read(here.spec, changed).sites})
+    now = replace(facts, sites={**facts.sites, **done.after.sites}, last=None)
     again = place.plan(here.spec, now, changed)
     return [
         Problem(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from arriero.cli import completing
+from arriero.spec.units import Duration
 
 File = Annotated[
     Path | None,
@@ -37,5 +38,21 @@ VaultPassword = Annotated[
         "--vault-password-file",
         help="The file with the password of the spec's vaults, or a program that prints it.",
         show_default=False,
+    ),
+]
+
+
+def _duration(text: str) -> float:
+    """Seconds; on the command line as in the spec."""
+    try:
+        return float(Duration.parse(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", help="How long to wait for another deployment, like 10m.", parser=_duration, metavar="DURATION"
     ),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
-from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan, TargetFacts
+from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan, StorePlan, TargetFacts
 from arriero.spec.model import Spec
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
@@ -19,7 +19,8 @@ def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: S
     """
     staying = [line for site in plan.sites if not site.is_leaving for line in _site_lines(site, spec, estimates)]
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
-    return [*staying, *leaving, *_total(tuple(estimates.values())), *policy, _verdict(plan)]
+    stores = [line for store in plan.stores for line in _store_lines(store)]
+    return [*staying, *leaving, *stores, *_total(tuple(estimates.values())), *policy, _verdict(plan)]
 
 
 def unasked_lines(facts: Facts) -> list[str]:
@@ -59,6 +60,14 @@ def _leaving_lines(site: SitePlan) -> list[str]:
     return [head, *([f"  ! {site.problem}"] if site.problem else map(_change_line, site.changes))]
 
 
+def _store_lines(store: StorePlan) -> list[str]:
+    """A store of the ledger that is as it should be has nothing to say."""
+    if not store.changes and not store.problem:
+        return []
+    head = f"ledger: its store at {store.cloud} {store.region}".rstrip()
+    return [head, *([f"  ! {store.problem}"] if store.problem else map(_change_line, store.changes))]
+
+
 def _where(cloud: str, region: str) -> str:
     return f"{CLOUDS[cloud]} {region}".rstrip()
 
@@ -71,12 +80,16 @@ def _change_line(change: Change) -> str:
 def _verdict(plan: Plan) -> str:
     if plan.is_empty and not plan.problems:
         return "Nothing to do: everything is as the spec says."
-    changes = sum(len(site.changes) for site in plan.sites)
+    changes = _changes(plan)
     sites = sum(1 for site in plan.sites if site.steps)
     unread = f"; {_counted(len(plan.problems), 'site')} can't be read" if plan.problems else ""
     if not changes:
         return unread.removeprefix("; ") + "; nothing is to be changed at others."
     return f"{_counted(changes, 'change')} at {_counted(sites, 'site')}{unread}. To make them: arriero up"
+
+
+def _changes(plan: Plan) -> int:
+    return sum(len(site.changes) for site in plan.sites) + sum(len(store.changes) for store in plan.stores)
 
 
 def _counted(number: int, thing: str) -> str:
@@ -88,8 +101,9 @@ def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[
         "schema": 1,
         "service": plan.service,
         "release": plan.release,
-        "changes": sum(len(site.changes) for site in plan.sites),
+        "changes": _changes(plan),
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
+        "stores": [_store_json(store) for store in plan.stores],
         "unasked": [problem.as_json() for problem in facts.unasked],
     }
 
@@ -110,6 +124,17 @@ def _site_json(site: SitePlan, facts: Facts, estimate: Estimate | None) -> dict[
             {"name": step.name, "undo": step.undo, "changes": [_change_json(change) for change in step.changes]}
             for step in site.steps
         ],
+    }
+
+
+def _store_json(store: StorePlan) -> dict[str, object]:
+    problem = store.problem.as_json() if store.problem else None
+    return {
+        "cloud": store.cloud,
+        "name": store.name,
+        "region": store.region,
+        "changes": [_change_json(change) for change in store.changes],
+        "problem": problem,
     }
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -18,7 +17,10 @@ from arriero.deploy.workspace import SiteHost, Workspace
 from arriero.errors import Problem
 from arriero.events import Event, Json, Listener
 from arriero.plan.model import Cloud, Facts, Plan, SiteFacts, SitePlan
+from arriero.releases.lease import Lease
 from arriero.spec.model import ResolvedSite, Spec
+
+LEAST_LEASE_SHARE = 0.25  # of the lease; below, one beat at least did not come through, and no wave begins
 
 
 class VariablesModule(Protocol):
@@ -36,33 +38,42 @@ class Run:
     project: Project
     environment: Mapping[str, str]
     listener: Listener
-    clock: Clock
+    clock: Clock = field(default_factory=SystemClock)
     golden: Golden = unasked
+    lease: Lease | None = None
 
 
 def variables_of(cloud: Cloud) -> VariablesModule:
     return cast(VariablesModule, import_module(f"arriero.clouds.{cloud}.variables"))
 
 
-def deploy(
-    project: Project,
-    spec: Spec,
-    facts: Facts,
-    plan: Plan,
-    environment: Mapping[str, str],
-    listener: Listener,
-    golden: Golden = unasked,
-) -> Outcome:
+def deploy(run: Run, spec: Spec, facts: Facts, plan: Plan, beside: Sequence[SiteHost] = ()) -> Outcome:
     """Carries the plan out. A site that fails keeps what it had, and no other site's result changes by it, but that
     sites whose turn comes later don't begin.
+
+    `beside` are stores of the ledger, made side by side with the first sites.
     """
-    run = Run(project, environment, listener, SystemClock(), golden)
     unread = tuple(replace(site.problem, key=f"sites.{site.site}") for site in plan.sites if site.problem)
     leaving = [site for site in plan.sites if site.is_leaving and not site.problem]
     readable = [site for site in plan.sites if not site.is_leaving and not site.problem]
-    taken = Takeover(run, spec, facts, partial(_wave, run, spec)).all(readable)
+    waiting = list(beside)
+
+    def wave(facts: Facts, sites: Sequence[SitePlan]) -> runner.RunOutcome:
+        company = [waiting.pop() for _ in range(len(waiting))]
+        return _without_stores(run, play(run, "site.yml", [*_hosts(spec, facts, sites), *company]))
+
+    taken = Takeover(run, spec, facts, wave).all(readable)
+    _without_stores(run, play(run, "site.yml", waiting))
     done = Outcome(problems=unread).and_then(taken)
     return _without(run, spec, [facts.sites[site.site] for site in leaving], done)
+
+
+def _without_stores(run: Run, outcome: runner.RunOutcome) -> runner.RunOutcome:
+    """A store of the ledger that could not be made is told, and fails no deployment: it is a copy."""
+    stores = {name: problem for name, problem in outcome.failed.items() if name.startswith("ledger.")}
+    for problem in stores.values():
+        run.listener(Event("ledger.lagging", run.clock.now(), "ledger", {"text": str(problem)}))
+    return replace(outcome, failed={name: p for name, p in outcome.failed.items() if name not in stores})
 
 
 def _without(run: Run, spec: Spec, leaving: Sequence[SiteFacts], done: Outcome) -> Outcome:
@@ -91,16 +102,8 @@ def _runs(found: SiteFacts) -> bool:
     return any(target.state != "stopped" and not target.is_adopted for target in found.targets)
 
 
-def remove(
-    project: Project,
-    spec: Spec,
-    there: Sequence[SiteFacts],
-    purge: bool,
-    environment: Mapping[str, str],
-    listener: Listener,
-) -> Outcome:
+def remove(run: Run, spec: Spec, there: Sequence[SiteFacts], purge: bool) -> Outcome:
     """Removes what the sites hold; with `purge` also what `down` keeps."""
-    run = Run(project, environment, listener, SystemClock())
     unread = tuple(replace(found.problem, key=f"sites.{found.site}") for found in there if found.problem)
     outcome = _removal(run, spec, [found for found in there if not found.problem], purge)
     return replace(outcome, problems=(*unread, *outcome.problems))
@@ -108,25 +111,28 @@ def remove(
 
 def _removal(run: Run, spec: Spec, there: Sequence[SiteFacts], purge: bool) -> Outcome:
     hosts = [_host(spec, found, variables_of(found.cloud).removal_variables(found, purge)) for found in there]
-    outcome = _play(run, "remove.yml", hosts)
+    outcome = play(run, "remove.yml", hosts)
     return Outcome(frozenset(host.name for host in hosts) - _failed(outcome), outcome.problems)
 
 
-def _wave(run: Run, spec: Spec, facts: Facts, sites: Sequence[SitePlan]) -> runner.RunOutcome:
-    hosts = [
+def _hosts(spec: Spec, facts: Facts, sites: Sequence[SitePlan]) -> list[SiteHost]:
+    return [
         _host(spec, found, variables_of(site.cloud).site_variables(spec.site(site.site), site, found))
         for site in sites
         for found in [facts.sites[site.site]]
     ]
-    return _play(run, "site.yml", hosts)
 
 
-def _play(run: Run, playbook: str, hosts: Sequence[SiteHost]) -> runner.RunOutcome:
+def play(run: Run, playbook: str, hosts: Sequence[SiteHost]) -> runner.RunOutcome:
+    """Runs a playbook of the collection at the hosts; it ends with the lease, if there is one."""
+    if run.lease:
+        run.lease.require(LEAST_LEASE_SHARE * run.lease.head.lease_seconds)
     if not hosts:
         return runner.RunOutcome.nothing()
     run.listener(Event("deployment.started", run.clock.now(), fields={"sites": [host.name for host in hosts]}))
     workspace = Workspace.create(run.project.make_state() / "runs", hosts, run.clock)
-    return runner.run(workspace, playbook, run.environment, [host.name for host in hosts], run.listener, run.clock)
+    names = [host.name for host in hosts]
+    return runner.run(workspace, playbook, run.environment, names, run.listener, run.clock, lease=run.lease)
 
 
 def _host(spec: Spec, found: SiteFacts, variables: Mapping[str, Json]) -> SiteHost:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from arriero.errors import Problem
 
-Ending = Literal["finished", "interrupted", "timed out", "broken"]
+Ending = Literal["finished", "interrupted", "timed out", "lease lost", "broken"]
 
 
 @dataclass(frozen=True, slots=True)

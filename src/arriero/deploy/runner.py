@@ -26,6 +26,7 @@ from arriero.deploy.watch import Watch
 from arriero.deploy.workspace import Workspace
 from arriero.errors import ArrieroError
 from arriero.events import Listener
+from arriero.releases.lease import Lease
 
 __all__ = ["Interrupted", "RunOutcome", "run"]
 
@@ -45,11 +46,13 @@ def run(
     *,
     forks: int = 0,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    lease: Lease | None = None,
 ) -> RunOutcome:
     """Runs a playbook of the collection (or one at an absolute path) at `sites`, side by side; blocks until it ended.
 
     `environment` is the child's whole environment but for Ansible's own settings; logins from vaults are in it already,
-    see `credentials.py`. Raises Interrupted on Ctrl-C and SIGTERM, and ArrieroError when the set-up is not complete.
+    see `credentials.py`. With a `lease` it ends when that is lost.
+    Raises Interrupted on Ctrl-C and SIGTERM, and ArrieroError when the set-up is not complete.
     """
     if problem := collections.missing():
         raise ArrieroError(problem)
@@ -57,7 +60,7 @@ def run(
     command = ["ansible-playbook", "-i", str(workspace.inventory)]
     with workspace.locked(), journal.opened(workspace.journal, listener) as noted, _interrupts() as is_interrupted:
         watch = Watch(sites, noted, clock)
-        ending = _Ending(is_interrupted, clock, clock.monotonic() + timeout_seconds, str(workspace.inventory))
+        ending = _Ending(is_interrupted, clock, clock.monotonic() + timeout_seconds, str(workspace.inventory), lease)
         with workspace.open_log() as log:
             told = _Ear(watch, log, Scrubber(environment), clock)
             code = _play(workspace, [*command, str(PLAYBOOKS / playbook)], whole, told, ending)
@@ -128,13 +131,18 @@ def _interrupts() -> Iterator[threading.Event]:
 class _Ending:
     """Asked by ansible-runner five times a second whether to end the run; ends it, children's children first."""
 
-    def __init__(self, interrupted: threading.Event, clock: Clock, deadline: float, mark: str) -> None:
+    def __init__(
+        self, interrupted: threading.Event, clock: Clock, deadline: float, mark: str, lease: Lease | None
+    ) -> None:
         self._interrupted, self._clock, self._deadline, self._mark = interrupted, clock, deadline, mark
+        self._lease = lease
         self.why: Ending = "finished"
 
     def __call__(self) -> bool:
         if self._interrupted.is_set():
             self.why = "interrupted"
+        elif self._lease is not None and not self._lease.is_held:
+            self.why = "lease lost"
         elif self._clock.monotonic() > self._deadline:
             self.why = "timed out"
         else:

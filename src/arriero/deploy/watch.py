@@ -115,6 +115,8 @@ class Watch:
             return Problem(f"interrupted{where}", "run arriero up again: it goes on from what is there", key=key)
         if ending == "timed out":
             return Problem(f"not done in time{where}", "run arriero up again, or allow more time", key=key)
+        if ending == "lease lost":
+            return Problem(f"ended{where}, because the lease is lost", "see: arriero lock status", key=key)
         said = " ".join(explain(self._complaints)) if self._complaints else "no task ran there"
         return Problem(f"Ansible could not run{where}: {said}", "mend that and run arriero up again", key=key)
 

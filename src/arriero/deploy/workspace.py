@@ -20,7 +20,8 @@ KEPT_RUNS = 20
 
 @dataclass(frozen=True, slots=True)
 class SiteHost:
-    """A site as Ansible sees it: a host, on this machine, with all variables of its role.
+    """A site as Ansible sees it: a host, on this machine, with all variables of its role. A store of the ledger is one,
+    too, in the group `stores`.
 
     Variables are written to the inventory, so they hold no secret: secrets travel in the environment.
     """
@@ -30,11 +31,12 @@ class SiteHost:
     region: str
     role: str
     variables: Mapping[str, Json] = field(default_factory=dict)
+    group: str = "sites"
 
     @property
     def groups(self) -> tuple[str, ...]:
         region = (f"region_{group_name(self.region)}",) if self.region else ()
-        return ("sites", self.cloud, f"role_{self.role}", *region)
+        return (self.group, self.cloud, f"role_{self.role}", *region)
 
     @property
     def all_variables(self) -> dict[str, Json]:

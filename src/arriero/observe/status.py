@@ -105,11 +105,22 @@ def look(
 
 def served_models(address: str) -> tuple[str, ...] | None:
     """The models that the server at `host:port` has on disk; None when it does not answer within a second."""
+    found = _tags(address)
+    return None if found is None else tuple(found)
+
+
+def model_digests(address: str) -> Mapping[str, str]:
+    """The digest of each model that the server at `host:port` has on disk; none when it does not answer."""
+    return _tags(address) or {}
+
+
+def _tags(address: str) -> Mapping[str, str] | None:
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/api/tags", headers={"Host": "localhost"})
-        return tuple(str(model["name"]) for model in json.load(connection.getresponse())["models"])
+        models = json.load(connection.getresponse())["models"]
+        return {str(model["name"]): str(model.get("digest", "")) for model in models}
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
     finally:

@@ -103,16 +103,45 @@ class SiteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What one cloud holds of the service's ledger: the store itself, `name` being its bucket or storage account.
+
+    With a `problem` it could not be read, and the rest means nothing.
+    """
+
+    cloud: Cloud
+    name: str
+    region: str
+    resources: tuple[Resource, ...] = ()
+    problem: Problem | None = None
+
+    @property
+    def is_there(self) -> bool:
+        return bool(self.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRelease:
+    """The newest release of the ledger: its number, and by site the hash of what its targets are made from."""
+
+    number: int
+    definitions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The world as it was read at one moment, by site name; tagged sites that left the spec are here too.
 
-    `unasked` says of which clouds it is not known whether such sites stand there, and why.
+    `unasked` says of which clouds it is not known whether such sites stand there, and why. `stores` are the ledger's,
+    by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read.
     """
 
     service: str
     sites: Mapping[str, SiteFacts]
     read_at: datetime | None = None
     unasked: tuple[Problem, ...] = ()
+    stores: Mapping[Cloud, StoreFacts] = field(default_factory=dict)
+    last: LastRelease | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +202,28 @@ class SitePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class StorePlan:
+    """What one store of the ledger needs before anything is recorded in it."""
+
+    cloud: Cloud
+    name: str
+    region: str
+    changes: tuple[Change, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All sites' plans in the order in which they are carried out; empty when the world is as wished."""
 
     service: str
     release: int
     sites: tuple[SitePlan, ...]
+    stores: tuple[StorePlan, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not any(site.steps for site in self.sites)
+        return not any(site.steps for site in self.sites) and not any(store.changes for store in self.stores)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from arriero.errors import Problem, Refused
-from arriero.plan import order
+from arriero.plan import order, stores
 from arriero.plan.compare import compare
-from arriero.plan.model import Change, Cloud, Facts, Plan, Resource, SiteFacts, SitePlan, Step, Value
+from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
 from arriero.spec.model import ResolvedSite, Spec
 
 LEFT = "its site is no longer in the spec"
@@ -55,21 +55,27 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     names = [name for name in spec.sites if only is None or name in only]
     sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
     digests = {site.name: definition_hash(wanted_of(site.cloud).definition(site)) for site in sites}
-    number = next_release(digests, {name: recorded(found) for name, found in facts.sites.items()})
+    number = next_release(digests, {name: recorded(found) for name, found in facts.sites.items()}, facts.last)
     staying = [_site_plan(site, facts.sites[site.name], number, digests[site.name]) for site in sites]
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
-    return Plan(spec.name, number, (*staying, *(_leaving_plan(found) for found in left if _is_there(found))))
+    leaving = (_leaving_plan(found) for found in left if _is_there(found))
+    return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores))
 
 
-def next_release(digests: Mapping[str, str], known: Mapping[str, Recorded | None]) -> int:
+def next_release(
+    digests: Mapping[str, str], known: Mapping[str, Recorded | None], last: LastRelease | None = None
+) -> int:
     """The number under which changed sites are released.
 
-    A site that lags behind (its last deployment failed, or it is new) joins the newest release; a site that already
-    runs the newest one and is wished otherwise makes a new number.
+    A site that lags behind (its last deployment failed, or it is new) joins the newest release; a site for which the
+    newest one was something else than what is wished now, by the ledger or by its own tags, makes a new number.
     """
     current = max((r.release for r in known.values() if r), default=0)
+    current = max(current, last.number if last else 0)
     outdated = [r for name, digest in digests.items() if (r := known.get(name)) and r.digest != digest]
-    return current + 1 if any(r.release == current for r in outdated) else max(current, 1)
+    promised = last.definitions if last and last.number == current else {}
+    is_new = any(promised.get(name, digest) != digest for name, digest in digests.items())
+    return current + 1 if is_new or any(r.release == current for r in outdated) else max(current, 1)
 
 
 def recorded(found: SiteFacts) -> Recorded | None:

@@ -22,6 +22,7 @@ from pydantic import (
 from arriero.secret import Secret
 from arriero.spec import values
 from arriero.spec.gateway import Gateway
+from arriero.spec.ledger import Ledger
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
 from arriero.spec.section import Section
@@ -240,6 +241,7 @@ class Spec(Section):
     )
     pipeline: Pipeline = Field(default=Pipeline(), description="What builds and releases the service.")
     policy: Policy = Field(default=Policy(), description="What `arriero check` holds the service against.")
+    ledger: Ledger = Field(default=Ledger(), description="Where releases are recorded, and who may deploy.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")
     credentials: Credentials = Field(
         default=Credentials(), description="Where logins to the clouds come from, if not from the environment."

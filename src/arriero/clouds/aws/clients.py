@@ -35,6 +35,11 @@ class Clients:
                 )
             return self._made[service, region]
 
+    def credentials(self) -> Any:
+        """botocore's credentials of this environment, which renew themselves; None where there are none."""
+        with self._lock:
+            return self._session.get_credentials()
+
 
 _made: dict[frozenset[tuple[str, str]], Clients] = {}
 _making = threading.Lock()

@@ -81,6 +81,16 @@ class Arm:
         """The JSON at `path` (from `/subscriptions/<id>` on, which is filled in); None where nothing is there."""
         return self._read(f"{ADDRESS}/subscriptions/{self.subscription}{path}", {"api-version": version, **query})
 
+    def post(self, path: str, version: str) -> Found:
+        """What an action at `path` answers that changes nothing, such as listing keys."""
+        from azure.core.rest import HttpRequest
+
+        url = f"{ADDRESS}/subscriptions/{self.subscription}{path}"
+        response = self._client.send_request(HttpRequest("POST", url, params={"api-version": version}))
+        response.raise_for_status()
+        found: Found = response.json()
+        return found
+
     def list(self, path: str, version: str, **query: str) -> list[Found]:
         """All pages of a collection; empty where its resource group is not there."""
         page = self.get(path, version, **query)

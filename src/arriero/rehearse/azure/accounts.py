@@ -8,6 +8,7 @@ import uuid
 
 from arriero.rehearse.azure.answers import Answer, Document
 from arriero.rehearse.azure.ids import ResourceId
+from arriero.rehearse.azure.world import World
 
 
 def prepare(resource: ResourceId, body: Document, moment: str) -> None:
@@ -32,14 +33,21 @@ def prepare(resource: ResourceId, body: Document, moment: str) -> None:
         properties.setdefault("creationDate", moment)
 
 
+def add_services(world: World, parent: ResourceId) -> None:
+    """A storage account has its blob service from the start; nobody puts it."""
+    if parent.type.lower() == "microsoft.storage/storageaccounts/blobservices" and world.find(parent.parent.key):
+        whole: Document = {"id": parent.path, "name": parent.name, "type": parent.type, "properties": {}}
+        world.state.resources.setdefault(parent.key, whole)
+
+
 def act(resource: ResourceId, action: str) -> Answer | None:
     """The reading actions of these providers; None for one that is not known."""
     name = action.lower()
     if name == "listkeys":
-        keys = [{"keyName": f"key{n}", "permissions": "FULL", "value": _key(resource, f"key{n}")} for n in (1, 2)]
+        keys = [{"keyName": f"key{n}", "permissions": "FULL", "value": key(resource, f"key{n}")} for n in (1, 2)]
         return Answer(200, {"keys": keys})
     if name == "sharedkeys":
-        primary, secondary = _key(resource, "primary"), _key(resource, "secondary")
+        primary, secondary = key(resource, "primary"), key(resource, "secondary")
         return Answer(200, {"primarySharedKey": primary, "secondarySharedKey": secondary})
     return None
 
@@ -48,5 +56,6 @@ def _made_up(resource: ResourceId, what: str = "") -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, resource.key + what))
 
 
-def _key(resource: ResourceId, what: str) -> str:
+def key(resource: ResourceId, what: str) -> str:
+    """One of the resource's keys; the same resource always has the same ones."""
     return base64.b64encode(hashlib.sha512(f"{resource.key} {what}".encode()).digest()).decode()

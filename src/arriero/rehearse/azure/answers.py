@@ -23,9 +23,12 @@ class ArmError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
+    """`body` goes out as JSON; `content`, where there is any, as it is, its type being among the headers."""
+
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
-from arriero.rehearse.azure import identity, router
+from arriero.rehearse.azure import blobs, identity, router
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.certificates import server_context
 from arriero.rehearse.azure.faults import Faults
@@ -38,12 +38,13 @@ class AzureEmulator:
         self._folder = folder / "azure"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         clock = clock or SystemClock()
-        hosts = (MANAGEMENT, identity.HOST)
+        hosts = (MANAGEMENT, identity.HOST, f"*{blobs.SUFFIX}")
         context, self._authority = server_context(self._folder, hosts)
         self._identity = Identity.kept_in(self._folder, clock)
         self._log = RequestLog(folder / "requests.jsonl", clock)
         self._world = World(State(self._folder / "state.json", Seal(self._folder)), clock, latency)
         self._faults = Faults(lambda: self._world.now)
+        self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
         self._reconciler = Reconciler(self._world, processes, self._faults)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host)
 
@@ -130,6 +131,8 @@ class AzureEmulator:
         try:
             if request.host == identity.HOST:
                 answer = self._identity.answer(request)
+            elif request.host.endswith(blobs.SUFFIX):
+                return self._blob(request)
             else:
                 time.sleep(self._world.latency.seconds("arm.call"))
                 answer, region = self._manage(request)
@@ -141,6 +144,15 @@ class AzureEmulator:
             traceback.print_exc()
             answer = refused(ArmError(500, "InternalServerError", "The emulated Azure made a mistake; see its log."))
         self._log.request(request, region, answer.status, _judged(request))
+        return answer
+
+    def _blob(self, request: Request) -> Answer:
+        time.sleep(self._world.latency.seconds("arm.call"))
+        with self._world.state.lock:
+            region = self._blobs.region(request)
+            down = self._faults.is_cut_off(region)
+            answer = blobs.refusal(503, "ServerBusy", "The server is busy.") if down else self._blobs.answer(request)
+        self._log.request(request, region, answer.status)
         return answer
 
     def _manage(self, request: Request) -> tuple[Answer, str]:

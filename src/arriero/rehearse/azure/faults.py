@@ -41,6 +41,11 @@ class Faults:
             message = f"The request rate in '{region}' is too high. Please retry after 1 second."
             raise ArmError(429, "TooManyRequests", message, {"Retry-After": "1"})
 
+    def is_cut_off(self, region: str) -> bool:
+        """Whether nothing of the region answers."""
+        self.expire()
+        return self._is_on("refuse", region)
+
     def is_frozen(self, region: str, target: str, tick: int) -> bool:
         """Whether the servers of a target are to stand still now."""
         if self._is_on("freeze", region, target) or self._is_on("refuse", region):

@@ -76,6 +76,7 @@ def _put(world: World, request: Request, resource: ResourceId, body: Document) -
 def _completed(world: World, resource: ResourceId, body: Document, old: Document | None) -> Document:
     """The body with location, id, name and type; refuses what needs a parent, a place or other tags."""
     if resource.is_child:
+        accounts.add_services(world, resource.parent)
         world.resource(resource.parent)
         tags.check(resource.type, body.get("tags") or {})
     elif resource.is_extension:

@@ -150,6 +150,7 @@ class _Requests(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer, correlation: str | None) -> None:
         data = b"" if answer.body is None else json.dumps(answer.body).encode()
+        data = data if answer.content is None else answer.content
         self.send_response(answer.status)
         if answer.body is not None:
             self.send_header("Content-Type", "application/json; charset=utf-8")

@@ -1,0 +1,170 @@
+"""The verbs of the lease: lock status, break and move; and promote, which is written under it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from arriero.cli.deploying import confirm
+from arriero.cli.here import Here, opened
+from arriero.cli.options import File, Json, Overlay, Rehearse, Yes
+from arriero.cli.progress import Progress
+from arriero.cli.releases import Number, one
+from arriero.clock import SystemClock
+from arriero.clouds import read
+from arriero.deploy import engine, releasing
+from arriero.errors import Problem, Refused
+from arriero.releases import authority, opening
+from arriero.releases.opening import Opened
+from arriero.releases.store import Store
+
+lock = typer.Typer(help="Who may deploy: the lease, and the store that decides.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(promote)
+    lock.command()(status)
+    lock.command(name="break")(break_lease)
+    lock.command()(move)
+    app.add_typer(lock, name="lock")
+
+
+def promote(
+    number: Number,
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    yes: Yes = False,
+) -> int:
+    """Make a release the stable one: what `rollback stable` goes back to.
+
+    Example: [bold]arriero promote 7 --yes[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        found = _open(here)
+        release = one(found.ledger, number)
+        if release.state != "done":
+            state = "its deployment has not ended" if release.state == "begun" else "it failed at some site"
+            raise Refused(Problem(f"release {number} can't be stable: {state}", "choose another: arriero history"))
+        confirm(f"Make release {number} the stable one?", yes)
+        with Progress((), as_json) as progress:
+            run = engine.Run(here.project, here.endpoints.environment, progress)
+            lease = releasing.take(found.ledger, run, here.spec, "promote")
+            try:
+                found.ledger.promote(lease, number, releasing.who(), SystemClock().now())
+            finally:
+                lease.release()
+        found.ledger.copy()
+        print(json.dumps({"schema": 1, "stable": number}) if as_json else f"Release {number} is stable now.")
+        return 0
+
+
+def status(file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False) -> int:
+    """Say who holds the lease, since when, and which store decides.
+
+    Example: [bold]arriero lock status[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        found = _open(here)
+        head = found.ledger.head() if found.ledger.stores else found.head
+        stray = _stray(found)
+        if as_json:
+            document = {
+                "schema": 1,
+                "authority": found.authority,
+                "answers": found.ledger.authority is not None,
+                "epoch": head.epoch,
+                "holder": {"who": head.holder.who, "verb": head.holder.verb, "since": head.holder.since}
+                if head.holder
+                else None,
+                "unfinished": {"release": head.open.release, "who": head.open.who, "since": head.open.since}
+                if head.open
+                else None,
+                "last": head.last,
+                "stable": head.stable,
+                "unread": dict(found.ledger.unread),
+                "only_in_the_other": list(stray),
+            }
+            print(json.dumps(document))
+        else:
+            print("\n".join(_lines(found, stray)))
+        return 0
+
+
+def break_lease(
+    file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False, yes: Yes = False
+) -> int:
+    """Take the lease from whoever holds it. A dead holder's ends by itself: this is for one that must not go on.
+
+    Example: [bold]arriero lock break[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        found = _open(here)
+        if found.ledger.authority is None:
+            raise Refused(releasing.no_authority(found.ledger))
+        holder = found.ledger.head().holder
+        if holder:
+            confirm(f"{holder.sentence}. Take it away?", yes)
+        was = authority.break_lease(found.ledger.authority)
+        print(json.dumps({"schema": 1, "was": was.who}) if as_json else f"{was.who} holds the lease no longer.")
+        return 0
+
+
+def move(
+    epoch: Annotated[int, typer.Option("--epoch", help="The epoch from which the other store decides.")],
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    yes: Yes = False,
+) -> int:
+    """Give the other store the authority. Refused while the one that has it answers.
+
+    Example: [bold]arriero lock move --epoch 12[/bold]
+    """
+    with opened(file, overlay, rehearse) as here:
+        found = _open(here)
+        if found.ledger.authority is not None:
+            raise Refused(Problem(f"the store at {found.authority} has the authority, and answers", "leave it there"))
+        if found.ledger.replica is None:
+            raise Refused(Problem("no other store can be reached", "see that one can: arriero doctor", key="ledger"))
+        head = found.ledger.head()
+        if epoch <= head.epoch:
+            raise Refused(authority.wrong_epoch(head.epoch + 1))
+        name = found.ledger.replica.name
+        confirm(f"What only the store at {found.authority} knows is set aside. Give {name} the authority?", yes)
+        authority.move(found.ledger.replica, epoch)
+        words = f"The store at {name} has the authority from epoch {epoch} on."
+        print(json.dumps({"schema": 1, "authority": name, "epoch": epoch}) if as_json else words)
+        return 0
+
+
+def _open(here: Here) -> Opened:
+    return opening.read(here.spec, read.check_accounts(here.spec, here.endpoints))
+
+
+def _stray(found: Opened) -> tuple[str, ...]:
+    stores: tuple[Store | None, Store | None] = (found.ledger.authority, found.ledger.replica)
+    first, other = stores
+    return tuple(authority.only_there(first, other)) if first and other else ()
+
+
+def _lines(found: Opened, stray: tuple[str, ...]) -> list[str]:
+    books = found.ledger
+    head = books.head() if books.stores else found.head
+    answers = "" if books.authority else ", and does not answer"
+    lines = [
+        f"The store at {found.authority} has the authority{answers}; epoch {head.epoch}, last release {head.last}."
+    ]
+    lines.append(f"The lease: {head.holder.sentence}." if head.holder else "Nobody holds the lease.")
+    if head.open:
+        what = f"release {head.open.release}, begun by {head.open.who} at {head.open.since}"
+        lines.append(f"A deployment has not ended: {what}; the next `arriero up` resumes or undoes it.")
+    lines += [f"! {name}: {why}" for name, why in books.unread.items()]
+    return [
+        *lines,
+        *(f"! only the other store has {key}: it was written there after the authority moved" for key in stray),
+    ]

@@ -1,0 +1,113 @@
+"""Opens the ledger of a spec: reads what its stores are, and which of them decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+
+from arriero.clouds.local import ledger as local_ledger
+from arriero.errors import ArrieroError, CloudError, Problem
+from arriero.plan import stores
+from arriero.plan.model import Cloud, LastRelease, StoreFacts
+from arriero.releases import objects
+from arriero.releases.authority import MOVED
+from arriero.releases.folder import Folder
+from arriero.releases.head import Head
+from arriero.releases.ledger import Ledger
+from arriero.releases.store import Absent, Store, StoreError
+from arriero.spec.model import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The ledger, what was read of its stores, its head, and its newest release, if any could be read.
+
+    `authority` is the cloud whose store decides, whether it can be reached or not.
+    """
+
+    ledger: Ledger
+    authority: Cloud
+    stores: Mapping[Cloud, StoreFacts]
+    head: Head
+    last: LastRelease | None
+
+    @property
+    def epoch(self) -> int:
+        return self.head.epoch
+
+
+def read(spec: Spec, accounts: Mapping[str, str]) -> Opened:
+    """Reads all stores side by side. A store that can't be read is in `unread` of the ledger, and raises nothing."""
+    objects.refuse_without()
+    clouds = stores.clouds(spec)
+    with ThreadPoolExecutor(len(clouds), thread_name_prefix="stores") as pool:
+        found = dict(zip(clouds, pool.map(lambda cloud: _look(spec, cloud, accounts), clouds), strict=True))
+    first = _authority(clouds, found)
+    ledger = _ledger(first, clouds, found)
+    head, last = _newest(ledger)
+    return Opened(ledger, first, {cloud: seen.facts for cloud, seen in found.items()}, head, last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One cloud's store: what it is, the way in, and the moves of authority that are written down there."""
+
+    facts: StoreFacts
+    store: Store | None = None
+    moves: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+def connect(spec: Spec, facts: StoreFacts) -> Store:
+    """The way into a store that stands. Raises CloudError where there are no credentials for it."""
+    if facts.cloud == "local":
+        return Folder(local_ledger.folder(spec.name))
+    module = import_module(f"arriero.clouds.{facts.cloud}.ledger")
+    if facts.cloud == "aws":
+        return objects.in_s3(facts.name, facts.region, module.credentials())
+    return objects.in_blob(facts.name, module.key(spec.name, facts.name).reveal())
+
+
+def _look(spec: Spec, cloud: Cloud, accounts: Mapping[str, str]) -> _Seen:
+    name, region = stores.name(cloud, spec.name, accounts.get(cloud, "")), stores.region(spec, cloud)
+    facts = StoreFacts(cloud, name, region)
+    try:
+        if cloud != "local":
+            facts = import_module(f"arriero.clouds.{cloud}.ledger").read_store(spec.name, name, region)
+            if not facts.is_there:
+                return _Seen(facts)
+        store = connect(spec, facts)
+        return _Seen(facts, store, tuple(store.names(MOVED)))
+    except CloudError as error:
+        problem = error.problems[0]
+        return _Seen(StoreFacts(cloud, name, region, problem=problem), trouble=str(problem))
+    except Absent:
+        return _Seen(facts, connect(spec, facts))
+    except StoreError as error:
+        problem = Problem(str(error), "see that the store can be reached", key=f"ledger.{cloud}")
+        return _Seen(StoreFacts(cloud, name, region, problem=problem), trouble=str(error))
+
+
+def _authority(clouds: tuple[Cloud, ...], found: Mapping[Cloud, _Seen]) -> Cloud:
+    """The newest move of authority that is written down anywhere holds; without any, the spec's order does."""
+    moves = sorted(name.removeprefix(MOVED) for seen in found.values() for name in seen.moves)
+    moved = moves[-1].split("-")[1] if moves else clouds[0]
+    return next((cloud for cloud in clouds if cloud == moved), clouds[0])
+
+
+def _ledger(first: Cloud, clouds: tuple[Cloud, ...], found: Mapping[Cloud, _Seen]) -> Ledger:
+    other = next((cloud for cloud in clouds if cloud != first), None)
+    unread: dict[str, str] = {cloud: seen.trouble for cloud, seen in found.items() if seen.trouble}
+    return Ledger(found[first].store, found[other].store if other else None, unread)
+
+
+def _newest(ledger: Ledger) -> tuple[Head, LastRelease | None]:
+    if not ledger.stores:
+        return Head(), None
+    try:
+        head, newest = ledger.newest()
+    except ArrieroError:
+        return Head(), None
+    return head, LastRelease(newest.number, newest.definitions) if newest else None
