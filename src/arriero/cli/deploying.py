@@ -115,7 +115,7 @@ def down(
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
-        books, facts = _read(here, only)
+        books, facts = read_world(here, only)
         there = engine.standing(facts, only)
         if not as_json:
             print("\n".join(show.removal_lines(there)))
@@ -152,7 +152,7 @@ def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
         raise Refused(Problem("that is not the service's name", "nothing was removed"))
 
 
-def _read(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]:
+def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]:
     """The ledger, and the facts of all sites; those that left the spec are looked for only where they are touched."""
     accounts = read.check_accounts(here.spec, here.endpoints)
     with ThreadPoolExecutor(1, thread_name_prefix="ledger") as pool:
@@ -166,7 +166,7 @@ def _read(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]:
 
 def _plan(here: Here, site: list[str] | None) -> tuple[Opened, Facts, Plan]:
     only = here.only(site)
-    opened, facts = _read(here, only)
+    opened, facts = read_world(here, only)
     wanted = place.plan(here.spec, facts, only)
     return opened, facts, with_model_drift(wanted, here.spec, facts.sites, served_models)
 

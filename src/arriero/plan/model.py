@@ -180,7 +180,8 @@ class SitePlan:
     """What one site needs. `release` is what its targets will run; `count` how many; `wanted` is the whole wish.
 
     A site that `is_leaving` is in no spec any more: all its things are removed, in one step. `drift` is told only:
-    models that somebody changed where the spec lets them.
+    models that somebody changed where the spec lets them. `revision` is the ECS task definition (`family:5`) that is to
+    run again, for a release that stood before.
     """
 
     site: str
@@ -195,6 +196,7 @@ class SitePlan:
     is_leaving: bool = False
     adopted: tuple[TargetFacts, ...] = ()
     drift: tuple[str, ...] = ()
+    revision: str = ""
 
     @property
     def changes(self) -> tuple[Change, ...]:

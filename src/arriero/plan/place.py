@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -60,6 +60,33 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
     leaving = (_leaving_plan(found) for found in left if _is_there(found))
     return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores))
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What stood at a site when a release ran: under which number (a release may leave a site as it was), the hash of
+    what its targets were made from, and its ECS `family:5`.
+    """
+
+    release: int
+    definition: str
+    revision: str = ""
+
+
+def plan_again(
+    spec: Spec, facts: Facts, release: int, former: Mapping[str, Former], only: Collection[str] | None = None
+) -> Plan:
+    """The steps back to a release: `spec` is its own, `former` by site. Sites that it did not have are left alone."""
+    names = [name for name in former if name in spec.sites and (only is None or name in only)]
+    sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
+    plans = [
+        replace(
+            _site_plan(site, facts.sites[site.name], former[site.name].release, former[site.name].definition),
+            revision=former[site.name].revision,
+        )
+        for site in sites
+    ]
+    return Plan(spec.name, release, tuple(plans), stores.plans(spec, facts.stores))
 
 
 def next_release(

@@ -114,19 +114,26 @@ def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
     """
     wanted = next(resource for resource in plan.wanted if resource.kind == "aws.task_definition")
     running = found.find("aws.task_definition")
-    is_named = any(change.kind == "aws.task_definition" for change in plan.changes)
+    is_named = not plan.revision and any(change.kind == "aws.task_definition" for change in plan.changes)
     way = "register_with_storage" if wish.needs_own_module(site) else "register"
     return {
         "aws_site_registrations": [way] if is_named else [],
         "aws_site_register_anew": is_named and running is not None and dict(running.tags) == dict(wanted.tags),
         "aws_site_definition": _with_role_arns(cast("Mapping[str, Any]", wanted.details["document"]), site, found),
-        "aws_site_definition_arn": str(running.details["arn"]) if running else "",
+        "aws_site_definition_arn": _revision(plan, running),
         "aws_site_service": next(resource.name for resource in plan.wanted if resource.kind == "aws.service"),
         "aws_site_service_tags": dict(wanted.tags),
         "aws_site_service_found": _service_found(plan, found),
         "aws_site_count": plan.count,
         "aws_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
     }
+
+
+def _revision(plan: SitePlan, running: Resource | None) -> str:
+    """The ARN of the revision that is to run, where none is to be registered: a former one, or the one that runs."""
+    revisions = cast("tuple[str, ...]", running.details["revisions"]) if running else ()
+    former = next((arn for arn in revisions if plan.revision and arn.endswith(f"/{plan.revision}")), "")
+    return former or (str(running.details["arn"]) if running else "")
 
 
 def _service_found(plan: SitePlan, found: SiteFacts) -> dict[str, Json]:

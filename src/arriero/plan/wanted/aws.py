@@ -81,7 +81,8 @@ def service_name(site: ResolvedSite, found: SiteFacts, release: int) -> str:
     if own or not standing:
         return own[-1] if own else base_name(site)
     fresh = f"{base_name(site)}-r{release}"
-    is_beside = site.deploy.is_canary and fresh not in (service.name for service in standing)
+    # A way back needs no trial: the service that stands goes on with the former revision.
+    is_beside = site.deploy.is_canary and release > _release_of(standing[-1])
     return fresh if is_beside else standing[-1].name
 
 

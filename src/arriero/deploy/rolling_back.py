@@ -1,0 +1,123 @@
+"""The way back to a release that stood before: which one, whether it can stand again, and the plan that leads there.
+
+Everything that can't be right is found before anything is touched, and told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from arriero.errors import Problem, Refused
+from arriero.plan import place
+from arriero.plan.model import Facts, Plan, SiteFacts
+from arriero.plan.place import Former
+from arriero.releases.ledger import Ledger
+from arriero.releases.record import Release, SiteRelease, spec_of
+from arriero.spec.model import Spec
+
+STABLE = "stable"
+# Of a release's own spec these are not taken back: they say who may act and where clients ask.
+OF_NOW = ("accounts", "credentials", "gateway", "ledger", "rehearse", "secrets")
+
+# Why an image can't be pulled any more; empty where it can, or where nobody can tell.
+Gone = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A release, the spec that it was but for what belongs to now, and what stood where when it ran: what it left as it
+    was stands in the record of an older one.
+    """
+
+    release: Release
+    spec: Spec
+    stood: Mapping[str, tuple[int, SiteRelease]]
+
+    def plan(self, facts: Facts, only: Collection[str] | None) -> Plan:
+        former = {
+            name: Former(number, site.definition, site.task_definition)
+            for name, (number, site) in self.stood.items()
+            if site.state == "done"
+        }
+        return place.plan_again(self.spec, facts, self.release.number, former, only)
+
+
+def found(books: Ledger, wanted: str, running: int | None, now: Spec) -> Return:
+    """The release that `wanted` names: a number, `stable`, or (empty) the one before what runs. Raises Refused."""
+    release = _named(books, wanted, running)
+    own = spec_of(release).model_copy(update={name: getattr(now, name) for name in OF_NOW})
+    stood: dict[str, tuple[int, SiteRelease]] = {}
+    for each in books.releases():
+        if each.number <= release.number:
+            stood |= {name: (each.number, site) for name, site in each.sites.items() if name in own.sites}
+    return Return(release, own, stood)
+
+
+def refuse_what_cannot_be(way: Return, facts: Facts, only: Collection[str] | None, gone: Gone) -> None:
+    """Raises Refused with every reason why the release can't stand again at these sites."""
+    names = list(only or way.spec.sites)
+    problems = [problem for name in names for problem in _objections(way, name, facts.sites.get(name))]
+    if why := gone(way.spec.image):
+        problems.append(Problem(f"the image of release {way.release.number} is gone: {why}", _ANEW, key="image"))
+    if problems:
+        raise Refused(problems)
+
+
+_ANEW = "deploy what it was as a new release: arriero show has its spec"
+
+
+def _named(books: Ledger, wanted: str, running: int | None) -> Release:
+    releases = {release.number: release for release in books.releases()}
+    if not releases:
+        raise Refused(Problem("nothing was released yet", "there is nothing to go back to"))
+    if wanted == STABLE:
+        return _stable(books, releases)
+    if not wanted:
+        return _before(list(releases.values()), running)
+    if not wanted.isdecimal() or not int(wanted):
+        raise Refused(Problem(f"{wanted[:40]} is no release", "give its number, or: stable"))
+    if int(wanted) not in releases:
+        known = f"there are {min(releases)} to {max(releases)}: arriero history"
+        raise Refused(Problem(f"there is no release {wanted}", known))
+    return releases[int(wanted)]
+
+
+def _stable(books: Ledger, releases: dict[int, Release]) -> Release:
+    number = books.head().stable
+    if number is None or number not in releases:
+        raise Refused(Problem("no release is stable yet", "promote one first: arriero promote N; or give a number"))
+    return releases[number]
+
+
+def _before(releases: Sequence[Release], running: int | None) -> Release:
+    former = [release for release in releases if release.state == "done" and release.number < (running or 0)]
+    if not former:
+        what = f"no release before {running} ended well" if running else "nothing runs"
+        raise Refused(Problem(what, "see: arriero history"))
+    return former[-1]
+
+
+def _objections(way: Return, name: str, there: SiteFacts | None) -> Iterator[Problem]:
+    key, number = f"sites.{name}", way.release.number
+    _, stood = way.stood.get(name, (0, None))
+    if stood is None:
+        yield Problem(f"release {number} never was at {name}", "choose other sites with --site", key)
+    elif stood.state != "done":
+        yield Problem(f"release {number} failed at {name}, so there is no way back to it", "see: arriero history", key)
+    elif there is None or there.problem:
+        why = there.problem.what if there and there.problem else "it is not in the spec any more"
+        yield Problem(f"{name} can't be gone back at: {why}", "choose other sites with --site", key)
+    elif not there.resources:
+        yield Problem(f"nothing stands at {name}", _ANEW, key)
+    elif stood.cloud == "aws":
+        yield from _revision_gone(stood, there, number, key)
+
+
+def _revision_gone(stood: SiteRelease, there: SiteFacts, number: int, key: str) -> Iterator[Problem]:
+    definition = there.find("aws.task_definition")
+    active = cast("tuple[str, ...]", definition.details["revisions"]) if definition else ()
+    if stood.task_definition not in [arn.rpartition("/")[2] for arn in active]:
+        what = f"the task definition {stood.task_definition} of release {number} is not ACTIVE any more"
+        yield Problem(what, _ANEW, key)
