@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from arriero.clouds import read
+from arriero.clouds import read, registry
 from arriero.clouds.endpoints import Endpoints
-from arriero.deploy import credentials
+from arriero.deploy import credentials, rolling_back
 from arriero.deploy.engine import variables_of
 from arriero.deploy.workspace import SiteHost, group_name
 from arriero.errors import Problem, Refused
 from arriero.events import Json
 from arriero.plan import place
-from arriero.plan.model import SiteFacts, SitePlan, Step, TargetFacts
+from arriero.plan.model import Facts, Plan, SiteFacts, SitePlan, Step, TargetFacts
 from arriero.plan.order import RETIRE
+from arriero.releases import opening
 from arriero.spec import load
 from arriero.spec.model import Spec
 
@@ -33,21 +34,31 @@ class FleetHost:
     variables: Mapping[str, Json] = field(default_factory=dict)
 
 
-def inventory(spec_path: Path, overlay: str | None, environment: Mapping[str, str]) -> tuple[FleetHost, ...]:
+def inventory(
+    spec_path: Path, overlay: str | None, environment: Mapping[str, str], back_to: str = ""
+) -> tuple[FleetHost, ...]:
     """Reads all sites side by side and plans them; a site that can't be read has `arriero_problem` and no more.
 
+    With `back_to` (a number, or `stable`) they are planned as that release was, as `arriero rollback` does.
     The clouds are spoken to as the process's own environment says. Raises SpecError, and Refused where the credentials
-    lead to another account than the pinned one.
+    lead to another account than the pinned one, or there is no way back.
     """
     spec = load.load(spec_path, overlay, environment).spec
     if spec.rehearse != "always" and ACCOUNTS not in environment:
         credentials.refuse_unopened(spec, spec_path.parent, environment)
-    read.check_accounts(spec, _endpoints(spec, spec_path, environment))
+    accounts = read.check_accounts(spec, _endpoints(spec, spec_path, environment))
     facts = read.read(spec)
-    planned = place.plan(spec, facts)
+    spec, planned = _way_back(spec, facts, accounts, back_to) if back_to else (spec, place.plan(spec, facts))
     sites = [_site(spec, site, facts.sites[site.site]) for site in planned.sites]
     targets = [_target(spec, found, target) for found in facts.sites.values() for target in found.targets]
     return (*sites, *targets)
+
+
+def _way_back(spec: Spec, facts: Facts, accounts: Mapping[str, str], back_to: str) -> tuple[Spec, Plan]:
+    books = opening.read(spec, accounts).ledger
+    way = rolling_back.found(books, back_to, None, spec)
+    rolling_back.refuse_what_cannot_be(way, facts, None, registry.gone)
+    return way.spec, way.plan(facts, None)
 
 
 def all_steps(site: SitePlan) -> SitePlan:

@@ -1,6 +1,7 @@
 """How a container becomes a process: the real Ollama under a keeper, the built-in engine, our own sidecar, or an image
 that exits. With the engine an image's tag may say how its release fails: `:errors-30` (percent of the answers),
-`:empty-60`, `:slow-2` (times the wait for the first token), after any name and dash of its own.
+`:empty-60`, `:slow-2` (times the wait for the first token), `:noisy-60` (that wait spreads by 0.6), after any name and
+dash of its own.
 
 The child's environment is made from an allow-list plus the container's own; where it stores models is forced, and every
 address on which it listens or asks becomes its target's: here a target has no network of its own, only an address.
@@ -27,7 +28,7 @@ _SOURCE = str(Path(__file__).parents[2])
 _PROFILE = "ARRIERO_ENGINE_PROFILE"
 _SIDECAR = ("arriero", "gateway", "sidecar")
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
-_FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow)-(\d{1,3})$")
+_FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow|noisy)-(\d{1,3})$")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
 _PYTHON = (sys.executable, "-I", "-S", "-c")
 _WITH_PACKAGES = (sys.executable, "-I", "-c")
@@ -151,7 +152,7 @@ def _failing(image: str, environment: Mapping[str, str]) -> dict[str, str]:
     if found[1] == "slow":
         profile["first_token_seconds"] = amount * profile.get("first_token_seconds", Profile().first_token_seconds)
     else:
-        profile["error_share" if found[1] == "errors" else "empty_share"] = amount / 100
+        profile[{"errors": "error_share", "empty": "empty_share", "noisy": "spread"}[found[1]]] = amount / 100
     return {_PROFILE: json.dumps(profile)}
 
 

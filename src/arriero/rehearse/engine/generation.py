@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -65,6 +66,12 @@ def happens(share: float) -> bool:
     return share > 0 and int.from_bytes(os.urandom(4)) < share * 2**32
 
 
+def _gauss() -> float:
+    """One draw of the normal distribution, by Box and Muller."""
+    one, other = (int.from_bytes(os.urandom(4)) / 2**32 for _ in range(2))
+    return math.sqrt(-2.0 * math.log(1.0 - one)) * math.cos(2.0 * math.pi * other)
+
+
 class Pace:
     """When the next token may leave: each stream has its own pace, all together that of the machine."""
 
@@ -73,7 +80,7 @@ class Pace:
         self._machine_free_at = 0.0
 
     async def first(self) -> None:
-        await asyncio.sleep(self._profile.first_token_seconds)
+        await asyncio.sleep(self._profile.first_token_seconds * math.exp(self._profile.spread * _gauss()))
 
     async def next(self, due: float) -> float:
         """Waits until `due`, and for the machine; returns when the following token is due."""

@@ -17,7 +17,7 @@ class BadSetting(Exception):
 @dataclass(frozen=True, slots=True)
 class Profile:
     """Times in seconds. `total_tokens_per_second` is shared by all streams of the server (0: no limit). Of all answers
-    `error_share` fail with 500, and `empty_share` say nothing.
+    `error_share` fail with 500, and `empty_share` say nothing. First tokens spread log-normally by `spread`.
 
     `models` gives, by name, what is to differ from the stand-in values in `store.py`.
     """
@@ -29,6 +29,7 @@ class Profile:
     pull_seconds: float = 0.3
     error_share: float = 0.0
     empty_share: float = 0.0
+    spread: float = 0.0
     version: str = "0.32.15"
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ansible import context
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.vars import load_extra_vars
 
 DOCUMENTATION = r"""
 name: fleet
@@ -22,6 +24,7 @@ description:
   - Both are grouped by cloud (C(aws), C(azure), C(local)), region (C(region_us_east_1)), role (C(role_active)) and
     release (C(release_3)).
   - The clouds are read through their SDKs, all sites side by side, with the credentials of the environment.
+  - For the playbook C(arriero.fleet.rollback) the sites are as they were in the release that C(-e release=N) names.
   - The file's name must end with C(fleet.arriero.yml) or C(fleet.arriero.yaml).
 requirements:
   - arriero, in the Python that runs Ansible
@@ -58,7 +61,7 @@ class InventoryModule(BaseInventoryPlugin):
         self._read_config_data(path)
         for group in ("sites", "targets"):
             inventory.add_group(group)
-        for host in self._hosts(Path(path).parent / self.get_option("spec")):
+        for host in self._hosts(Path(path).parent / self.get_option("spec"), _back_to(loader)):
             inventory.add_host(host.name)
             for name, value in host.variables.items():
                 inventory.set_variable(host.name, name, value)
@@ -66,7 +69,7 @@ class InventoryModule(BaseInventoryPlugin):
                 inventory.add_group(group)
                 inventory.add_host(host.name, group=group)
 
-    def _hosts(self, spec):
+    def _hosts(self, spec, back_to):
         # Imported late, so that ansible-doc works where arriero is not installed.
         try:
             from arriero.deploy.fleet import inventory
@@ -74,6 +77,17 @@ class InventoryModule(BaseInventoryPlugin):
         except ImportError as error:
             raise AnsibleParserError(f"arriero is not installed in the Python that runs Ansible: {error}") from error
         try:
-            return inventory(spec, self.get_option("overlay"), os.environ)
+            return inventory(spec, self.get_option("overlay"), os.environ, back_to)
         except ArrieroError as error:
             raise AnsibleParserError(str(error)) from error
+
+
+def _back_to(loader):
+    """The release that `rollback.yml` is asked for with `-e release=N`; empty for every other playbook."""
+    names = [Path(str(name)).name for name in context.CLIARGS.get("args") or ()]
+    if not any(name.split(".")[-1] == "rollback" or name == "rollback.yml" for name in names):
+        return ""
+    release = load_extra_vars(loader).get("release")
+    if release is None:
+        raise AnsibleParserError("rollback.yml needs to know where to: add -e release=N, or -e release=stable")
+    return str(release)
