@@ -156,3 +156,21 @@ def test_what_aws_fills_in_by_itself_is_no_difference() -> None:
         "status": "ACTIVE",
     }
     assert aws_task.normal_form(theirs) == aws_task.normal_form(ours)
+
+
+@pytest.mark.parametrize(
+    ("standing", "release", "name"),
+    [
+        ({}, 1, "llm-aws-east"),
+        ({"llm-aws-east": 1}, 1, "llm-aws-east"),
+        ({"llm-aws-east": 1}, 2, "llm-aws-east-r2"),
+        ({"llm-aws-east": 1, "llm-aws-east-r2": 2}, 2, "llm-aws-east-r2"),
+        ({"llm-aws-east": 1, "llm-aws-east-r2": 2}, 1, "llm-aws-east"),
+        ({"llm-aws-east-r2": 2}, 1, "llm-aws-east-r2"),
+        ({"llm-aws-east-r2": 1}, 2, "llm-aws-east"),
+    ],
+)
+def test_a_canary_is_a_service_beside_and_a_way_back_is_none(standing: dict[str, int], release: int, name: str) -> None:
+    services = tuple(Resource("aws.service", n, tags={"arriero-release": str(r)}) for n, r in standing.items())
+    site = spec({"deploy": {"strategy": {"canary": ["5%", "100%"]}}}).site("aws-east")
+    assert aws.service_name(site, SiteFacts("aws-east", "aws", "us-east-1", resources=services), release) == name

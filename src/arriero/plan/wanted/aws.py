@@ -80,10 +80,11 @@ def service_name(site: ResolvedSite, found: SiteFacts, release: int) -> str:
     own = [service.name for service in standing if _release_of(service) == release]
     if own or not standing:
         return own[-1] if own else base_name(site)
-    fresh = f"{base_name(site)}-r{release}"
-    # A way back needs no trial: the service that stands goes on with the former revision.
+    # A way back needs no trial: the service that stands goes on with the former revision, under its name.
     is_beside = site.deploy.is_canary and release > _release_of(standing[-1])
-    return fresh if is_beside else standing[-1].name
+    taken = [service.name for service in standing]
+    fresh = [name for name in (f"{base_name(site)}-r{release}", base_name(site)) if name not in taken]
+    return fresh[0] if is_beside and fresh else standing[-1].name
 
 
 def removal_reasons(
