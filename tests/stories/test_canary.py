@@ -120,3 +120,44 @@ def test_a_good_but_noisy_release_stays(place: Place, clients: Clients, run: int
     assert before.isdisjoint(running(place))
     assert clients.lost == []
     assert clients.answered > 500
+
+
+def test_a_way_back_by_hand_brings_what_runs_no_more(place: Place, clients: Clients) -> None:
+    ended = place.arriero("rollback", "1", "--yes")
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines()[-1].startswith("Release 1 runs again.")
+    assert running(place) == {1}
+    again = place.arriero("rollback", "1", "--yes")
+    assert (again.code, again.out) == (0, "Nothing to do: release 1 runs.\n")
+    assert clients.lost == []
+
+
+def test_what_can_be_no_way_back_is_refused_and_nothing_is_touched(place: Place) -> None:
+    last = place.arriero("history", "--json").json["releases"][-1]["release"]
+    calls = len(place.calls())
+    never = place.arriero("rollback", "99", "--yes")
+    assert (never.code, never.err.splitlines()[-1]) == (
+        1,
+        f"there is no release 99; there are 1 to {last}: arriero history",
+    )
+    failed = place.arriero("rollback", "2", "--yes")
+    assert failed.code == 1
+    assert "release 2 failed at azure-east, so there is no way back to it; see: arriero history" in failed.err
+    unknown = place.arriero("rollback", "stable", "--yes")
+    assert (
+        unknown.err.splitlines()[-1]
+        == "no release is stable yet; promote one first: arriero promote N; or give a number"
+    )
+    assert running(place) == {1}
+    assert [call["action"] for call in place.calls()[calls:] if call["writes"]] == []
+
+
+def test_plain_ansible_goes_back_as_well(place: Place) -> None:
+    last = max(row["release"] for row in place.arriero("history", "--json").json["releases"] if row["state"] == "done")
+    (place.folder / "fleet.arriero.yml").write_text("plugin: arriero.fleet.fleet\nspec: arriero.yaml\n")
+    command = ["ansible-playbook", "-i", "fleet.arriero.yml", "-e", f"release={last}", "arriero.fleet.rollback"]
+    ended = place.arriero("env", "--", *command)
+    assert ended.code == 0, ended.out[-3000:] + ended.err[-3000:]
+    assert running(place) == {last}
+    refused = place.arriero("env", "--", *[word.replace(f"={last}", "=99") for word in command])
+    assert "there is no release 99" in refused.out + refused.err
