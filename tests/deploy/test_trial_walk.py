@@ -13,7 +13,7 @@ from arriero.control.client import Gateway, GatewayError
 from arriero.control.messages import GatewayStatus, TargetStatus
 from arriero.control.trials import Tallies, Tally, Trial
 from arriero.deploy.trial.walk import Ground, Walk
-from arriero.errors import Problem
+from arriero.errors import ArrieroError, Problem
 from arriero.events import Event
 from arriero.plan.model import SiteFacts, TargetFacts
 from arriero.spec.strategy import Strategy
@@ -151,3 +151,22 @@ def test_where_no_gateway_runs_the_golden_prompts_alone_decide() -> None:
     stand = Stand()
     assert stand.walk(None).run() is None
     assert [event.kind for event in stand.events] == ["trial.done"]
+
+
+def test_who_has_lost_the_right_to_deploy_deals_no_more() -> None:
+    stand = Stand()
+    gateway = FakeGateway(stand.clock)
+
+    def lost() -> None:
+        raise ArrieroError(Problem("the lease is another's"))
+
+    walk = Walk(
+        Ground(cast(Gateway, gateway), stand.read, stand.golden, stand.clock, stand.events.append, lost),
+        7,
+        ["east"],
+        STRATEGY,
+        60.0,
+    )
+    with pytest.raises(ArrieroError, match="the lease is another's"):
+        walk.run()
+    assert gateway.dealt == [5.0]

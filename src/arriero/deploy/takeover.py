@@ -98,8 +98,13 @@ class Takeover:
         if not self.spec.deploy.is_canary or not sites:
             return None
         deploy = self.spec.deploy
-        ground = Ground(edge.client(self.run.project), self._read, self.run.golden, self.run.clock, self.run.listener)
+        run = self.run
+        ground = Ground(edge.client(run.project), self._read, run.golden, run.clock, run.listener, self._require)
         return Walk(ground, wave[0].release, sites, deploy.strategy, float(deploy.ready_within))
+
+    def _require(self) -> None:
+        if self.run.lease:
+            self.run.lease.require()
 
     def _read(self, sites: Collection[str]) -> Mapping[str, SiteFacts]:
         return read.read(self.spec, sites).sites

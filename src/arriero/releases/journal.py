@@ -17,7 +17,7 @@ from arriero.releases.lease import Lease
 from arriero.releases.ledger import Ledger
 from arriero.releases.store import Store, StoreError
 
-KEPT = ("deployment.", "step.started", "step.finished", "step.failed", "site.", "edge.", "intent.")
+KEPT = ("deployment.", "step.started", "step.finished", "step.failed", "site.", "edge.", "intent.", "trial.")
 
 
 @contextmanager

@@ -36,13 +36,17 @@ def unasked(_: Mapping[str, SiteFacts]) -> tuple[Problem, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a trial is held with. `read` gives the sites' facts of now; `gateway` is None where none runs here."""
+    """What a trial is held with. `read` gives the sites' facts of now; `gateway` is None where none runs here.
+
+    `require` raises ArrieroError once the right to deploy is lost: then whoever has it deals the traffic.
+    """
 
     gateway: Gateway | None
     read: Callable[[Collection[str]], Mapping[str, SiteFacts]]
     golden: Golden
     clock: Clock
     listener: Listener
+    require: Callable[[], None] = lambda: None
 
 
 class Walk:
@@ -100,6 +104,7 @@ class Walk:
     def _pause(self) -> None:
         try:
             self._ground.clock.sleep(LOOK_SECONDS)
+            self._ground.require()
         except KeyboardInterrupt:
             # Whoever is no longer judged gets no more requests.
             self._deal(0.0)
