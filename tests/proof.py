@@ -33,6 +33,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),
     "benchmark-routing": (sys.executable, "benchmarks/routing.py", "--report", REPORT),
     "faults": (sys.executable, "benchmarks/faults.py", "--report", REPORT),
+    "judge": (sys.executable, "tests/deploy/simulated_trials.py", "--report", REPORT),
+    "canary": ("env", "ARRIERO_CANARY_RUNS=10", *PYTEST, "tests/stories/test_canary.py"),
+    "rollback": (sys.executable, "benchmarks/rollback.py", "--report", REPORT),
     "soak": (sys.executable, "benchmarks/soak.py", "--report", REPORT),
 }
 # The others use the built-in engine, whatever is installed here.
