@@ -62,6 +62,8 @@ class Progress:
             self._start_live()
         line = self._note(event)
         if self._live:
+            if line and event.kind.startswith("trial."):
+                self._live.console.print(line, markup=False, highlight=False)
             self._live.update(self._table())
         elif line:
             print(line, file=sys.stderr, flush=True)
