@@ -16,6 +16,7 @@ from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassw
 from arriero.cli.progress import Progress
 from arriero.cli.validating import golden
 from arriero.clouds import read, registry
+from arriero.cost.estimate import estimate
 from arriero.deploy import edge, engine, releasing, rolling_back
 from arriero.deploy.releasing import Deployed, Wish
 from arriero.deploy.rolling_back import Return
@@ -58,7 +59,8 @@ def rollback(
             print(json.dumps({"schema": 1, "release": wanted.release}) if as_json else _nothing(wanted))
             return 0
         read.refuse_unpinned(here.spec, facts, here.endpoints)
-        print("\n".join(show.plan_lines(wanted, way.spec, {})), file=sys.stderr if as_json else sys.stdout)
+        prices = {site.site: estimate(way.spec.site(site.site), site.count) for site in wanted.sites}
+        print("\n".join(show.plan_lines(wanted, way.spec, prices)), file=sys.stderr if as_json else sys.stdout)
         confirm(f"Go back to release {wanted.release}?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress, golden=golden(here))
