@@ -30,16 +30,18 @@ JUDGED = "its release was judged not good enough"
 
 # Plays the steps of these sites, whose facts are given.
 Play = Callable[[Facts, Sequence[SitePlan]], RunOutcome]
+Look = Callable[[Spec, Collection[str]], Facts]
 
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """One plan on its way. `play` carries out the steps of some sites, side by side."""
+    """One plan on its way. `play` carries out the steps of some sites, side by side; `look` reads facts anew."""
 
     run: Run
     spec: Spec
     facts: Facts
     play: Play
+    look: Look = read.read
 
     def all(self, sites: Sequence[SitePlan]) -> Outcome:
         """Every wave, or those up to the first that failed. A failed site keeps what it had."""
@@ -107,7 +109,7 @@ class Takeover:
             self.run.lease.require()
 
     def _read(self, sites: Collection[str]) -> Mapping[str, SiteFacts]:
-        return read.read(self.spec, sites).sites
+        return self.look(self.spec, sites).sites
 
     def _back_by_weight(self, wave: Wave) -> None:
         """Where targets of an older release are asked for and still serve, newer ones get no request from now on."""
