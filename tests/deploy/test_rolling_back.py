@@ -120,22 +120,28 @@ def test_what_never_was_is_refused_in_exact_words(wanted: str, books: Books, run
 
 
 UNREAD = Problem("the region is down", "")
+ANEW = "deploy what it was as a new release: arriero show has its spec"
+GONE = "r.example.com has no acme/llm:3"
+OTHERS = "choose other sites with --site"
+INACTIVE = "the task definition llm-aws-east:3 of release 3 is not ACTIVE any more"
+FAILED = "release 2 failed at azure-east, so there is no way back to it; see: arriero history"
 
 
 @pytest.mark.parametrize(
     ("wanted", "there", "gone", "words"),
     [
         ("3", facts(1, 3, 4), "", ""),
-        ("3", facts(1, 4), "", "sites.aws-east: the task definition llm-aws-east:3 of release 3 is not ACTIVE any more; "
-         "deploy what it was as a new release: arriero show has its spec"),
-        ("2", facts(1, 2, 3), "", "sites.azure-east: release 2 failed at azure-east, so there is no way back to it; "
-         "see: arriero history"),
-        ("3", facts(3, azure=UNREAD), "", "sites.azure-east: azure-east can't be gone back at: the region is down; "
-         "choose other sites with --site"),
-        ("3", facts(3), "r.example.com has no acme/llm:3", "image: the image of release 3 is gone: r.example.com has no "
-         "acme/llm:3; deploy what it was as a new release: arriero show has its spec"),
+        ("3", facts(1, 4), "", f"sites.aws-east: {INACTIVE}; {ANEW}"),
+        ("2", facts(1, 2, 3), "", f"sites.azure-east: {FAILED}"),
+        (
+            "3",
+            facts(3, azure=UNREAD),
+            "",
+            f"sites.azure-east: azure-east can't be gone back at: {UNREAD.what}; {OTHERS}",
+        ),
+        ("3", facts(3), GONE, f"image: the image of release 3 is gone: {GONE}; {ANEW}"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_stand_again_is_refused_before_anything_is_touched(
     wanted: str, there: Facts, gone: str, words: str
 ) -> None:
