@@ -156,7 +156,7 @@ def test_a_check_asks_no_clock_so_that_it_is_the_same_tomorrow(folder: Path) -> 
     )
 )
 def test_no_report_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, report: object) -> None:
-    folder = tmp_path_factory.mktemp("report")
+    folder = tmp_path_factory.getbasetemp()
     (folder / "trivy.json").write_text(json.dumps(report))
     with contextlib.suppress(ArrieroError):
         evidence.read("trivy.json", folder)
