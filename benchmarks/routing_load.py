@@ -17,11 +17,12 @@ EMPTY_SECONDS = 20
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request: `at` seconds after the start."""
+    """A request: `at` seconds after the start; its answer has so many tokens at most."""
 
     at: float
     model: str
     prompt: str
+    tokens: int = TOKENS
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ async def _one(port: int, request: Arrival, start: float, headers: str) -> Heard
     body = {
         "model": request.model,
         "messages": [{"role": "user", "content": request.prompt}],
-        "options": {"num_predict": TOKENS, "temperature": 0},
+        "options": {"num_predict": request.tokens, "temperature": 0},
     }
     sent_at, first_ms, said = time.perf_counter(), None, b""
     try:

@@ -26,7 +26,7 @@ class Policy:
     max: int = 4
     warm: int = 0
     utilisation: float = 0.75
-    share: float = 0.95
+    share: float = 0.98
     window_seconds: float = 30.0
     level_seconds: float = 600.0
     hold_seconds: float = 300.0

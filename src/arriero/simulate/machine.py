@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import ceil
 
 from arriero.gateway.routing.memory import Found
 from arriero.gateway.routing.target import Target
@@ -139,7 +140,8 @@ class Machine:
         if is_first:
             self._prompts -= 1
             self._answers += 1
-            job.ends_at_mark = mark + job.tokens / self._pace.tokens_per_second
+            # Its first token is written now.
+            job.ends_at_mark = mark + (job.tokens - 1) / self._pace.tokens_per_second
             self._push(job.ends_at_mark, False, job)
         else:
             self._answers -= 1
@@ -156,7 +158,7 @@ class Machine:
         for _, _, is_first, job in self._marks:
             if not is_first:
                 left = (job.ends_at_mark - self._clock) * self._pace.tokens_per_second
-                written = max(0, job.tokens - int(left))
+                written = max(0, job.tokens - ceil(left - 1e-6))
                 job.prompt, job.tokens = job.prompt + written, job.tokens - written
             cut.append(job)
         self._marks, self.pending = [], []

@@ -37,11 +37,13 @@ class Service:
     room: int
     queue_length: int = 256
     queue_seconds: float = 300.0
+    preloads: bool = True
 
     def inventory(self) -> Inventory:
-        """A target right after its start: all models on disk, as many in memory as have room."""
+        """A target right after its start: all models on disk and, if it preloads, as many in memory as have room."""
         on_disk = {name: {"digest": name, "size": self.model_bytes} for name in self.models}
-        return Inventory(on_disk, {name: on_disk[name] for name in self.models[: self.room]})
+        loaded = self.models[: self.room] if self.preloads else ()
+        return Inventory(on_disk, {name: on_disk[name] for name in loaded})
 
 
 class Play:
@@ -57,7 +59,7 @@ class Play:
         self.admission = Admission(service.queue_length)
         self.figures = Figures(end)
         self._calendar: list[tuple[float, int, Event]] = []
-        self._count = 0
+        self._count = self.loads = 0
         self._freed: set[Target] = set()
         self._machines: dict[Target, Machine] = {}
         self._busy: dict[Machine, float] = {}
@@ -201,6 +203,7 @@ class Play:
                 return
             del machine.resident[min(idle, key=machine.resident.__getitem__)]
         machine.loading = model
+        self.loads += 1
         self.later(now + self.service.load_seconds, lambda at: self._loaded(machine, model, at))
 
     def _loaded(self, machine: Machine, model: str, now: float) -> None:
