@@ -65,6 +65,8 @@ def test_everything_that_was_deployed_is_imported(place: Place) -> None:
     assert addresses(module, "resource ", "{") == addresses(module, "import ", "{") > 25
     assert "| azure-east | 10 | 10 |" in (module / "README.md").read_text()
     assert place.arriero("export", "terraform", "--out", "module", "--check").code == 0
+    release = place.arriero("plan", "--json").json["release"]
+    assert f"1 target of release {release}\n" in (module / "aws.tf").read_text()
 
 
 def test_what_a_plan_does_not_compare_is_written_as_it_stands(place: Place) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from arriero.cli.exporting import read_sites
 from arriero.cli.here import SecretsUnread, load_project, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, VaultPassword
+from arriero.cli.sites import read_sites
 from arriero.clock import SystemClock
 from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from arriero.cli.here import Here, SecretsUnread, load_project, opened
+from arriero.cli.here import SecretsUnread, load_project, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, VaultPassword
-from arriero.clouds import read
+from arriero.cli.sites import read_sites
 from arriero.pipeline import export as exports
-from arriero.plan.model import Facts
 
 PENDING = 2
 KINDS = "; ".join(f"{name}: {kind.summary}" for name, kind in exports.KINDS.items())
@@ -59,13 +57,3 @@ def export(
         if not check:
             print(chosen.next)
     return PENDING if check and set(states.values()) != {"same"} else 0
-
-
-def read_sites(here: Here) -> Facts:
-    """What stands at the spec's sites; each one that can't be read is told on stderr."""
-    read.check_accounts(here.spec, here.endpoints)
-    facts = read.read(here.spec)
-    for name, found in facts.sites.items():
-        if found.problem:
-            print(f"! {name} can't be read, so what stands there is left out: {found.problem}", file=sys.stderr)
-    return facts

@@ -101,7 +101,8 @@ def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
     for part in parts:
         there = True
         spec, plan = part.site.spec, part.site.plan
-        yield f"{spec.name}: {spec.region}, {spec.role}, {plan.count} targets of release {plan.release}"
+        targets = f"{plan.count} target" if plan.count == 1 else f"{plan.count} targets"
+        yield f"{spec.name}: {spec.region}, {spec.role}, {targets} of release {plan.release}"
         for piece in part.pieces:
             yield Block("resource", (piece.type, piece.label), piece.body, piece.comment)
     if not there:
@@ -144,6 +145,8 @@ is. Every resource has the name, the tags and the settings that arriero gives it
 |---|---|---|
 {rows}
 {machine}
+Not in here either: the stores of arriero's ledger. They are written by arriero alone, and outlive the service.
+
 ## Moving over
 
 1. `arriero plan` must say that there is nothing to do, so that what is imported is what is written here.

@@ -1,0 +1,25 @@
+"""What stands at the spec's sites, for verbs that look and change nothing."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from arriero.cli.here import Here
+from arriero.clouds import read
+from arriero.plan.model import Facts
+from arriero.releases import opening
+
+
+def read_sites(here: Here) -> Facts:
+    """As a plan reads them, with the ledger's newest release; each site that can't be read is told on stderr."""
+    accounts = read.check_accounts(here.spec, here.endpoints)
+    with ThreadPoolExecutor(1, thread_name_prefix="ledger") as pool:
+        ledger = pool.submit(opening.read, here.spec, accounts)
+        facts = read.read(here.spec)
+        books = ledger.result()
+    for name, found in facts.sites.items():
+        if found.problem:
+            print(f"! {name} can't be read, so what stands there is left out: {found.problem}", file=sys.stderr)
+    return replace(facts, stores=books.stores, last=books.last)
