@@ -60,7 +60,8 @@ def rollback(
             return 0
         read.refuse_unpinned(here.spec, facts, here.endpoints)
         prices = {site.site: estimate(way.spec.site(site.site), site.count) for site in wanted.sites}
-        print("\n".join(show.plan_lines(wanted, way.spec, prices)), file=sys.stderr if as_json else sys.stdout)
+        # Without its last line, which says how to make the changes: by another verb.
+        print("\n".join(show.plan_lines(wanted, way.spec, prices)[:-1]), file=sys.stderr if as_json else sys.stdout)
         confirm(f"Go back to release {wanted.release}?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress, golden=golden(here))
