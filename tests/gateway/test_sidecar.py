@@ -57,6 +57,30 @@ def test_bytes_pass_as_ollama_sent_them() -> None:
     run(story())
 
 
+def test_a_models_file_passes_while_it_comes_and_may_be_asked_for() -> None:
+    file, path = b"w" * 3_000_000, "/api/blobs/sha256:00"
+    got: list[bytes] = []
+
+    async def play(heard: Heard) -> None:
+        if heard.head.startswith(b"HEAD "):
+            await heard.send(b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\n")
+            return
+        got.append(heard.body)
+        await heard.send(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+
+    async def story() -> None:
+        server = await ScriptedServer(plays={path: play}).start()
+        async with sidecar(server) as beside, contextlib.aclosing(await beside.connect()) as client:
+            await client.send(request("POST", path, file))
+            assert (await client.reply()).status == 201
+            assert got == [file]
+            there = await beside.ask("HEAD", path)
+            assert (there.status, there.body) == (200, b"")
+        await server.stop()
+
+    run(story())
+
+
 def test_looking_needs_no_slot_and_is_ollamas_own_answer() -> None:
     async def story() -> None:
         held = Held()

@@ -15,6 +15,7 @@ from arriero.gateway.wire.answers import Answer, error_answer, json_answer
 from arriero.gateway.wire.connection import ClientConnection
 from arriero.gateway.wire.headers import request_bytes
 from arriero.gateway.wire.request import Request
+from arriero.gateway.wire.sending import Sending
 from arriero.gateway.wire.upstream import Upstream
 from arriero.gateway.words.dialects import NATIVE, compact
 from arriero.gateway.words.progress import Progress, least
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from arriero.gateway.routing.target import Target
 
 # They answer with status lines; the others with an empty body.
-TELLING = frozenset(("/api/pull", "/api/create"))
+PUSH = "/api/push"
+TELLING = frozenset(("/api/pull", "/api/create", PUSH))
 DELETE = "/api/delete"
 
 
@@ -34,14 +36,18 @@ class Changing:
     def __init__(
         self, context: Context, client: ClientConnection, request: Request, model: str, targets: Sequence[Target]
     ) -> None:
-        self._context, self._client, self._request = context, client, request
+        self._context, self._client, self.request = context, client, request
         self._record = record_of(request)
         self._record.model, self._record.received_bytes = model, len(request.body)
         self._record.attempts = len(targets)
         self._streams = request.path in TELLING and request.streams and not request.is_http_1_0
         self._told: bytes = b""
         context.open.add(self)
-        self._parts = [_Part(self, context, target) for target in targets]
+        self._parts = [Part(self, context, target) for target in targets]
+        self._ask()
+
+    def _ask(self) -> None:
+        context, request = self._context, self.request
         for part in self._parts:
             home = context.upstreams.home(part.target.entry.address)
             context.upstreams.ask(home, request_bytes(request, home.name), part)
@@ -88,50 +94,53 @@ class Changing:
                 self._told = text
                 self._write(text)
 
+    def room(self) -> None:
+        """A target takes more of a body."""
+
     # Its own steps
 
     def _answer(self) -> None:
         self._context.look_now.set()
         failed = [part for part in self._parts if not self._is_well(part)]
         message = "; ".join(f"at target {part.target.entry.id}: {part.progress.error}" for part in failed)
-        if self._request.is_head_sent:
+        if self.request.is_head_sent:
             self._write(compact({"error": message} if failed else {"status": "success"}) + b"\n")
             self._client.transport.write(b"0\r\n\r\n")
             self._record.judge(200)
             self._record.outcome = "failed" if failed else "answered"
             self._over()
-            self._client.finish(self._request.close)
+            self._client.finish(self.request.close)
             return
         self._context.open.discard(self)
         self._client.answer(self._whole(failed, message), self._record)
 
-    def _whole(self, failed: Sequence[_Part], message: str) -> Answer:
+    def _whole(self, failed: Sequence[Part], message: str) -> Answer:
         if failed:
             return error_answer(NATIVE, max(part.status if part.status >= 400 else 502 for part in failed), message)
-        if self._request.path not in TELLING:
-            return Answer(200, b"", b"")
+        if self.request.path not in TELLING:
+            return Answer(max((part.status for part in self._parts if part.status < 300), default=200), b"", b"")
         answer = json_answer({"status": "success"}, NATIVE)
         if self._streams:
             answer.content_type = NATIVE.stream_type
             answer.body += b"\n"
         return answer
 
-    def _is_well(self, part: _Part) -> bool:
+    def _is_well(self, part: Part) -> bool:
         """What one target did not have to delete is no failure, if another had."""
         if not part.progress.error:
             return True
         is_gone_elsewhere = any(not other.progress.error for other in self._parts)
-        return self._request.path == DELETE and part.status == 404 and is_gone_elsewhere
+        return self.request.path == DELETE and part.status == 404 and is_gone_elsewhere
 
     def _write(self, text: bytes) -> None:
-        head = b"" if self._request.is_head_sent else self._head()
-        self._request.is_head_sent = True
+        head = b"" if self.request.is_head_sent else self._head()
+        self.request.is_head_sent = True
         self._record.sent_bytes += len(text)
         self._client.transport.write(head + chunk(text))
 
     def _head(self) -> bytes:
         kind = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n" % NATIVE.stream_type
-        return kind + self._client.headers_for(self._request) + self._client.closing_header(self._request) + b"\r\n"
+        return kind + self._client.headers_for(self.request) + self._client.closing_header(self.request) + b"\r\n"
 
     def _end_parts(self, why: str) -> None:
         for part in self._parts:
@@ -141,11 +150,11 @@ class Changing:
         context = self._context
         if self in context.open:
             context.open.discard(self)
-            self._record.seconds = context.now() - self._request.came_at
+            self._record.seconds = context.now() - self.request.came_at
             context.finished(self._record)
 
 
-class _Part:
+class Part:
     """The `Receiver` of one target's answer."""
 
     def __init__(self, whole: Changing, context: Context, target: Target) -> None:
@@ -153,12 +162,15 @@ class _Part:
         self._whole, self._context = whole, context
         self._upstream: Upstream | None = None
         self.heard_at = context.now()
+        # Of a body that is still coming; else nothing is ever sent by it.
+        self.sending = Sending(whole.request, whole.room)
 
     def is_waiting(self) -> bool:
         return not self.is_over and self._upstream is None
 
     def on_connected(self, upstream: Upstream) -> None:
         self._upstream = upstream
+        self.sending.to(upstream)
 
     def on_head(self, upstream: Upstream, rest: bytes) -> None:
         self.status = upstream.status
@@ -172,6 +184,7 @@ class _Part:
         self.progress.read(b"".join(upstream.pieces), is_last=is_last)
         if is_last:
             self.is_over, self._upstream = True, None
+            self.sending.end()
             if self.status >= 400 and not self.progress.error:
                 self.progress.error = f"it answered {self.status}"
             upstream.release()
@@ -188,5 +201,6 @@ class _Part:
         upstream, self._upstream = self._upstream, None
         self.is_over = True
         self.progress.error = self.progress.error or why
+        self.sending.end()
         if upstream is not None:
             upstream.close()

@@ -96,7 +96,7 @@ class Router:
         if request.method not in rule.methods:
             allow = f"Allow: {', '.join(rule.methods)}\r\n".encode()
             return Answer(405, b"405 method not allowed", b"text/plain", allow)
-        return self._writing.out_of_place(request) if rule.kind is Kind.WRITE else None
+        return self._writing.out_of_place() if rule.kind is Kind.WRITE else None
 
     def _local(self, client: ClientConnection, request: Request) -> Answer:
         path, pool = request.path, self._context.pool

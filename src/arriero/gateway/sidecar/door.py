@@ -13,6 +13,7 @@ from arriero.gateway.sidecar.passage import Passage, changes_models, needs_slot
 from arriero.gateway.sidecar.settings import SidecarSettings
 from arriero.gateway.sidecar.tally import Tally
 from arriero.gateway.sidecar.telling import Telling
+from arriero.gateway.sidecar.upload import FilePassage
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.answers import Answer, error_answer
 from arriero.gateway.wire.connection import ClientConnection, Work
@@ -55,7 +56,8 @@ class Door:
             return self.telling.start(client, request)
         if not needs_slot(request):
             self.is_asked_for_disk = self.is_asked_for_disk or changes_models(request)
-            return Passage(self, client, request, None, has_slot=False)
+            way = FilePassage if request.is_begun else Passage
+            return way(self, client, request)
         return self._to_a_slot(client, request)
 
     def objection(self, _: Request) -> None:

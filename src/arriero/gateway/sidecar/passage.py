@@ -32,7 +32,7 @@ class Passage:
     )  # fmt: skip
 
     def __init__(
-        self, door: Door, client: ClientConnection, request: Request, model: str | None, has_slot: bool
+        self, door: Door, client: ClientConnection, request: Request, model: str | None = None, has_slot: bool = False
     ) -> None:
         self._door, self._client, self._request = door, client, request
         self._model, self.has_slot = model, has_slot
@@ -152,8 +152,8 @@ class Passage:
 
 
 def as_asked(request: Request) -> Request:
-    """HEAD becomes GET, whose body is left out: the reader of responses would wait for it."""
-    if request.method != "HEAD":
+    """HEAD becomes GET, whose body is left out, where GET means anything."""
+    if request.method != "HEAD" or request.path.startswith("/api/blobs/"):
         return request
     asked = copy.copy(request)
     asked.method = "GET"

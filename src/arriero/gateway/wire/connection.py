@@ -18,6 +18,7 @@ from arriero.gateway.relay.warming import rest_of
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.answers import CONTINUE, Answer, error_answer
 from arriero.gateway.wire.request import Request
+from arriero.gateway.wire.sending import Upload
 
 QUEUE_LIMIT = 32
 # Of a body that anybody may send; before more of it is kept, the handler is asked who sends it.
@@ -45,7 +46,10 @@ class Handler(Protocol):
     def now(self) -> float: ...
 
     def handle(self, client: ClientConnection, request: Request) -> Work | None:
-        """Answers with `client.answer`, or returns the work that will `write` and `finish`."""
+        """Answers with `client.answer`, or returns the work that will `write` and `finish`.
+
+        For a request that `is_begun` the work is an Upload as well.
+        """
 
     def objection(self, request: Request, /) -> tuple[int, str] | None:
         """Why the rest of a large body should not come at all, as status and sentence."""
@@ -107,6 +111,7 @@ class ClientConnection(asyncio.Protocol):
             self._count(reading, len(data))
         if self._reading is not None and self._reading.refusal:
             self._is_closing = True
+            self._give_up(self._reading)
             self._queue.append(self._reading)
         if self._queue:
             self._pump()
@@ -170,17 +175,31 @@ class ClientConnection(asyncio.Protocol):
         limits = self._handler.limits
         if request.head_bytes + len(request.target) > limits.header_bytes:
             request.refuse(431, f"the header is larger than {limits.header_bytes} bytes")
-        if request.lengths and int(request.lengths[0]) > limits.body_bytes:
+        is_upload = request.is_upload and self.current is None and not self._queue
+        if request.lengths and int(request.lengths[0]) > limits.body_bytes and not is_upload:
             request.refuse(413, f"the body is larger than {limits.body_bytes} bytes")
-        if request.wants_continue and not request.refusal:
+        if is_upload and not request.refusal:
+            self._begin(request)
+        elif request.wants_continue and not request.refusal:
             self._ask_for_objection(request)
-        if request.wants_continue and not request.refusal and self.current is None and not self._queue:
+        if (
+            request.wants_continue
+            and not request.refusal
+            and self.current is None
+            and not self._queue
+            and not request.is_begun
+        ):
             self.transport.write(CONTINUE)
 
     def on_body(self, piece: bytes) -> None:
         request = cast(Request, self._reading)
         self._body_bytes += len(piece)
         self._has_grown = True
+        if request.is_begun:
+            self._since = self._handler.now()
+            if self.work is not None and not request.refusal:
+                cast(Upload, self.work).take(piece)
+            return
         if self._body_bytes > self._handler.limits.body_bytes:
             request.refuse(413, f"the body is larger than {self._handler.limits.body_bytes} bytes")
         elif not request.refusal:
@@ -191,6 +210,10 @@ class ClientConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         request, self._reading = cast(Request, self._reading), None
         self._since = self._handler.now()
+        if request.is_begun:
+            if self.work is not None:
+                cast(Upload, self.work).complete()
+            return
         request.body = request.pieces[0] if len(request.pieces) == 1 else b"".join(request.pieces)
         request.pieces.clear()
         if self._parser.should_upgrade():
@@ -255,6 +278,10 @@ class ClientConnection(asyncio.Protocol):
         if self.is_blocked and now - self._blocked_since > self._handler.limits.send_seconds:
             self.abort()
             return
+        if self._reading is not None and self._reading is self.current and self.transport.is_reading():
+            if now - self._since > self._handler.limits.body_seconds:
+                self.abort()
+            return
         if self.current is not None or self._is_closing:
             return
         limits, waited = self._handler.limits, now - self._since
@@ -269,6 +296,22 @@ class ClientConnection(asyncio.Protocol):
             self._pump()
 
     # Its own steps
+
+    def _begin(self, request: Request) -> None:
+        """Handles it before its body has come; no other request follows on this connection."""
+        request.is_begun = request.close = True
+        self.current = request
+        work = self._handler.handle(self, request)
+        if self.current is request and work is not None:
+            self.work = work
+            if request.wants_continue:
+                self.transport.write(CONTINUE)
+
+    def _give_up(self, request: Request) -> None:
+        """What is being read has gone wrong: what was begun with it ends."""
+        if request is self.current and self.work is not None:
+            work, self.work, self.current = self.work, None, None
+            work.cancel()
 
     def _ask_for_objection(self, request: Request) -> None:
         objection = self._handler.objection(request)

@@ -26,7 +26,7 @@ _TRACE = frozenset((b"traceparent", b"tracestate"))
 def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> bytes:
     """The whole request for a target; `host` is the target's own, since Ollama refuses a foreign one with 403.
 
-    With `carry` it asks for the rest of an answer instead.
+    With `carry` it asks for the rest of an answer instead. A body that is still coming is left to the caller.
     """
     target, body = (request.target, request.body) if carry is None else (carry.path.encode(), carry.body)
     dropped = _NOT_FORWARDED | _named_by_connection(request) | _replaced(request.trace)
@@ -37,7 +37,11 @@ def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> 
     trace = request.trace
     if trace is not None and not trace.is_kept:
         lines.append(trace.header())
-    if body or request.method not in ("GET", "HEAD"):
+    if request.is_begun and not request.lengths:
+        lines.append(b"Transfer-Encoding: chunked")
+    elif request.is_begun:
+        lines.append(b"Content-Length: %b" % request.lengths[0])
+    elif body or request.method not in ("GET", "HEAD"):
         lines.append(b"Content-Length: %d" % len(body))
     lines.append(b"\r\n" + body)
     return b"\r\n".join(lines)

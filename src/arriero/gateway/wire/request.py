@@ -27,11 +27,12 @@ class Request:
     `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
     an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
     streamed answer, and `mark` stands for the beginning of its conversation. `warming` tells the client meanwhile.
+    `is_begun`: it was handled as soon as its head had come; the body goes to its `Work`, piece by piece.
     """
 
     __slots__ = (
-        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_head_sent", "is_http_1_0",
-        "lengths", "mark", "method", "origin", "path", "pieces", "refusal", "streams", "target", "trace",
+        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_begun", "is_head_sent",
+        "is_http_1_0", "lengths", "mark", "method", "origin", "path", "pieces", "refusal", "streams", "target", "trace",
         "wants_continue", "warming",
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ class Request:
         self.wants_continue = False
         self.is_http_1_0 = False
         self.close = False
-        self.is_head_sent = self.streams = False
+        self.is_head_sent = self.is_begun = self.streams = False
         self.mark = 0
         self.warming: Warming | None = None
         self.refusal: tuple[int, str] | None = None
@@ -61,6 +62,11 @@ class Request:
     @property
     def dialect(self) -> Dialect:
         return dialect_of(self.path)
+
+    @property
+    def is_upload(self) -> bool:
+        """A file for a model, which may be larger than any memory."""
+        return self.method == "POST" and self.path.startswith("/api/blobs/")
 
     def refuse(self, status: int, message: str) -> None:
         """The first reason stands; the connection ends after the answer."""

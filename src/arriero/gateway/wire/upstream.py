@@ -46,13 +46,13 @@ class Upstream(asyncio.Protocol):
     """One connection to a target, and what has come of the response that is under way.
 
     `express`, set by the receiver while it may, is given each read that begins with a chunk; where it returns False the
-    read goes the long way.
+    read goes the long way. While `is_blocked` the target takes no more of a request; `on_room` is called once it does.
     """
 
     __slots__ = (
-        "_can_keep", "_head", "_home", "_is_chunk_open", "_messages", "_parser", "_receiver",
-        "express", "has_length", "head_lines", "is_chunked", "is_complete", "is_reused", "pieces", "status",
-        "transport",
+        "_can_keep", "_head", "_home", "_is_chunk_open", "_is_head", "_messages", "_parser", "_receiver",
+        "express", "has_length", "head_lines", "is_blocked", "is_chunked", "is_complete", "is_reused", "on_room",
+        "pieces", "status", "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -63,28 +63,34 @@ class Upstream(asyncio.Protocol):
         self.is_reused = False
         self.head_lines: list[bytes] = []
         self.pieces: list[bytes] = []
-        self._is_chunk_open = False
+        self._is_chunk_open = self._is_head = self.is_blocked = False
         self.express: Callable[[bytes], bool] | None = None
+        self.on_room: Callable[[], None] | None = None
         self._forget()
 
     def ask(self, request: bytes, receiver: Receiver) -> None:
         self._forget()
+        self._is_head = request.startswith(b"HEAD ")
         self._receiver = receiver
         self.transport.write(request)
         receiver.on_connected(self)
 
     def release(self) -> None:
         """The response was read to its end: keeps the connection for the next request if it may be kept."""
-        self._receiver = self.express = None
+        self._receiver = self.express = self.on_room = None
         if self.is_complete and self._can_keep and not self.transport.is_closing():
             self.is_reused = True
             self._home.keep(self)
         else:
             self.transport.close()
 
+    def spend(self) -> None:
+        """It can't be kept for another request: this one was not sent to its end."""
+        self._can_keep = False
+
     def close(self) -> None:
         """Ends it now; the target sees that, and stops generating."""
-        self._receiver = self.express = None
+        self._receiver = self.express = self.on_room = None
         self.transport.abort()
 
     @property
@@ -128,6 +134,14 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._home.forget(self)
         self._lose(f"{CLOSED} ({error})" if error else CLOSED)
+
+    def pause_writing(self) -> None:
+        self.is_blocked = True
+
+    def resume_writing(self) -> None:
+        self.is_blocked = False
+        if self.on_room is not None:
+            self.on_room()
 
     # The parser's calls
 
@@ -183,6 +197,8 @@ class Upstream(asyncio.Protocol):
             self.has_length = self.has_length or name == b"content-length"
         self.has_length = self.has_length or self.status in (204, 304)
         self._is_chunk_open = self._is_chunk_open or not (rest.endswith(b"\r\n") or not rest)
+        # There is no body whatever the head says, and what the parser waits for never comes.
+        self.is_complete = self.is_complete or self._is_head
         receiver.on_head(self, rest)
 
     def _lose(self, why: str) -> None:
