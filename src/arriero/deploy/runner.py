@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from arriero.clock import Clock
-from arriero.deploy import collections, family, journal
+from arriero.deploy import collections, family, guard, journal
 from arriero.deploy.outcome import Ending, Interrupted, RunOutcome
 from arriero.deploy.scrub import Scrubber
 from arriero.deploy.settings import PLAYBOOKS, run_environment
@@ -63,7 +63,8 @@ def run(
         ending = _Ending(is_interrupted, clock, clock.monotonic() + timeout_seconds, str(workspace.inventory), lease)
         with workspace.open_log() as log:
             told = _Ear(watch, log, Scrubber(environment), clock)
-            code = _play(workspace, [*command, str(PLAYBOOKS / playbook)], whole, told, ending)
+            with guard.watching(lease, workspace.folder / "lease", str(workspace.inventory)):
+                code = _play(workspace, [*command, str(PLAYBOOKS / playbook)], whole, told, ending)
         workspace.tidy()
         outcome = watch.end(ending.why, code)
     if outcome.ending == "interrupted":
