@@ -135,6 +135,6 @@ def _door() -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """The first paragraph, without the debug source that obstore prints after it."""
-    text = str(error).split("\n\nDebug source")[0]
+    """The first paragraph, without the debug source that obstore prints after it, and without the answer's XML."""
+    text = str(error).split("\n\nDebug source")[0].split(": <?xml")[0]
     return " ".join(text.split())[:240]
