@@ -15,6 +15,7 @@ from scripted_server import Heard, Play, ScriptedServer, chunk, stream_head
 from arriero.control.messages import TargetEntry, Targets
 from arriero.control.trials import STRATA, Moments, Tallies, Tally, Trial
 from arriero.gateway.process import snapshot
+from arriero.gateway.relay.kept import Kept
 from arriero.gateway.routing.pool import Pool, Without
 from arriero.gateway.routing.prospects import Ask
 from arriero.gateway.routing.target import MET_LIMIT, Inventory, Target
@@ -140,7 +141,9 @@ def play(text: bytes, status: bytes = b"200 OK") -> Play:
             return
         records = [b'{"response":"' + text + b'","done":false}\n'] if text else []
         await heard.send(stream_head())
-        for record in [*records, b'{"response":"","done":true,"eval_count":1,"prompt_eval_count":3}\n']:
+        # A server that generated nothing leaves the count out.
+        count = b',"eval_count":1' if text else b""
+        for record in [*records, b'{"response":"","done":true%b,"prompt_eval_count":3}\n' % count]:
             await asyncio.sleep(0.01)
             await heard.send(chunk(record))
         await heard.send(b"0\r\n\r\n")
@@ -213,3 +216,23 @@ def test_beginnings_of_conversations_are_told_apart_from_their_later_turns() -> 
     for mark in range(10, 10 + MET_LIMIT):
         target.meets(mark)
     assert target.meets(5), "forgotten in favour of newer ones"
+
+
+@pytest.mark.parametrize(
+    ("path", "records", "is_empty"),
+    [
+        ("/api/generate", b'{"response":"","done":true}\n', True),
+        ("/api/generate", b'{"response":"Hi","done":false}\n{"response":"","done":true}\n', False),
+        ("/api/generate", b'{"response":"Hi","done":true}\n', False),
+        ("/api/chat", b'{"message":{"role":"assistant","content":""},"done":true}\n', True),
+        ("/api/chat", b'{"message":{"role":"assistant","content":"","tool_calls":[{}]},"done":true}\n', False),
+        ("/api/chat", b'{"message":{"role":"assistant","content":"","thinking":"Hm"},"done":false}\n', False),
+        ("/v1/chat/completions", b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n', True),
+        ("/v1/responses", b'data: {"type":"response.completed"}\n\n', False),
+    ],
+)
+def test_an_answer_without_a_text_is_told_from_one_that_calls_a_tool(path: str, records: bytes, is_empty: bool) -> None:
+    kept = Kept(path, b"\n\n" if path.startswith("/v1") else b"\n")
+    kept.pieces.append(records)
+    kept.said()
+    assert kept.is_empty() is is_empty

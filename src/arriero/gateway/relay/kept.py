@@ -27,6 +27,7 @@ _TEXTS = {
         rb'"choices":\[\{"text":' + _STRING + rb',"index":0,"finish_reason":null\}\],[^\n]*\n\n'
     ),
 }
+_A_TEXT = re.compile(rb'"(?:content|response|text)":\s*"[^"]')
 # What an answer says besides text.
 _SAID = (b'"tool_calls"', b'"thinking"', b'"reasoning')
 _UNREADABLE = "\ufffd"
@@ -88,8 +89,10 @@ class Kept:
 
     def is_empty(self) -> bool:
         """No record says a text, calls a tool or thinks; False where that is not known."""
+        if self._pattern is None or self._count:
+            return False
         block = b"".join(self.pieces)
-        return self._pattern is not None and not self.said() and not any(mark in block for mark in _SAID)
+        return not _A_TEXT.search(block) and not any(mark in block for mark in _SAID)
 
     def tail(self) -> bytes:
         """The last records, as they were sent."""
