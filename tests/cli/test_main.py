@@ -62,7 +62,7 @@ def test_init_writes_a_spec_that_loads_and_never_overwrites(folder: Path) -> Non
     assert main.run(["init"]) == 1
 
 
-ALONE = "init config schema docs plan up down status logs doctor env ask export setup validate notify version"
+ALONE = "init config schema docs plan up down status logs doctor env ask export setup validate notify test version"
 STAGE = "start stop status fault reset"
 VERBS = [
     *ALONE.split(),

@@ -11,7 +11,7 @@ from arriero.cli.deploying import confirm
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Yes
 from arriero.cli.progress import Progress
-from arriero.cli.releases import Number, one
+from arriero.cli.releases import one
 from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.deploy import engine, releasing
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def promote(
-    number: Number,
+    number: Annotated[int | None, typer.Argument(help="By default the newest release.", show_default=False)] = None,
     file: File = None,
     overlay: Overlay = None,
     rehearse: Rehearse = False,
@@ -45,7 +45,8 @@ def promote(
     """
     with opened(file, overlay, rehearse) as here:
         found = _open(here)
-        release = one(found.ledger, number)
+        release = one(found.ledger, found.ledger.head().last if number is None else number)
+        number = release.number
         if release.state != "done":
             state = "its deployment has not ended" if release.state == "begun" else "it failed at some site"
             raise Refused(Problem(f"release {number} can't be stable: {state}", "choose another: arriero history"))

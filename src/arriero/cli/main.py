@@ -27,6 +27,7 @@ from arriero.cli import (
     simulating,
     specifying,
     syncing,
+    testing,
     validating,
 )
 from arriero.errors import ArrieroError, Problem, VerdictFailed
@@ -60,6 +61,7 @@ for verbs in (
     rehearsing,
     setting_up,
     syncing,
+    testing,
     simulating,
     validating,
     notifying,

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword
+from arriero.cli.releases import ledger
+from arriero.clock import SystemClock
 from arriero.clouds import read
-from arriero.deploy import edge
+from arriero.control.client import Gateway as Client
+from arriero.deploy import edge, releasing
 from arriero.errors import ArrieroError, Problem, Refused
+from arriero.events import Json as JsonValue
+from arriero.events import ignore
 from arriero.observe.asking import KEY_VARIABLE
 from arriero.observe.validation import look, report
-from arriero.observe.validation.findings import Speeds, Validation, speeds_from_json
+from arriero.observe.validation.findings import Speeds, Validation, speeds_as_json, speeds_from_json
 from arriero.observe.validation.look import Expected, Gateway
 from arriero.observe.validation.server import Server
 from arriero.plan.model import SiteFacts
+from arriero.releases.ledger import Ledger
 from arriero.secret import Secret
 
 VERDICT_FAILED = 3
+REACHED_WITHIN_SECONDS = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -38,11 +47,14 @@ def validate(
     as_json: Json = False,
     site: Sites = None,
     gateway: Annotated[
-        str, typer.Option("--gateway", help="The gateway's URL. Default: the one that runs here.", show_default=False)
+        str, typer.Option("--gateway", help="Its URL. Default: the one here, or one for the time.", show_default=False)
     ] = "",
     baseline: Annotated[
         Path | None,
         typer.Option(help="Compare with the speeds of this file, which `validate --json` wrote.", show_default=False),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the JSON into this file, too.", show_default=False)
     ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Write JUnit XML into this file, too.", show_default=False)
@@ -56,13 +68,18 @@ def validate(
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         facts = read.read(here.spec, here.only(site))
-        expected = Expected(speeds=_speeds(baseline) if baseline else {})
+        books, release = _books(here), _newest(facts.sites.values())
+        expected = _expected(books, release, baseline)
         within = here.spec.validation.answer_within
-        found = look.validate(
-            here.spec, facts.sites, _gateway(here, gateway), expected, lambda a: Server(f"http://{a}", within)
-        )
+        with _gateway(here, gateway) as edge_of_sites:
+            found = look.validate(
+                here.spec, facts.sites, edge_of_sites, expected, lambda a: Server(f"http://{a}", within)
+            )
+        _record(books, found)
     if junit:
-        _write(junit, report.junit(found))
+        write_report(junit, report.junit(found))
+    if save:
+        write_report(save, json.dumps(found.as_json()) + "\n")
     _show(found, as_json)
     return 0 if found.is_good else VERDICT_FAILED
 
@@ -79,21 +96,76 @@ def golden(here: Here) -> Callable[[Mapping[str, SiteFacts]], tuple[Problem, ...
     return ask
 
 
+def _books(here: Here) -> Ledger | None:
+    """The ledger; None, with a word on stderr, where there is none to be had: a validation needs none."""
+    try:
+        return ledger(here)
+    except ArrieroError as error:
+        print(f"! nothing to compare with, and nothing is recorded: {error.problems[0]}", file=sys.stderr)
+        return None
+
+
+def _newest(sites: Iterable[SiteFacts]) -> int | None:
+    return max((target.release for found in sites for target in found.targets if target.release), default=None)
+
+
+def _expected(books: Ledger | None, release: int | None, baseline: Path | None) -> Expected:
+    """The digests that the running release began with, and the speeds of the stable one; `baseline` comes first."""
+    running = books.release(release) if books and release else None
+    digests = {model["name"]: model["digest"] for model in running.models if model.get("digest")} if running else {}
+    if baseline:
+        return Expected(digests, _speeds(baseline))
+    stable = books.head().stable if books else None
+    measured = books.release(stable) if books and stable and stable != release else None
+    figures = measured.figures[-1] if measured and measured.figures else {}
+    return Expected(digests, speeds_from_json(cast("Mapping[str, Any]", figures.get("speeds", {}))))
+
+
+def _record(books: Ledger | None, found: Validation) -> None:
+    """Adds what was measured to the release's record; that it can't be done fails no validation."""
+    if books is None or found.release is None or not found.speeds:
+        return
+    figures: dict[str, JsonValue] = {"good": found.is_good, "speeds": speeds_as_json(found.speeds)}
+    try:
+        books.add_figures(found.release, figures, releasing.who(), SystemClock().now())
+    except ArrieroError as error:
+        print(f"! what was measured is not recorded: {error.problems[0]}", file=sys.stderr)
+
+
 def _show(found: Validation, as_json: bool) -> None:
     print(json.dumps(found.as_json()) if as_json else "\n".join(report.lines(found)))
 
 
-def _gateway(here: Here, url: str) -> Gateway | None:
-    """The gateway that was named, or else the one that runs here."""
+@contextmanager
+def _gateway(here: Here, url: str) -> Iterator[Gateway | Problem]:
+    """The gateway that was named, or the one that runs here, or else one of its own for as long as it takes."""
     key, tls = Secret(os.environ.get(KEY_VARIABLE, "")), here.spec.gateway.tls
     certificate = here.project.file(tls.certificate) if tls else None
+    within = here.spec.validation.answer_within
     if url:
-        return Gateway(Server(_checked(url), here.spec.validation.answer_within, key, certificate))
+        yield Gateway(Server(_checked(url), within, key, certificate))
+        return
     running = edge.find(here.project)
-    if running is None:
-        return None
-    reached = look.reached(running.client().status().targets)
-    return Gateway(Server(running.url, here.spec.validation.answer_within, key, certificate), reached)
+    try:
+        serving = running or edge.ensure(here.project, here.spec, ignore)
+        reached = _reached(serving.client(), here.spec.sites)
+        found: Gateway | Problem = Gateway(Server(serving.url, within, key, certificate), reached)
+    except ArrieroError as error:
+        found = error.problems[0]
+    try:
+        yield found
+    finally:
+        if running is None:
+            edge.stop(here.project)
+
+
+def _reached(gateway: Client, sites: Collection[str]) -> Collection[str]:
+    """The sites of which the gateway says that a target is up; one that began a moment ago has time to find them."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + REACHED_WITHIN_SECONDS
+    while not (found := look.reached(gateway.status().targets)) >= set(sites) and clock.monotonic() < deadline:
+        clock.sleep(0.2)
+    return found
 
 
 def _checked(url: str) -> str:
@@ -114,10 +186,10 @@ def _speeds(path: Path) -> Speeds:
         raise ArrieroError(Problem("holds no validation's speeds", remedy, file=str(path))) from None
 
 
-def _write(path: Path, text: str) -> None:
+def write_report(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         what = f"can't be written: {error.strerror}"
-        raise ArrieroError(Problem(what, "name another file with --junit", file=str(path))) from None
+        raise ArrieroError(Problem(what, "name another file", file=str(path))) from None

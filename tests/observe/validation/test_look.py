@@ -153,7 +153,7 @@ def test_the_report_is_a_table_and_junit_that_parses(tmp_path: Path) -> None:
     found = looked(Behaviour(answer="\x00\ud83d bad"), Behaviour(digests={}))
     lines = report.lines(found)
     assert lines[0].startswith("here: ")
-    assert lines[-1].startswith("Not good: ")
+    assert lines[-1] == f"llm release 3: not good: {len(found.failed)} checks failed."
     suites = ElementTree.fromstring(report.junit(found).encode())
     here = next(suite for suite in suites if suite.get("name") == "here")
     assert int(here.get("failures", "0")) == len(here.findall("testcase/failure")) == len(found.failed)

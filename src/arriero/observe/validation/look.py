@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from arriero.errors import Problem
 from arriero.observe.validation import golden, ports
 from arriero.observe.validation.findings import GATEWAY, Speed, Speeds, Validation
 from arriero.observe.validation.server import Server
@@ -45,9 +46,12 @@ class Gateway:
 
 
 def validate(
-    spec: Spec, found: Mapping[str, SiteFacts], gateway: Gateway | None, expected: Expected, clients: Clients
+    spec: Spec, found: Mapping[str, SiteFacts], gateway: Gateway | Problem | None, expected: Expected, clients: Clients
 ) -> Validation:
-    """All findings about the sites in `found`; raises ArrieroError before any request if a tool is missing."""
+    """All findings about the sites in `found`; raises ArrieroError before any request if a tool is missing.
+
+    `gateway` is a Problem where there should be one and none could be had, None where none is asked for.
+    """
     golden.check_tools(spec.validation.prompts)
     judges = _Judges(spec, expected)
     with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="validate") as pool:
@@ -59,6 +63,14 @@ def validate(
         judges.speed(sheet, speeds.get(sheet.place, {}))
     releases = [t.release for facts in found.values() for t in facts.targets if t.release]
     return Validation(spec.name, max(releases, default=None), tuple(f for s in sheets for f in s.findings), speeds)
+
+
+def look_at(spec: Spec, server: Server, expected: Expected, place: str) -> Sheet:
+    """What one server must answer wherever it runs: its models, the golden prompts, its figures."""
+    sheet, judges = Sheet(place), _Judges(spec, expected)
+    judges.answers(sheet, "", server)
+    sheet.note("", "metrics", lambda: _metrics(server))
+    return sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +89,13 @@ class _Judges:
             self._target(sheet, site, target, clients(target.address))
         return sheet
 
-    def gateway(self, gateway: Gateway | None, found: Mapping[str, SiteFacts]) -> Sheet:
+    def gateway(self, gateway: Gateway | Problem | None, found: Mapping[str, SiteFacts]) -> Sheet:
         sheet = Sheet(GATEWAY)
         if gateway is None:
-            sheet.skip("", "health", "no gateway runs here; name one with --gateway")
+            sheet.skip("", "health", "nobody asked for it")
+            return sheet
+        if isinstance(gateway, Problem):
+            sheet.tell("", "health", False, str(gateway))
             return sheet
         server = gateway.server
         if not sheet.note("", "health", lambda: _health(server, "/readyz")):
@@ -119,8 +134,7 @@ class _Judges:
         has_sidecar = site.sidecar and not target.is_adopted
         if not sheet.note(target.id, "health", lambda: _health(server, "/readyz" if has_sidecar else "/")):
             return
-        sheet.note(target.id, "models", lambda: self._models(server, sheet))
-        self._prompts(sheet, target.id, server)
+        self.answers(sheet, target.id, server)
         if has_sidecar:
             sheet.note(target.id, "metrics", lambda: _metrics(server))
         else:
@@ -129,6 +143,10 @@ class _Judges:
             sheet.skip(target.id, "ports", "its machine is not ours")
         else:
             sheet.note(target.id, "ports", lambda: _ports(server.host, has_sidecar))
+
+    def answers(self, sheet: Sheet, target: str, server: Server) -> None:
+        sheet.note(target, "models", lambda: self._models(server, sheet))
+        self._prompts(sheet, target, server)
 
     def _models(self, server: Server, sheet: Sheet) -> tuple[bool, str]:
         has = server.digests()

@@ -24,9 +24,9 @@ def lines(validation: Validation) -> list[str]:
         found += [
             f"  {MARKS[row.verdict]} {row.target:<{_widest(rows)}} {row.check:<{wide}}  {row.found}" for row in rows
         ]
-    verdict = "Good" if validation.is_good else f"Not good: {len(validation.failed)} checks failed"
-    release = f"release {validation.release}" if validation.release else "nothing released"
-    return [*found, f"{verdict}: {validation.service}, {release}." if validation.is_good else f"{verdict} ({release})."]
+    release = f" release {validation.release}" if validation.release else ""
+    verdict = "good." if validation.is_good else f"not good: {len(validation.failed)} checks failed."
+    return [*found, f"{validation.service}{release}: {verdict}"]
 
 
 def junit(validation: Validation) -> str:
