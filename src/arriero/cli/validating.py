@@ -99,7 +99,9 @@ def golden(here: Here) -> Callable[[Mapping[str, SiteFacts]], tuple[Problem, ...
 def _books(here: Here) -> Ledger | None:
     """The ledger; None, with a word on stderr, where there is none to be had: a validation needs none."""
     try:
-        return ledger(here)
+        found = ledger(here)
+        found.head()  # that it can be read is known only then
+        return found
     except ArrieroError as error:
         print(f"! nothing to compare with, and nothing is recorded: {error.problems[0]}", file=sys.stderr)
         return None
