@@ -130,6 +130,8 @@ def down(
             raise ArrieroError(outcome.problems)
         if not as_json:
             print("Nothing of the service is left at these sites." if there else "There was nothing to remove.")
+            for line in show.kept_lines(books.stores, is_gone=purge and only is None):
+                print(line)
         return 0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
-from arriero.plan.model import Change, Facts, Plan, SiteFacts, SitePlan, StorePlan, TargetFacts
+from arriero.plan.model import Change, Cloud, Facts, Plan, SiteFacts, SitePlan, StoreFacts, StorePlan, TargetFacts
 from arriero.spec.model import Spec
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
@@ -158,6 +158,14 @@ def removal_lines(there: tuple[SiteFacts, ...]) -> list[str]:
             f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in found.resources
         ]
     return lines
+
+
+def kept_lines(stores: Mapping[Cloud, StoreFacts], *, is_gone: bool) -> list[str]:
+    """What `arriero down` leaves: the ledger's stores. What they cost is by use, and no source of a price was read."""
+    kept = [f"{cloud} {store.name}" for cloud, store in stores.items() if store.is_there and not is_gone]
+    if not kept:
+        return []
+    return [f"Kept: the ledger ({', '.join(kept)}), billed by use, price unknown; `arriero down --purge` removes it."]
 
 
 def gateway_words(spec: Spec, url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 from arriero.clouds.local import ledger as local_ledger
@@ -73,6 +73,10 @@ def connect(spec: Spec, facts: StoreFacts) -> Store:
 def _look(spec: Spec, cloud: Cloud, accounts: Mapping[str, str]) -> _Seen:
     name, region = stores.name(cloud, spec.name, accounts.get(cloud, "")), stores.region(spec, cloud)
     facts = StoreFacts(cloud, name, region)
+    if cloud != "local" and not accounts.get(cloud):
+        what = "the account there is not known, so neither is its store"
+        problem = Problem(what, "see that its credentials are right: arriero doctor", key=f"ledger.{cloud}")
+        return _Seen(replace(facts, problem=problem), trouble=what)
     try:
         if cloud != "local":
             facts = import_module(f"arriero.clouds.{cloud}.ledger").read_store(spec.name, name, region)
