@@ -87,7 +87,7 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
         ("arriero sta", ["status"]),
         ("arriero plan --site ", ["a"]),
         ("arriero docs sc", ["scale"]),
-        ("arriero export g", ["gateway"]),
+        ("arriero export ga", ["gateway"]),
         ("arriero rehearse fault --kind ki", ["kill"]),
     ],
 )

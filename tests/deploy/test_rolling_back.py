@@ -92,7 +92,7 @@ def facts(*revisions: int, **problems: Problem) -> Facts:
 def test_a_release_is_named_by_number_as_the_stable_one_or_as_the_one_before(wanted: str, number: int) -> None:
     way = found(wanted, Books(HISTORY, stable=1))
     assert way.release.number == number
-    assert way.spec.image == f"acme/llm:{number}"
+    assert way.spec.image.name == f"acme/llm:{number}"
     assert way.spec.gateway.port == 9999, "where clients ask is no part of a release"
 
 

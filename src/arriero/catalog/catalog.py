@@ -136,6 +136,22 @@ class Price:
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A rate that somebody measured."""
+
+    bytes_a_second: int
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """A public image that ours is built from, pinned by its digest."""
+
+    reference: str
+    source: Source
+
+
 @cache
 def fargate_pairs() -> tuple[FargatePair, ...]:
     """Every cpu and memory pair of Fargate for Linux, by cpu, then memory."""
@@ -222,6 +238,20 @@ def licence(model: str) -> Licence | None:
     data, family = _data("licences"), model.partition(":")[0]
     row = data["licences"].get(family)
     return Licence(row["licence"], Source(**data["sources"][row["source"]])) if row else None
+
+
+@cache
+def base_image(name: str) -> BaseImage:
+    """`python` or `ollama`: what an image is built from where the spec names nothing else."""
+    data = _data("images")
+    return BaseImage(data["images"][name], Source(**data["sources"][name]))
+
+
+def transfer(cloud: str, what: Literal["image", "storage"]) -> Transfer | None:
+    """How fast a new target gets its image, or reads its models from the site's storage; None if no source says."""
+    data = _data("transfers")
+    row = data["bytes_a_second"].get(cloud, {}).get(what)
+    return Transfer(row[0], Source(**data["sources"][row[1]])) if row else None
 
 
 def price(cloud: str, region: str, item: str) -> Price | None:

@@ -44,11 +44,11 @@ def export(
     if chosen.from_facts:
         with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
             facts = read_sites(here)
-            texts = exports.texts(chosen, here.spec, here.project.folder, out, facts)
+            files = exports.contents(chosen, here.spec, here.project.folder, out, facts)
     else:
         project, loaded = load_project(file, overlay, SecretsUnread())
-        texts = exports.texts(chosen, loaded.spec, project.folder, out)
-    states = (exports.look if check else exports.write)(texts, out)
+        files = exports.contents(chosen, loaded.spec, project.folder, out)
+    states = (exports.look if check else exports.write)(files, out)
     if as_json:
         rows = [{"name": name, "state": state} for name, state in states.items()]
         print(json.dumps({"schema": 1, "kind": kind, "out": str(out), "files": rows}))

@@ -68,14 +68,18 @@ def restart_gateway(config: Annotated[Path, typer.Option("--config", help="The s
 
 
 @gateway.command("sidecar")
-def run_sidecar() -> int:
+def run_sidecar(
+    with_ollama: Annotated[
+        bool, typer.Option("--with-ollama", help="Start `ollama serve`, too, and end with it: one container for both.")
+    ] = False,
+) -> int:
     """Stand beside one Ollama: count its slots, tell its state and figures. Settings come from the environment.
 
     Example: [bold]ARRIERO_LISTEN=127.0.0.1:11434 ARRIERO_OLLAMA_ADDRESS=127.0.0.1:11435 arriero gateway sidecar[/bold]
     """
-    from arriero.gateway.sidecar.main import run
+    from arriero.gateway.sidecar import main, together
 
-    return run(os.environ)
+    return together.run(os.environ) if with_ollama else main.run(os.environ)
 
 
 @controller.command("run")

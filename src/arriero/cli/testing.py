@@ -15,6 +15,7 @@ from arriero.cli.validating import write_report
 from arriero.clock import SystemClock
 from arriero.observe.validation import report
 from arriero.observe.validation.findings import Validation
+from arriero.pipeline.image import build
 from arriero.pipeline.trial import trial
 
 VERDICT_FAILED = 3
@@ -30,7 +31,7 @@ def try_out(
     as_json: Json = False,
     image: Annotated[
         str,
-        typer.Option("--image", help="Another image than the spec's.", show_default=False),
+        typer.Option("--image", help="Not what was built here last, or else the spec's.", show_default=False),
     ] = "",
     network: Annotated[
         str, typer.Option("--network", help="The container's network, if not Docker's own: host.", show_default=False)
@@ -49,7 +50,8 @@ def try_out(
     project, loaded = load_project(file, overlay, SecretsUnread())
     findings = trial.of_spec(judged(project, loaded, None))
     if not spec_only:
-        findings += trial.of_image(loaded.spec, image or loaded.spec.image, {}, SystemClock(), network=network)
+        chosen = image or build.image_at_hand(project, loaded.spec)
+        findings += trial.of_image(loaded.spec, chosen, {}, SystemClock(), network=network)
     found = Validation(loaded.spec.name, None, findings)
     if junit:
         write_report(junit, report.junit(found))

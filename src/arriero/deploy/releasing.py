@@ -236,8 +236,8 @@ def _draft(run: Run, wish: Wish, now: datetime) -> Record:
         who=who(),
         commit=commit_of(run.project.folder),
         spec=record.spec_json(spec),
-        image=spec.image,
-        digest=record.digest_of(spec.image),
+        image=spec.image.name,
+        digest=record.digest_of(spec.image.name),
         models=tuple(model.name for model in spec.models),
         definitions=_definitions(spec),
         plan=tuple(

@@ -59,7 +59,7 @@ def refuse_what_cannot_be(way: Return, facts: Facts, only: Collection[str] | Non
     """Raises Refused with every reason why the release can't stand again at these sites."""
     names = list(only or way.spec.sites)
     problems = [problem for name in names for problem in _objections(way, name, facts.sites.get(name))]
-    if why := gone(way.spec.image):
+    if why := gone(way.spec.image.name):
         problems.append(Problem(f"the image of release {way.release.number} is gone: {why}", _ANEW, key="image"))
     if problems:
         raise Refused(problems)

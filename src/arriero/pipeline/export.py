@@ -10,30 +10,33 @@ from typing import Literal
 
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.pipeline import gateway
+from arriero.pipeline.image import files as docker
 from arriero.pipeline.terraform import module as terraform
 from arriero.plan.model import Facts
 from arriero.spec.model import Spec
 from arriero.spec.suggest import suggest
 
 FileState = Literal["written", "same", "differs", "missing"]
+Contents = Mapping[str, str | bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`files` gives, by path inside the folder, the whole text of each file; `next` says what to do with them.
+    """`files` gives, by path inside the folder, the whole content of each file; `next` says what to do with them.
 
     It is handed the spec, and the spec's folder as seen from the folder written into. A kind that is made from what
     stands in the clouds, too, has `from_facts` instead.
     """
 
     summary: str
-    files: Callable[[Spec, Path], Mapping[str, str]] | None
+    files: Callable[[Spec, Path], Contents] | None
     next: str
-    from_facts: Callable[[Spec, Facts], Mapping[str, str]] | None = None
+    from_facts: Callable[[Spec, Facts], Contents] | None = None
 
 
 KINDS: Mapping[str, Kind] = {
     "gateway": Kind("the settings of a gateway that runs elsewhere", gateway.files, gateway.NEXT),
+    "docker": Kind("the files that build the image and run it", docker.files, docker.NEXT),
     "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }
 
@@ -45,24 +48,24 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
-def texts(kind: Kind, spec: Spec, home: Path, folder: Path, facts: Facts | None = None) -> Mapping[str, str]:
+def contents(kind: Kind, spec: Spec, home: Path, folder: Path, facts: Facts | None = None) -> Contents:
     """What belongs into `folder` for a spec that lies in `home`; `facts` for the kinds that are made from them."""
     if kind.from_facts and facts:
         return kind.from_facts(spec, facts)
     return kind.files(spec, _seen(home, folder)) if kind.files else {}
 
 
-def look(texts: Mapping[str, str], folder: Path) -> dict[str, FileState]:
+def look(files: Contents, folder: Path) -> dict[str, FileState]:
     """How each file in `folder` is, against what would be written there."""
-    return {name: _state(folder / name, text) for name, text in texts.items()}
+    return {name: _state(folder / name, content) for name, content in files.items()}
 
 
-def write(texts: Mapping[str, str], folder: Path) -> dict[str, FileState]:
+def write(files: Contents, folder: Path) -> dict[str, FileState]:
     """Writes what is missing or differs; raises ArrieroError where that can't be done."""
-    states = look(texts, folder)
-    for name, text in texts.items():
+    states = look(files, folder)
+    for name, content in files.items():
         if states[name] != "same":
-            _write(folder / name, text)
+            _write(folder / name, content)
             states[name] = "written"
     return states
 
@@ -71,19 +74,23 @@ def _seen(home: Path, folder: Path) -> Path:
     return Path(os.path.relpath(home.resolve(), folder.resolve()))
 
 
-def _state(path: Path, text: str) -> FileState:
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode()
+
+
+def _state(path: Path, content: str | bytes) -> FileState:
     try:
-        return "same" if path.read_bytes() == text.encode() else "differs"
+        return "same" if path.read_bytes() == _bytes(content) else "differs"
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         raise _problem(path, "read", error) from None
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(_bytes(content))
     except OSError as error:
         raise _problem(path, "written", error) from None
 

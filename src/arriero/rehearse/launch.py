@@ -92,7 +92,7 @@ def launch(
     if is_sidecar(command):
         process = _spawn([*_WITH_PACKAGES, _ENTER.format("beside"), _SOURCE], folder, environment, output)
         return Launch(process.pid, process, "ollama" if ollama else "simulated")
-    arguments = list(command) or ["serve"]
+    arguments = list(command[1:] if command[:1] == ("ollama",) else command) or ["serve"]
     if ollama is None:
         environment |= _failing(image, environment)
         process = _spawn([*engine_command(), *arguments], folder, environment, output)

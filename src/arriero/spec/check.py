@@ -12,6 +12,7 @@ from arriero.catalog import catalog
 from arriero.errors import Problem
 from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
+from arriero.spec.check_image import image_problems
 from arriero.spec.check_ledger import ledger_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_size import size_problems
@@ -52,6 +53,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += ledger_problems(spec.ledger, {site.cloud for site in spec.sites.values()})
     found += gateway_problems(spec.gateway)
     found += validation_problems(spec.validation, [model.name for model in spec.models])
+    found += image_problems(spec)
     return tuple(found)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import gateway, ledger, model, pipeline, policy, strategy, validation
+from arriero.spec import gateway, image, ledger, model, pipeline, policy, strategy, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
 from arriero.spec.values import kind, shown
 
 SECTIONS: Mapping[str, type[Section]] = {
+    "image": image.Image,
+    "image.scan": image.Scan,
     "size": model.Size,
     "scale": model.Scale,
     "ollama": model.Ollama,
@@ -45,6 +47,10 @@ ADD = {
     ("policy", "rule"): "add the id of what is waived, like rule: one-region",
     ("policy", "until"): "add its last day, like until: 2027-01-31",
     ("policy", "reason"): "add in a few words why it may pass for a while",
+    ("image", "name"): "add its name, like name: registry.example.com/acme/ollama-llm",
+    ("image", "id"): "add the finding's id, like id: CVE-2024-1234",
+    ("image", "until"): "add the last day on which it is let pass, like until: 2026-12-31",
+    ("image", "reason"): "say why, like reason: not reachable here",
     ("models", "name"): "add a name, like name: llama2",
 }
 
@@ -75,6 +81,8 @@ def _section_at(path: KeyPath) -> type[Section] | None:
         return validation.Prompt
     if path[:2] == ("policy", "waive") and len(path) == 3:
         return policy.Waiver
+    if path[:3] == ("image", "scan", "allow") and len(path) == 4:
+        return image.Allowed
     return SECTIONS.get(dotted(path))
 
 

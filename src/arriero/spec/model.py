@@ -20,8 +20,9 @@ from pydantic import (
 )
 
 from arriero.secret import Secret
-from arriero.spec import values
+from arriero.spec import image_values, values
 from arriero.spec.gateway import Gateway
+from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ledger import Ledger
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
@@ -35,7 +36,6 @@ Role = Literal["active", "standby"]
 
 ServiceName = Annotated[str, BeforeValidator(values.service_name), values.schema(values.NAME_PATTERN, max_length=24)]
 SiteName = Annotated[str, BeforeValidator(values.site_name), values.schema(values.NAME_PATTERN, max_length=24)]
-ImageName = Annotated[str, BeforeValidator(values.image), values.schema(values.IMAGE_PATTERN, max_length=255)]
 ModelName = Annotated[str, BeforeValidator(values.model_name), values.schema(values.MODEL_PATTERN, max_length=200)]
 Cidr = Annotated[str, BeforeValidator(values.network_range), values.schema(values.CIDR_PATTERN)]
 Source = Annotated[str, BeforeValidator(values.source_range), values.schema(values.CIDR_PATTERN)]
@@ -59,6 +59,7 @@ AwsAccount = Annotated[str, BeforeValidator(values.aws_account), values.schema(r
 AzureSubscription = Annotated[str, BeforeValidator(values.azure_subscription), values.schema(values.UUID_PATTERN)]
 SecretName = Annotated[str, BeforeValidator(values.secret_name), values.schema(values.SECRET_NAME_PATTERN)]
 FileName = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
+ModelDigest = Annotated[str, BeforeValidator(image_values.digest), values.schema(image_values.DIGEST_PATTERN)]
 SecretValue = Annotated[Secret, values.SecretSchema]
 Cpu = Annotated[VCpu, values.above_zero]
 Amount = Annotated[Bytes, values.above_zero]
@@ -79,6 +80,15 @@ class Model(Section):
     name: ModelName = Field(description="As Ollama names it; without a tag it means `:latest`.")
     source: Literal["baked", "storage"] = Field(
         default="baked", alias="from", description="Where targets have it from: the image, or the site's storage."
+    )
+    pull: ModelName | None = Field(
+        default=None, description="What to pull for it, if not its own name: models.example.com/acme/llama2."
+    )
+    insecure: bool = Field(default=False, strict=True, description="Whether the registry pulled from speaks http.")
+    modelfile: FileName | None = Field(default=None, description="Made from this Modelfile; its folder goes along.")
+    gguf: FileName | None = Field(default=None, description="Made from this GGUF file alone.")
+    digest: ModelDigest | None = Field(
+        default=None, description="The digest that its manifest must have; otherwise it is not baked."
     )
 
     @model_validator(mode="before")
@@ -135,6 +145,19 @@ class Ollama(Section):
     context_length: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = Field(
         default=None, description="Tokens of context; Ollama's own default if left out."
     )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The same as a server's OLLAMA_* environment."""
+        variables = {
+            "OLLAMA_NUM_PARALLEL": str(self.num_parallel),
+            "OLLAMA_MAX_LOADED_MODELS": str(self.max_loaded_models),
+            "OLLAMA_MAX_QUEUE": str(self.max_queue),
+            "OLLAMA_KEEP_ALIVE": "-1" if self.keep_alive == "forever" else f"{self.keep_alive:.0f}s",
+        }
+        if self.context_length:
+            variables["OLLAMA_CONTEXT_LENGTH"] = str(self.context_length)
+        return variables
 
 
 class Logs(Section):
@@ -218,7 +241,9 @@ class Spec(Section):
     """The whole file, resolved."""
 
     name: ServiceName = Field(description="The service's name; everything in the clouds is named from it.")
-    image: ImageName = Field(description="The container image that every target runs: registry/path[:tag][@digest].")
+    image: Annotated[Image, BeforeValidator(accept_a_bare_name)] = Field(
+        description="The container image that every target runs: its name, or a section."
+    )
     models: tuple[Model, ...] = Field(min_length=1, description="The models to serve.")
     sidecar: bool = Field(
         default=True,
@@ -267,7 +292,7 @@ class Spec(Section):
             region=site.region,
             role=site.role,
             hosts=site.hosts,
-            image=self.image,
+            image=self.image.at(site.cloud),
             models=self.models,
             sidecar=self.sidecar,
             size=_over(self.size, site.size),
@@ -309,14 +334,9 @@ class ResolvedSite(Section):
         """The environment of one Ollama server, OLLAMA_* keys included; the spec's own `environment` wins."""
         settings = {
             "OLLAMA_HOST": "0.0.0.0:11434",
-            "OLLAMA_NUM_PARALLEL": str(self.ollama.num_parallel),
-            "OLLAMA_MAX_LOADED_MODELS": str(self.ollama.max_loaded_models),
-            "OLLAMA_MAX_QUEUE": str(self.ollama.max_queue),
-            "OLLAMA_KEEP_ALIVE": "-1" if self.ollama.keep_alive == "forever" else f"{self.ollama.keep_alive:.0f}s",
+            **self.ollama.variables,
             "ARRIERO_MODELS": ",".join(model.name for model in self.models),
         }
-        if self.ollama.context_length:
-            settings["OLLAMA_CONTEXT_LENGTH"] = str(self.ollama.context_length)
         return {**settings, **self.environment}
 
 

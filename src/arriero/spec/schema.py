@@ -28,6 +28,11 @@ def schema() -> dict[str, Any]:
         "description": steps["description"],
         "anyOf": [{"const": "rolling"}, {**steps, "description": "A canary.", "required": ["canary"]}],
     }
+    image = definitions["Image"]
+    definitions["Image"] = {
+        "description": image["description"],
+        "anyOf": [image["properties"]["name"], {**image, "description": "The image, how it is built and where kept."}],
+    }
     definitions["Site"]["allOf"] = [_site_rule(cloud) for cloud in ("aws", "azure", "local")]
     tidied: dict[str, Any] = _tidied(
         {"$schema": DIALECT, "$id": ID, **whole, "title": "arriero.yaml", "$defs": definitions}

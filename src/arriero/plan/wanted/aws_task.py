@@ -84,11 +84,14 @@ def normal_form(document: Mapping[str, Any]) -> dict[str, Value]:
 def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """Ollama, and before it its sidecar. Their roots are read-only, so Ollama must not prune its image's models."""
     environment = {"OLLAMA_NOPRUNE": "1", **sidecar.server_environment(site)}
+    if site.sidecar:  # Ollama writes its key into its home, and /tmp is what can be written
+        environment = {"HOME": "/tmp", **environment}
     ollama = _container(site, CONTAINER, environment)
     ollama["mountPoints"] = [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}]
     ollama["dockerLabels"] = dict(labels)
     if not site.sidecar:
         return [{**ollama, "portMappings": _PORT_MAPPINGS}]
+    ollama["entryPoint"] = list(sidecar.SERVER_COMMAND)
     # A container is stopped before those that it depends on: streams end while Ollama still runs.
     beside = {
         "entryPoint": list(sidecar.COMMAND),

@@ -180,7 +180,10 @@ def _containers(site: ResolvedSite) -> Mapping[str, Value]:
     rest = round(cpu - share, 2), round(memory_gb - SIDECAR_MEMORY_GB, 1)
     beside = _container(site, share, SIDECAR_MEMORY_GB, sidecar.environment(site), ports=(PORT,))
     return {
-        "ollama": _container(site, *rest, sidecar.server_environment(site), ports=()),
+        "ollama": {
+            **_container(site, *rest, sidecar.server_environment(site), ports=()),
+            "command": sidecar.SERVER_COMMAND,
+        },
         sidecar.NAME: {**beside, "command": sidecar.COMMAND, "liveness": None},
     }
 

@@ -9,6 +9,8 @@ from arriero.spec.model import ResolvedSite
 
 NAME = "sidecar"
 COMMAND = ("arriero", "gateway", "sidecar")
+# Said of the other container, too: an image for both runs both in one where nothing is said.
+SERVER_COMMAND = ("ollama", "serve")
 PORT = 11434
 OLLAMA_ADDRESS = "127.0.0.1:11435"
 MEMORY_MIB = 256  # measured: 27 MB at rest, about 50 MB with 1,000 open streams

@@ -71,7 +71,7 @@ def root_user(subject: Subject) -> Iterator[Hit]:
 
 
 def image_name(subject: Subject) -> str:
-    return subject.spec.image
+    return subject.spec.image.name
 
 
 def _is_deployed(subject: Subject) -> bool:

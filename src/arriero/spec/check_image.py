@@ -1,0 +1,29 @@
+"""The rules between the keys of `image`, and between those of a model that say where the image has it from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from arriero.errors import Problem
+from arriero.spec.model import Spec
+
+
+def image_problems(spec: Spec) -> Iterator[Problem]:
+    image = spec.image
+    if image.ollama_file and "ollama" in image.model_fields_set:
+        yield Problem("says what image.ollama says, too", "keep one of them", "image.ollama_file")
+    clouds = {site.cloud for site in spec.sites.values()}
+    for cloud in image.registries:
+        if cloud not in clouds:
+            yield Problem(f"no site is in {cloud}", "remove the line, or add a site", f"image.registries.{cloud}")
+    ids = [allowed.id for allowed in image.scan.allow]
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            yield Problem(f"{name} is here twice", "keep one of them", f"image.scan.allow[{index}]")
+    for index, model in enumerate(spec.models):
+        key = f"models[{index}]"
+        ways = [way for way in ("pull", "modelfile", "gguf") if getattr(model, way)]
+        if len(ways) > 1:
+            yield Problem(f"is taken from {' and '.join(ways)}", "keep one of them", key)
+        if model.insecure and (model.modelfile or model.gguf):
+            yield Problem("nothing is pulled for this model", "remove the line", f"{key}.insecure")

@@ -1,0 +1,98 @@
+"""The spec's section `image`: what every target runs, how it is built, where it is kept, and what it is held against.
+
+A text is short for its `name`. Paths start at the folder of the spec. Rules between keys are in `check_image.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from arriero.catalog import catalog
+from arriero.spec import image_values, values
+from arriero.spec.section import Section
+from arriero.spec.units import Bytes
+
+Severity = Literal["critical", "high", "medium", "low"]
+Variant = Literal["cpu", "cuda"]
+
+ImageName = Annotated[str, BeforeValidator(values.image), values.schema(values.IMAGE_PATTERN, max_length=255)]
+Pinned = Annotated[str, BeforeValidator(image_values.pinned), values.schema(image_values.PINNED_PATTERN, 255)]
+Repository = Annotated[
+    str, BeforeValidator(image_values.repository), values.schema(image_values.REPOSITORY_PATTERN, 255)
+]
+File = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
+Finding = Annotated[str, BeforeValidator(image_values.finding), values.schema(image_values.FINDING_PATTERN, 64)]
+Day = Annotated[date, BeforeValidator(image_values.day), WithJsonSchema({"type": "string", "format": "date"})]
+Reason = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
+Amount = Annotated[Bytes, values.above_zero]
+
+
+class Allowed(Section):
+    """A finding of the scan that is let pass, for a reason and for a time."""
+
+    id: Finding = Field(description="As the scanner names it, like CVE-2024-1234.")
+    until: Day = Field(description="The last day on which it is let pass, like 2026-12-31.")
+    reason: Reason = Field(description="Why; it stands in the report.")
+
+
+class Scan(Section):
+    """What `arriero image scan` lets pass."""
+
+    severity: Severity = Field(default="high", description="Findings of this severity and above are refused.")
+    unfixed: bool = Field(
+        default=False, strict=True, description="Whether findings count for which there is no fixed version yet."
+    )
+    allow: tuple[Allowed, ...] = Field(default=(), description="Findings that are let pass.")
+
+
+class Image(Section):
+    """The container image; written as a text it is its `name`."""
+
+    name: ImageName = Field(description="The image that every target runs: registry/path[:tag][@digest].")
+    registries: Mapping[Literal["aws", "azure"], Repository] = Field(
+        default={}, description="Where the sites of a cloud pull it from, if not by its name: the same digest, twice."
+    )
+    base: Pinned = Field(
+        default=catalog.base_image("python").reference,
+        description="What it is built from: Linux with Python 3.11 or newer, by digest.",
+    )
+    ollama: Pinned = Field(
+        default=catalog.base_image("ollama").reference, description="The image that Ollama is taken from, by digest."
+    )
+    ollama_file: File | None = Field(default=None, description="In place of `ollama`: the program itself.")
+    wheels: File | None = Field(
+        default=None, description="A folder with the sidecar's packages and pip, for a build without internet."
+    )
+    variant: Variant = Field(default="cpu", description="`cuda`: with Ollama's libraries for Nvidia's GPUs.")
+    limit: Amount | None = Field(default=None, description="A larger image is not pushed.")
+    keep: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=10, description="How many releases' images the registries keep."
+    )
+    scan: Scan = Field(default=Scan(), description="What the scan lets pass.")
+
+    @property
+    def repository(self) -> str:
+        """The name without tag and digest."""
+        return repository_of(self.name)
+
+    def at(self, cloud: str) -> str:
+        """The image as the sites of that cloud pull it."""
+        place = next((place for other, place in self.registries.items() if other == cloud), None)
+        return f"{place}{self.name.removeprefix(self.repository)}" if place else self.name
+
+
+def repository_of(name: str) -> str:
+    bare = name.partition("@")[0]
+    path, colon, tag = bare.rpartition(":")
+    return path if colon and "/" not in tag else bare
+
+
+def accept_a_bare_name(written: Any) -> Any:
+    """`image: acme/llm` is `image: {name: acme/llm}`; problems of the text stand at `image` itself."""
+    if isinstance(written, Mapping | Image) or written is None:
+        return written
+    return Image(name=values.image(written))
