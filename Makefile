@@ -5,7 +5,7 @@ EXAMPLE := examples/two-clouds/arriero.yaml
 UV      := $(BIN)/uv pip
 OLLAMA  := $(VENV)/ollama/ollama
 
-.PHONY: setup setup-dev up down test check proof ollama format lock clean
+.PHONY: setup setup-dev up down test check proof groovy ollama format lock clean
 
 setup: $(VENV)/.run      ## the environment that `arriero` runs in
 setup-dev: $(VENV)/.dev  ## the same, with what tests and checks need
@@ -50,6 +50,11 @@ ollama: $(OLLAMA)        ## a real Ollama for tests and benchmarks (needs Go and
 
 $(OLLAMA): $(BIN)/uv
 	GOBIN=$(dir $(abspath $@)) go install github.com/ollama/ollama@v0.6.5
+
+groovy:                  ## what runs a Jenkinsfile in tests: the Groovy that Jenkins itself runs (needs Maven)
+	for part in groovy groovy-json; do \
+	  mvn --batch-mode --quiet dependency:copy -Dartifact=org.codehaus.groovy:$$part:2.4.21 -DoutputDirectory=$(CURDIR)/$(VENV)/groovy; \
+	done
 
 format: setup-dev
 	$(BIN)/ruff format src tests benchmarks

@@ -69,12 +69,16 @@ def up(
     site: Sites = None,
     gateway: Annotated[bool, typer.Option(help="Keep a gateway running on this machine.")] = True,
     wait: Wait = None,
+    pushed: Annotated[
+        bool, typer.Option("--pushed", help="Deploy the image that was pushed from here last, by its digest.")
+    ] = False,
 ) -> int:
     """Make the world as the spec says, and see that it answers. A second run does nothing.
 
     Example: [bold]arriero up --yes --site azure-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
+        here = _with_pushed(here) if pushed else here
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
         books, facts, wanted = _plan(here, site)
@@ -97,6 +101,12 @@ def up(
         if not as_json:
             print(_done(here, done.plan, running.url if running else None))
         return 0
+
+
+def _with_pushed(here: Here) -> Here:
+    from arriero.pipeline.pushed import pinned
+
+    return replace(here, loaded=replace(here.loaded, spec=pinned(here.project, here.spec)))
 
 
 def down(

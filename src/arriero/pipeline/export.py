@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from arriero.errors import ArrieroError, Problem, Refused
-from arriero.pipeline import gateway
+from arriero.pipeline import gateway, github, gitlab
 from arriero.pipeline.image import files as docker
+from arriero.pipeline.jenkins import files as jenkins
 from arriero.pipeline.terraform import module as terraform
 from arriero.plan.model import Facts
 from arriero.spec.model import Spec
@@ -37,6 +38,9 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "gateway": Kind("the settings of a gateway that runs elsewhere", gateway.files, gateway.NEXT),
     "docker": Kind("the files that build the image and run it", docker.files, docker.NEXT),
+    "jenkins": Kind("what a Jenkins needs to build, test and release the service", jenkins.files, jenkins.NEXT),
+    "github": Kind("the same pipeline for GitHub Actions", github.files, github.NEXT),
+    "gitlab": Kind("the same pipeline for GitLab CI", gitlab.files, gitlab.NEXT),
     "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }
 
