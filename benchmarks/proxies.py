@@ -54,8 +54,10 @@ def nginx(folder: Path, servers: Sequence[str], balance: str = "", name: str = "
     )
     program = _program("nginx")
     with running([program, "-p", str(home), "-c", str(home / "nginx.conf")], port, home / "out") as master:
-        workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        yield Proxy(name, port, (int(workers[0]),))
+        children = Path(f"/proc/{master}/task/{master}/children")
+        # The master listens before it has a worker.
+        until(children.read_text, f"{name} has no worker")
+        yield Proxy(name, port, (int(children.read_text().split()[0]),))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arriero.gateway.wire.express import Express
+from arriero.gateway.wire.express import Express, Passthrough
 from arriero.gateway.wire.upstream import Home, Upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -137,3 +137,20 @@ def test_only_whole_chunks_of_whole_records_take_the_short_way() -> None:
         315,
         b"2\r\na\n\r\n12d\r\na" + b"x" * 299 + b"\n\r\n",
     )
+
+
+def test_who_keeps_nothing_lets_every_whole_chunk_through_and_remembers_the_last() -> None:
+    sent: list[bytes] = []
+    way = Passthrough(sent.append)
+    chunks = [b"2\r\na\n\r\n", b"3\r\nabc\r\n"]
+    assert all(way.take(chunk) for chunk in chunks)
+    others = (
+        b"0\r\n\r\n",
+        b"02\r\na\n\r\n",
+        b"3\r\na\n\r\n",
+        b"2\r\na\n\r\n2\r\nb\n\r\n",
+        b"2000\r\n" + b"a" * 8192 + b"\r\n",
+        b"",
+    )
+    assert [chunk for chunk in others if way.take(chunk)] == []
+    assert (sent, way.last) == (chunks, chunks[-1])

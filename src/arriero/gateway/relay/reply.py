@@ -98,7 +98,7 @@ class Reply:
             return True
         if self._rest is None:
             self._write(stream.pass_on(data, upstream.pieces, upstream.is_at_chunk_end))
-            upstream.express = self._short_way(stream, upstream.pieces) if stream.is_in_step else None
+            upstream.express = self._short_way(stream, upstream) if stream.is_in_step else None
         else:
             self._write(self._records(stream, self._rest, upstream.pieces))
         return not stream.failure
@@ -185,15 +185,16 @@ class Reply:
         stream.failure = rest.failure or stream.failure
         return stream.add(records)
 
-    def _short_way(self, stream: Stream, pieces: list[bytes]) -> Callable[[bytes], bool] | None:
+    def _short_way(self, stream: Stream, upstream: Upstream) -> Callable[[bytes], bool] | None:
         """For reads that begin as this one, which tells no error."""
         if self._express is None:
-            dialect, kept = self._request.dialect, stream.kept
+            dialect, kept, pieces = self._request.dialect, stream.kept, upstream.pieces
             beginning = pieces[0][: len(dialect.error_mark)] if pieces else dialect.error_mark
             if dialect.error_mark.startswith(beginning):
                 return None
             write = self._client.transport.write
             self._express = Express(write, kept.pieces, beginning, dialect.end_of_record, kept.fold, FOLD_AT)
+            upstream.acknowledge_less()
         return self._express.take
 
     def _write(self, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from arriero.gateway.wire.answers import error_answer
 from arriero.gateway.wire.connection import ClientConnection
-from arriero.gateway.wire.express import Express
+from arriero.gateway.wire.express import Passthrough
 from arriero.gateway.wire.headers import request_bytes, response_head
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.upstream import Upstream
@@ -20,14 +20,12 @@ from arriero.gateway.words.paths import Kind, rule_of
 if TYPE_CHECKING:
     from arriero.gateway.sidecar.door import Door
 
-FORGET_AT = 16
-
 
 class Passage:
     """The client connection's `Work` and the upstream's `Receiver`. `has_slot`: it has to be given back."""
 
     __slots__ = (
-        "_client", "_door", "_express", "_head", "_is_bare", "_is_head_out", "_last", "_model", "_request", "_status",
+        "_client", "_door", "_head", "_is_bare", "_is_head_out", "_model", "_request", "_short_way", "_status",
         "_upstream", "has_slot", "started_at",
     )  # fmt: skip
 
@@ -38,8 +36,7 @@ class Passage:
         self._model, self.has_slot = model, has_slot
         self._upstream: Upstream | None = None
         self._head = b""
-        self._last: list[bytes] = []
-        self._express: Express | None = None
+        self._short_way = Passthrough(client.transport.write)
         self._is_head_out = self._is_bare = False
         self._status = 0
         self.started_at = door.now()
@@ -91,14 +88,16 @@ class Passage:
         if self._request.method == "HEAD":
             data = b""
         elif upstream.pieces:
-            self._last[:] = (data,)
+            self._short_way.last = data
         if self._head:
             # With the first of the body in one system call.
             data, self._head = self._head + data, b""
         if data:
             self._client.transport.write(data)
-        if upstream.is_chunked and not self._is_bare and data:
-            upstream.express = self._short_way().take
+        if upstream.is_chunked and not self._is_bare and data and not upstream.is_complete:
+            if upstream.express is None:
+                upstream.acknowledge_less()
+            upstream.express = self._short_way.take
         if upstream.is_complete:
             self._upstream = None
             upstream.release()
@@ -129,14 +128,6 @@ class Passage:
             self._upstream.close()
         self.on_lost("it is being stopped", True)
 
-    def _short_way(self) -> Express:
-        if self._express is None:
-            self._express = Express(self._client.transport.write, self._last, b"", b"", self._forget, FORGET_AT)
-        return self._express
-
-    def _forget(self) -> None:
-        del self._last[:-1]
-
     def _over(self, outcome: str) -> None:
         door, upstream = self._door, self._upstream
         if self not in door.open:
@@ -147,8 +138,7 @@ class Passage:
         door.open.discard(self)
         if self.has_slot:
             door.ended(self._model)
-        last = self._last[-1] if self._last else b""
-        door.figures.count(self._request.path, self._status, outcome, self._model, last)
+        door.figures.count(self._request.path, self._status, outcome, self._model, self._short_way.last)
 
 
 def as_asked(request: Request) -> Request:

@@ -8,7 +8,6 @@ Framing that can be read in two ways is refused: httptools (llhttp, strict) does
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Protocol, cast
 
 import httptools
@@ -70,7 +69,8 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[Request] = deque()
+        # A list: an empty deque takes 760 bytes, and of a thousand streams each has one.
+        self._queue: list[Request] = []
         self._reading: Request | None = None
         self._since = handler.now()
         self._body_bytes = 0
@@ -332,7 +332,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._is_pumping = True
         while self._queue and self.current is None:
-            self.current = request = self._queue.popleft()
+            self.current = request = self._queue.pop(0)
             if request.refusal:
                 self.answer(error_answer(request.dialect, *request.refusal))
                 continue

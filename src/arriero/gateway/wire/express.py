@@ -15,6 +15,7 @@ CHUNK_BYTES_LIMIT = 4_096
 _BEGINNINGS_LIMIT = 64
 
 _Frames = dict[int, tuple[bytes, slice]]
+_any: _Frames = {}
 _frames: dict[bytes, _Frames] = {}
 
 
@@ -44,7 +45,7 @@ class Express:
     def take(self, data: bytes) -> bool:
         """True: it was such a chunk, and it is on its way. False: nothing was done with it."""
         size = len(data)
-        frame = self._frames.get(size) or self._make_frame(size)
+        frame = self._frames.get(size) or _make_frame(self._frames, self._beginning, size)
         if frame is None or not data.startswith(frame[0]) or not data.endswith(self._end):
             return False
         self._write(data)
@@ -56,14 +57,33 @@ class Express:
             self._fold()
         return True
 
-    def _make_frame(self, size: int) -> tuple[bytes, slice] | None:
-        """How a chunk of that many bytes begins, and where its text stands in it; None if none has that many."""
-        for digits in range(1, 4 if size <= CHUNK_BYTES_LIMIT else 1):
-            text_bytes = size - digits - 4
-            if text_bytes > 0 and len(b"%x" % text_bytes) == digits:
-                frame = self._frames[size] = (b"%x\r\n%b" % (text_bytes, self._beginning), slice(digits + 2, -2))
-                return frame
-        return None
+
+class Passthrough:
+    """The same for whoever keeps nothing but the `last` read."""
+
+    __slots__ = ("_write", "last")
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self.last = b""
+
+    def take(self, data: bytes) -> bool:
+        frame = _any.get(len(data)) or _make_frame(_any, b"", len(data))
+        if frame is None or not data.startswith(frame[0]) or not data.endswith(b"\r\n"):
+            return False
+        self._write(data)
+        self.last = data
+        return True
+
+
+def _make_frame(frames: _Frames, beginning: bytes, size: int) -> tuple[bytes, slice] | None:
+    """How a chunk of that many bytes begins, and where its text stands in it; None if none has that many."""
+    for digits in range(1, 4 if size <= CHUNK_BYTES_LIMIT else 1):
+        text_bytes = size - digits - 4
+        if text_bytes > 0 and len(b"%x" % text_bytes) == digits:
+            frame = frames[size] = (b"%x\r\n%b" % (text_bytes, beginning), slice(digits + 2, -2))
+            return frame
+    return None
 
 
 def _frames_of(beginning: bytes) -> _Frames:
