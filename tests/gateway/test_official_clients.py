@@ -242,7 +242,7 @@ def needs_messages(place: Place) -> None:
 
 def test_anthropic_answers_and_streams(place: Place) -> None:
     needs_messages(place)
-    asked = {"model": "llama2", "messages": GREETING, "max_tokens": 12, "temperature": 0.0}
+    asked = {"model": "llama2", "messages": GREETING, "max_tokens": 12, "extra_body": {"temperature": 0.0}}
     whole = place.anthropic.messages.create(**asked)  # type: ignore[call-overload]
     assert (whole.type, whole.role, whole.stop_reason) == ("message", "assistant", "max_tokens")
     assert whole.usage.output_tokens == 12
