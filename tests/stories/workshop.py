@@ -72,10 +72,14 @@ def engine(folder: Path) -> Iterator[Engine]:
     command += [f"{folder}/pid", "--host", place, "--bridge=none", "--iptables=false", "--ip-forward=false"]
     environment = {**os.environ, "DOCKER_HOST": place, "DOCKER_CONFIG": f"{folder}/config"}
     environment["PATH"] = f"/usr/bin:{os.environ['PATH']}"
-    with ended_with_block(command, folder / "log"):
-        found = Engine(environment)
-        wait_for(lambda: bool(found.docker("info", "--format", "{{.ServerVersion}}", check=False)))
-        yield found
+    try:
+        with ended_with_block(command, folder / "log"):
+            found = Engine(environment)
+            wait_for(lambda: bool(found.docker("info", "--format", "{{.ServerVersion}}", check=False)))
+            yield found
+    finally:
+        # The engine leaves the name of the host's network mounted, and its folder could not be removed.
+        subprocess.run(["umount", f"{folder}/exec/netns/default"], capture_output=True, check=False)
 
 
 @contextlib.contextmanager
