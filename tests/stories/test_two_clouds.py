@@ -20,7 +20,7 @@ pytestmark = pytest.mark.story
 
 BASE = "llm-aws-east"
 # What no module can do: a lease has to be kept while Ansible works, so the ledger's objects are written by obstore.
-WRITERS_BESIDES_ANSIBLE = {("s3:PutObject", "object_store"), ("PUT ledger", "object_store")}
+WRITERS_BESIDES_ANSIBLE = {("s3:PutObject", "object_store"), ("PUT blob", "object_store")}
 
 
 @pytest.fixture(scope="module")
