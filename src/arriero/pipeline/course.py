@@ -57,7 +57,8 @@ def promotion(spec: Spec) -> Stage:
 
 
 def rollback(spec: Spec) -> Stage:
-    return Stage("Roll back", f"arriero rollback --yes --wait {spec.pipeline.deploy_within}", clouds(spec))
+    """To the last release that was validated, not to the one before: where nothing was deployed yet, nothing moves."""
+    return Stage("Roll back", f"arriero rollback stable --yes --wait {spec.pipeline.deploy_within}", clouds(spec))
 
 
 def clouds(spec: Spec) -> tuple[Cloud, ...]:

@@ -155,7 +155,7 @@ def lint(folder: Path) -> list[str]:
         str(LINTER),
         "--noserver",
         "--config",
-        "recommended-jenkinsfile",
+        str(folder / ".groovylintrc.json"),
         "--failon",
         "none",
         "--output",

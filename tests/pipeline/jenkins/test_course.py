@@ -23,7 +23,7 @@ from receiver import Receiver, receiving
 pytestmark = pytest.mark.wide
 
 IMAGE = ["image build", "test --junit reports/test.xml", "image scan --sbom reports/sbom.json", "image push --yes"]
-ROLLBACK = "arriero rollback --yes --wait 90m"
+ROLLBACK = "arriero rollback stable --yes --wait 90m"
 
 
 @dataclass
