@@ -20,7 +20,7 @@ from places import Place, open_spec, wait_for
 
 from arriero.clouds.endpoints import Endpoints
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.wide]
 
 SPEC = """\
 name: llm
@@ -196,7 +196,6 @@ def test_down_with_one_region_down_removes_the_other_and_a_rerun_ends_it(pair: P
     assert set(pair.states().values()) == {"absent"}
 
 
-@pytest.mark.wide
 def test_a_short_storm_of_429s_delays_a_deployment_and_does_not_fail_it(azure_only: Place) -> None:
     assert azure_only.arriero("rehearse", "start").code == 0
     storm = Thread(target=storm_after_the_first_write, args=[azure_only])
@@ -214,7 +213,6 @@ def storm_after_the_first_write(place: Place) -> None:
     fault(place, "azure-east", "throttle", STORM_SECONDS)
 
 
-@pytest.mark.wide
 def test_a_storm_that_does_not_end_is_named_while_the_other_site_comes_up(impatient: Place) -> None:
     assert impatient.arriero("rehearse", "start").code == 0
     fault(impatient, "azure-east", "throttle", 900)
@@ -232,7 +230,6 @@ def test_a_storm_that_does_not_end_is_named_while_the_other_site_comes_up(impati
     assert impatient.arriero("plan").code == 0
 
 
-@pytest.mark.wide
 def test_a_quota_that_is_used_up_is_named_and_a_rerun_converges_once_there_is_room(azure_only: Place) -> None:
     assert azure_only.arriero("rehearse", "start").code == 0
     with a_full_region(azure_only):

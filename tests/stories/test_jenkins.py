@@ -1,7 +1,7 @@
 """The generated Jenkinsfile, run step by step: its `up`, `validate` and `rollback` are real ones, against the stage.
 
 What needs a container engine, `image` and the image's half of `test`, is played by a pretender here: test_image.py and
-test_trial.py have the real ones. The tests go on from one another, in their order, on one stage.
+test_image_trial.py have the real ones. The tests go on from one another, in their order, on one stage.
 """
 
 from __future__ import annotations
