@@ -88,7 +88,9 @@ def test_every_file_names_its_sources_and_the_day_they_were_read() -> None:
     for file in DATA.iterdir():
         data = json.loads(file.read_text("utf-8"))
         sources = data["sources"].values() if "sources" in data else [data["source"]]
-        assert all(source["page"].startswith(("https://", "http://")) and source["read"] for source in sources), file.name
+        assert all(source["page"].startswith(("https://", "http://")) and source["read"] for source in sources), (
+            file.name
+        )
 
 
 def test_every_price_has_a_source_and_is_above_zero() -> None:
