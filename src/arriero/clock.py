@@ -12,6 +12,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
 
+    def timestamp(self) -> float:
+        """The wall clock, in seconds since 1970."""
+
     def monotonic(self) -> float:
         """Seconds that never run backwards."""
 
@@ -19,11 +22,12 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    # The system's own functions: a gateway asks a dozen times a request.
+    timestamp = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -39,8 +43,26 @@ class ManualClock:
     def now(self) -> datetime:
         return self.start + timedelta(seconds=self.elapsed_seconds)
 
+    def timestamp(self) -> float:
+        return self.now().timestamp()
+
     def monotonic(self) -> float:
         return self.elapsed_seconds
 
     def sleep(self, seconds: float) -> None:
         self.elapsed_seconds += seconds
+
+
+class Stamps:
+    """Moments as ISO 8601 text with milliseconds; what they share within a second is written once."""
+
+    def __init__(self) -> None:
+        self._second, self._text = -1, ""
+
+    def text(self, timestamp: float) -> str:
+        """`timestamp` in seconds since 1970."""
+        second = int(timestamp)
+        if second != self._second:
+            self._second = second
+            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._text}.{int((timestamp - second) * 1000):03d}+00:00"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from arriero.clock import Clock
+from arriero.clock import Clock, Stamps
 from arriero.control.settings import GatewaySettings
 from arriero.gateway.access.guard import Guard
 from arriero.gateway.routing.pool import Pool
@@ -25,7 +25,6 @@ from arriero.gateway.telling.record import Record
 from arriero.gateway.telling.tallies import TallyBook
 from arriero.gateway.telling.trace import Traces
 from arriero.gateway.wire.upstream import Upstreams
-from arriero.gateway.words.paths import rule_of
 from arriero.gateway.words.templates import Reading
 
 if TYPE_CHECKING:
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Context:
     """Touched from the event loop's thread only. `look_now` is set when targets should be probed without waiting,
-    `renew_now` when keys and certificates should be read anew. `readings` tells by digest how models carry on.
+    `renew_now` when keys and certificates should be read anew. `readings` tells by digest how models carry on. `now` is
+    the monotonic clock; `timestamp` the wall clock in seconds since 1970, which keys expire by and limits count by.
     """
 
     settings: GatewaySettings
@@ -66,18 +66,16 @@ class Context:
     tallies: TallyBook = field(init=False)
     traces: Traces = field(init=False)
     now: Callable[[], float] = field(init=False)
+    timestamp: Callable[[], float] = field(init=False)
+    _stamps: Stamps = field(default_factory=Stamps)
     _id_start: str = field(default_factory=lambda: secrets.token_hex(6))
     _id_count: Callable[[], int] = field(default_factory=lambda: itertools.count(1).__next__)
 
     def __post_init__(self) -> None:
-        self.now = self.clock.monotonic
+        self.now, self.timestamp = self.clock.monotonic, self.clock.timestamp
         self.tallies = TallyBook(self.metrics.figures)
         self.traces = Traces(self.spans is not None, random.Random(secrets.randbits(256)))
         self.metrics.knows = lambda model: any(target.has(model) for target in self.pool)
-
-    def timestamp(self) -> float:
-        """The wall clock, in seconds since 1970: what keys expire by, and what limits are counted by."""
-        return self.clock.now().timestamp()
 
     def new_id(self) -> str:
         return f"{self._id_start}-{self._id_count():x}"
@@ -86,14 +84,14 @@ class Context:
         """Logs changes of targets' states; whoever waits is looked after."""
         for turn in turns:
             if turn is not None:
-                at = self.clock.now().isoformat(timespec="milliseconds")
+                at = self._stamps.text(self.timestamp())
                 self.log.tell("target", at, target=turn.target, was=turn.was, now=turn.now, why=turn.why)
                 if self.queue is not None:
                     self.queue.look_soon_at_all()
 
     def report(self, event: str, **fields: object) -> None:
         """Logs something that is no request and no target's state."""
-        self.log.tell(event, self.clock.now().isoformat(timespec="milliseconds"), **fields)
+        self.log.tell(event, self._stamps.text(self.timestamp()), **fields)
 
     @property
     def beside(self) -> tuple[Figures, ...]:
@@ -127,22 +125,18 @@ class Context:
 
     def finished(self, record: Record) -> None:
         """A request is over."""
+        at = self.timestamp()
         if record.caller is not None:
-            self._give_back(record)
-        if rule_of(record.path) is None:
-            record.path = "other"
-        elif record.path.count("/") > 2 and record.path.startswith(("/v1/models/", "/api/blobs/")):
-            record.path = record.path[:11]
-        at = self.clock.now()
+            self._give_back(record, at)
         self.metrics.count(record)
         if self.pool.trial is not None:
             self.tallies.answered(record)
         self.pool.speeds.learn(record, self.now())
         if self.spans is not None:
-            self.spans.tell(record, at.timestamp())
-        self.log.write(record.line(at.isoformat(timespec="milliseconds")))
+            self.spans.tell(record, at)
+        self.log.write(record.line(self._stamps.text(at)))
 
-    def _give_back(self, record: Record) -> None:
+    def _give_back(self, record: Record, at: float) -> None:
         if self.shared is not None:
             self.shared.finished(record)
-        self.guard.finished(record, self.timestamp())
+        self.guard.finished(record, at)

@@ -26,7 +26,8 @@ class Minute:
     _others_former: float = 0.0
 
     def add(self, amount: float, now: float) -> None:
-        self._turn(now)
+        if now // MINUTE > self._index:
+            self._turn(now)
         self._count += amount
 
     def take_back(self, amount: float) -> None:
@@ -34,8 +35,10 @@ class Minute:
         self._count = max(0.0, self._count - amount)
 
     def level(self, now: float) -> float:
-        self._turn(now)
-        return self._count + self._others_count + self._all_former * (1 - now % MINUTE / MINUTE)
+        if now // MINUTE > self._index:
+            self._turn(now)
+        former = self._former + self._others_former
+        return self._count + self._others_count + former * (1 - now % MINUTE / MINUTE)
 
     def seconds_until_below(self, limit: float, now: float) -> float:
         """0 when it is below already."""
@@ -142,11 +145,14 @@ def shortage(key: Key, usage: Usage, now: float) -> Shortage | None:
     """The limit that stops the next request of this key; None when it may go."""
     if key.concurrency is not None and usage.open + usage.open_elsewhere >= key.concurrency:
         return too_many_open(key)
-    return (
-        too_many_requests(key, usage.requests.seconds_until_below(key.requests_a_minute or math.inf, now))
-        or too_many_tokens(key, usage.tokens, now)
-        or too_much_spent(key, usage.spent_today(now) + usage.spent_elsewhere, now)
-    )
+    requests, tokens = key.requests_a_minute, key.tokens_a_minute
+    if requests and usage.requests.level(now) >= requests:
+        return too_many_requests(key, usage.requests.seconds_until_below(requests, now))
+    if tokens and usage.tokens.level(now) >= tokens:
+        return too_many_tokens(key, usage.tokens, now)
+    if key.spend_a_day is None:
+        return None
+    return too_much_spent(key, usage.spent_today(now) + usage.spent_elsewhere, now)
 
 
 def too_many_open(key: Key) -> Shortage:

@@ -8,7 +8,7 @@ from arriero.gateway.access.sources import Sources, client_address, is_loopback
 from arriero.gateway.context import Context
 from arriero.gateway.wire.answers import Answer, denial, error_answer
 from arriero.gateway.wire.request import Request
-from arriero.gateway.words.paths import Rule, rule_of
+from arriero.gateway.words.paths import Rule
 
 FRONT_DOOR_HEADER = b"x-azure-fdid"
 _PROBED = OPEN_PATHS - {"/"} | {"/metrics"}
@@ -68,13 +68,13 @@ class Entrance:
         return denial(request.dialect, refusal) if refusal else None
 
     def _came_through_front_door(self, request: Request) -> bool:
-        said = [value.strip().lower() for name, value in request.headers if name.lower() == FRONT_DOOR_HEADER]
+        said = [value.strip().lower() for value in request.all_of(FRONT_DOOR_HEADER)]
         return said == [self._front_door_id]
 
 
 def _forbidden(request: Request) -> Answer:
     """With the path's methods where the request's is none of them (a preflight), as Ollama has it."""
-    rule = rule_of(request.path)
+    rule = request.rule
     is_wrong = rule is not None and request.method not in rule.methods
     allow = f"Allow: {', '.join(rule.methods)}\r\n".encode() if rule and is_wrong else b""
     return Answer(403, b"", b"", allow)

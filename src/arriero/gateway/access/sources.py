@@ -40,7 +40,7 @@ def client_address(peer: str, request: Request, trusted: Sources) -> str:
     """The nearest address that is not a trusted proxy's: from the right, since a client can write the left part."""
     if not trusted or peer not in trusted:
         return peer
-    lines = [value.decode("latin-1") for name, value in request.headers if name.lower() == FORWARDED_FOR]
+    lines = [value.decode("latin-1") for value in request.all_of(FORWARDED_FOR)]
     for part in reversed(",".join(lines).split(",")):
         address = _plain(part.strip())
         if address is None:

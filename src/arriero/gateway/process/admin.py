@@ -50,9 +50,7 @@ class Admin:
         }
         self.limits = context.settings.limits
         self.connections: set[ClientConnection] = set()
-
-    def now(self) -> float:
-        return self._context.now()
+        self.now = context.now
 
     def handle(self, client: ClientConnection, request: Request) -> None:
         client.answer(self._answer(request))
@@ -134,4 +132,4 @@ def apply_targets(context: Context, targets: Targets) -> None:
 
 def presented_token(request: Request) -> bytes:
     """What stands in the Authorization header; empty without one."""
-    return next((value for name, value in request.headers if name.lower() == b"authorization"), b"")
+    return request.known.get(b"authorization", b"")

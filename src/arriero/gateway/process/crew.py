@@ -199,6 +199,6 @@ class Crew:
             except LineError:
                 continue
             if status == 200:
-                self._state = {**state, "usage": usage_of_all(self._lanes, self.clock.now().timestamp())}
+                self._state = {**state, "usage": usage_of_all(self._lanes, self.clock.timestamp())}
                 snapshot.keep_state(self.settings.targets_file, self._state, self._report)
                 return

@@ -27,9 +27,7 @@ class Desk:
         self._authorization = f"Bearer {token.reveal()}".encode()
         self.limits = crew.settings.limits
         self.connections: set[ClientConnection] = set()
-
-    def now(self) -> float:
-        return self._crew.clock.monotonic()
+        self.now = crew.clock.monotonic
 
     def handle(self, client: ClientConnection, request: Request) -> _Order | None:
         if not hmac.compare_digest(self._authorization, presented_token(request)):

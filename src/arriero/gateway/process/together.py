@@ -154,8 +154,7 @@ class SharedGuard(Guard):
         if rows[0] is not None:
             own.numbers[rows[0]] = caller.usage.open
         if rows[1] is not None:
-            for index, value in enumerate(caller.usage.numbers(), rows[1]):
-                own.numbers[index] = value
+            own.write(rows[1], caller.usage.numbers())
 
 
 class SharedQuarantine(Quarantine):
@@ -171,7 +170,10 @@ class SharedQuarantine(Quarantine):
         self._lanes = lanes
 
     def _has_any(self, now: float) -> bool:
-        return super()._has_any(now) or any(row[0] > now for row in _read(self._lanes.others, _HAS_QUARANTINE, 1))
+        if now < self._until:
+            return True
+        others = self._lanes.others
+        return bool(others) and any(row[0] > now for row in _read(others, _HAS_QUARANTINE, 1))
 
     def _known(self, mark: bytes) -> Suspect | None:
         """As who changed it last knows it."""
@@ -200,8 +202,7 @@ class SharedQuarantine(Quarantine):
         own = self._lanes.own
         row = own.row(name, len(values))
         if row is not None:
-            for index, value in enumerate(values, row):
-                own.numbers[index] = value
+            own.write(row, values)
 
 
 def usage_of_all(lanes: Lanes, now: float) -> dict[str, list[float]]:

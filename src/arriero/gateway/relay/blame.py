@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import Enum
 
 from arriero.gateway.routing.quarantine import DEATHS_LIMIT, Hold, Quarantine
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.answers import Answer, error_answer, try_again
+from arriero.gateway.wire.headers import FULL_HEADER
 from arriero.gateway.wire.request import Request
 from arriero.gateway.words.dialects import Dialect
 
 FAILED = frozenset((500, 502, 503, 504))
 REFUSED = FAILED | {404}
 
-FULL_HEADER = b"x-arriero-full"
 # What Ollama says with a 500 to a request that is wrong itself: every target would.
 _OF_THE_REQUEST = (b"must be of type", b"must be of an array", b"invalid format")
 # What it says when the process that runs the model ended under the request.
@@ -34,11 +34,11 @@ class Blame(Enum):
     RUNNER = "what runs the model ended under the request"
 
 
-def blame(status: int, head_lines: Iterable[bytes], body: bytes) -> Blame:
-    """For a status in REFUSED; `body` is what has come of it."""
+def blame(status: int, known: Collection[bytes], body: bytes) -> Blame:
+    """For a status in REFUSED; `known` are names of its header lines, `body` is what has come of it."""
     if status == 404:
         return Blame.PATH if body.startswith(_UNKNOWN_PATH) else Blame.MISSING
-    if status == 503 and any(line.partition(b":")[0].lower() == FULL_HEADER for line in head_lines):
+    if status == 503 and FULL_HEADER in known:
         return Blame.FULL
     if status == 500 and any(words in body for words in _OF_THE_REQUEST):
         return Blame.REQUEST

@@ -203,7 +203,7 @@ class Exchange:
 
     def _was_refused(self, upstream: Upstream) -> bool:
         """Whether the refusal is settled: tried elsewhere, or told. False: pass the answer on as it is."""
-        why = blame(upstream.status, upstream.head_lines, b"".join(upstream.pieces))
+        why = blame(upstream.status, upstream.head.known, b"".join(upstream.pieces))
         if why is Blame.FULL and self._runs and (self._carry is not None or self._context.queue is not None):
             self._leave("full")
             self._target.was_full()

@@ -21,7 +21,7 @@ def way_on(
     context: Context, request: Request, stream: Stream, former: Target, model: str, tried: list[str], spent: Spent
 ) -> tuple[Carry, Target | Without]:
     """What to ask for the rest of the answer that `former` began, and where; raises CannotCarry."""
-    if any(name.lower() == OPT_OUT and value.lower() == b"never" for name, value in request.headers):
+    if any(value.lower() == b"never" for value in request.all_of(OPT_OUT)):
         raise CannotCarry("the request says so")
     loaded = former.inventory.resident.get(model, {}).get("context_length")
     reading = context.readings.get(former.inventory.digest(model))

@@ -14,7 +14,6 @@ from arriero.gateway.relay.stream import Stream
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.connection import ClientConnection
 from arriero.gateway.wire.express import Express
-from arriero.gateway.wire.headers import media_type, response_head
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.upstream import Upstream
 from arriero.gateway.words import usage
@@ -65,12 +64,12 @@ class Reply:
             return
         is_chunked = upstream.is_chunked and not request.is_http_1_0
         self._is_bare = upstream.is_chunked and not is_chunked
-        if not upstream.has_length and media_type(upstream.head_lines) == dialect.stream_type:
+        if not upstream.has_length and upstream.head.media_type == dialect.stream_type:
             self.stream = Stream(dialect, is_chunked, request.path)
             self._record.is_stream = True
         request.close = request.close or self._is_bare or upstream.ends_with_connection
         more = client.headers_for(request) + self._headers() + client.closing_header(request)
-        self._head = response_head(upstream.head_lines, more, is_chunked)
+        self._head = upstream.head.encode(more, is_chunked)
 
     def _begin_late(self, upstream: Upstream) -> None:
         """The head went out while the client waited: a stream goes on in it, anything else becomes its last record."""
@@ -82,7 +81,7 @@ class Reply:
 
     def can_go_on_with(self, upstream: Upstream) -> bool:
         """Whether this is a stream of the kind that began."""
-        return upstream.status == 200 and media_type(upstream.head_lines) == self._request.dialect.stream_type
+        return upstream.status == 200 and upstream.head.media_type == self._request.dialect.stream_type
 
     def go_on(self, rest: NativeAnswer | OpenAIAnswer) -> None:
         """From now on the records come from another target."""

@@ -23,7 +23,7 @@ from arriero.gateway.wire.request import Request
 from arriero.gateway.words import listing
 from arriero.gateway.words.dialects import NATIVE
 from arriero.gateway.words.naming import canonical
-from arriero.gateway.words.paths import Kind, Rule, rule_of
+from arriero.gateway.words.paths import Kind, Rule
 
 RETRY_AFTER_SECONDS = 2
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -40,13 +40,11 @@ class Router:
         self._writing = Writing(context, self._entrance)
         self.limits = context.settings.limits
         self.connections: set[ClientConnection] = set()
-
-    def now(self) -> float:
-        return self._context.now()
+        self.now = context.now
 
     def handle(self, client: ClientConnection, request: Request) -> Work | None:
         request.close = request.close or self._context.is_draining
-        rule = rule_of(request.path)
+        rule = request.rule
         answer = self._entrance.wrong_way(request) or self._for_browsers(request, rule)
         answer = answer or self._misplaced(request, rule)
         if answer is None and rule is not None:
@@ -62,8 +60,7 @@ class Router:
         return None
 
     def objection(self, request: Request) -> tuple[int, str] | None:
-        rule = rule_of(request.path)
-        return self._entrance.objection(request, rule) if rule else None
+        return self._entrance.objection(request, request.rule) if request.rule else None
 
     def headers_for(self, request: Request) -> bytes:
         if not request.id:
@@ -78,7 +75,7 @@ class Router:
         record = record or record_of(request)
         record.judge(status)
         record.sent_bytes = sent_bytes
-        record.seconds = self.now() - request.came_at
+        record.seconds = self._context.now() - request.came_at
         self._context.finished(record)
 
     def _for_browsers(self, request: Request, rule: Rule | None) -> Answer | None:
@@ -127,7 +124,8 @@ class Router:
         return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)
 
     def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Work | None:
-        request.trace = self._context.traces.of(request.headers)
+        parents = request.all_of(b"traceparent") if b"traceparent" in request.known else ()
+        request.trace = self._context.traces.of(parents)
         name = request.model()
         model = canonical(name) if name else None
         answer = self._entrance.over_limit(request, model)
@@ -143,7 +141,7 @@ class Router:
         """Gives it to a target, or puts it in the line before one."""
         model = canonical(name) if name else None
         runs = rule.kind is Kind.RUN
-        hold = self._context.quarantine.hold(request.path, request.body, self.now())
+        hold = self._context.quarantine.hold(request.path, request.body, self._context.now())
         if hold:
             request.id = request.id or self._id_of(request)
             client.answer(quarantined(request.dialect, hold), record_of(request))
@@ -151,7 +149,7 @@ class Router:
         if runs and model:
             found = self._queue.place(request, model, request.caller.name if request.caller else "")
         else:
-            found = self._context.pool.find(model, False, (), self.now())
+            found = self._context.pool.find(model, False, (), self._context.now())
         request.id = request.id or self._id_of(request)
         if isinstance(found, Target):
             if runs and model and not found.is_resident(model):
@@ -173,8 +171,5 @@ class Router:
 
     def _id_of(self, request: Request) -> str:
         """The client's own id if it is a sane one, else ours."""
-        for name, value in request.headers:
-            if name.lower() == b"x-request-id":
-                text = value.decode("latin-1")
-                return text if _ID.fullmatch(text) else self._context.new_id()
-        return self._context.new_id()
+        text = request.known.get(b"x-request-id", b"").decode("latin-1")
+        return text if _ID.fullmatch(text) else self._context.new_id()

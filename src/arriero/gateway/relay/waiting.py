@@ -235,7 +235,7 @@ class Queue:
     def _seconds(self, request: Request) -> float:
         """How long it may wait: the settings' limit, or less if the client wishes so."""
         limit = self.context.settings.limits.queue_seconds
-        for name, value in request.headers:
-            if name.lower() == DEADLINE_HEADER and value.isdigit() and len(value) < 10:
+        for value in request.all_of(DEADLINE_HEADER):
+            if value.isdigit() and len(value) < 10:
                 return min(limit, int(value) / 1000)
         return limit

@@ -57,7 +57,7 @@ class Warming:
 def start_if_asked(client: ClientConnection, request: Request, model: str, seconds: float) -> None:
     """Once a request; nothing happens for one that did not ask, or whose answer is no stream of chunks."""
     if request.warming is None and request.streams and request.path in _STREAMING and not request.is_http_1_0:
-        wishes = [value.strip().lower() for name, value in request.headers if name.lower() == HEADER]
+        wishes = [value.strip().lower() for value in request.all_of(HEADER)]
         if b"events" in wishes:
             request.warming = Warming(client, request, model, seconds)
 

@@ -137,6 +137,5 @@ class Door:
 
 def _id_of(request: Request) -> str:
     """The edge's id; a header can hold no line end, so it is passed on as it is."""
-    values = (value for name, value in request.headers if name.lower() == b"x-request-id")
-    text = next(values, b"").decode("latin-1")
+    text = request.known.get(b"x-request-id", b"").decode("latin-1")
     return text if len(text) <= 128 and text.isascii() and text.isprintable() else ""

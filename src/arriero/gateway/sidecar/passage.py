@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from arriero.gateway.wire.answers import error_answer
 from arriero.gateway.wire.connection import ClientConnection
 from arriero.gateway.wire.express import Passthrough
-from arriero.gateway.wire.headers import request_bytes, response_head
+from arriero.gateway.wire.headers import request_bytes
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.upstream import Upstream
-from arriero.gateway.words.paths import Kind, rule_of
+from arriero.gateway.words.paths import Kind
 
 if TYPE_CHECKING:
     from arriero.gateway.sidecar.door import Door
@@ -75,7 +75,7 @@ class Passage:
         self._is_bare = upstream.is_chunked and not keeps_chunks
         request.close = request.close or self._is_bare or upstream.ends_with_connection
         more = client.headers_for(request) + client.closing_header(request)
-        self._head = response_head(upstream.head_lines, more, keeps_chunks)
+        self._head = upstream.head.encode(more, keeps_chunks)
         if self.has_slot:
             self._door.began(self._model, upstream.status)
         if client.is_blocked:
@@ -151,10 +151,9 @@ def as_asked(request: Request) -> Request:
 
 
 def needs_slot(request: Request) -> bool:
-    rule = rule_of(request.path)
+    rule = request.rule
     return rule is not None and rule.kind is Kind.RUN and request.method in rule.methods
 
 
 def changes_models(request: Request) -> bool:
-    rule = rule_of(request.path)
-    return rule is not None and rule.kind is Kind.WRITE
+    return request.rule is not None and request.rule.kind is Kind.WRITE

@@ -13,9 +13,12 @@ TOKEN_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.
 TOKEN_RATES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """`bounds` are a histogram's. `is_own`: every worker sees the same thing, so one's view is told, not the sum."""
+    """`bounds` are a histogram's. `is_own`: every worker sees the same thing, so one's view is told, not the sum.
+
+    Each is one of a kind: a dictionary finds it by itself, not by its fields.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]

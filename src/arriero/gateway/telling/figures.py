@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 # Enough for 200 models, 200 keys and 50 sites in every family; untouched pages cost nothing.
 BLOCK_BYTES = 4_194_304
@@ -41,6 +41,10 @@ class Figures:
             self._rows = {known: at for known, at, _ in self._entries()}
             start = self._rows.get(name)
         return start
+
+    def write(self, start: int, numbers: Sequence[float]) -> None:
+        """Sets these from there on, each in one piece."""
+        struct.pack_into(f"{len(numbers)}d", self._memory, start * _WORD, *numbers)
 
     def rows(self) -> Iterator[tuple[str, list[float]]]:
         """Every row as it is now."""

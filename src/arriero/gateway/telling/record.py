@@ -5,6 +5,8 @@ from __future__ import annotations
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Literal
 
+from arriero.gateway.words.paths import label_of
+
 if TYPE_CHECKING:
     from arriero.gateway.access.guard import Caller
     from arriero.gateway.routing.memory import Found
@@ -19,9 +21,10 @@ MODEL_LENGTH_LIMIT = 128
 class Record:
     """`outcome`: answered by a target or here; failed (5xx); cut in mid-stream; the client had gone; refused (4xx).
 
-    `key` is the name of the API key, and `caller` what the guard holds open for it until the request is over.
-    `queue_seconds` passed before a target was granted. Tokens and `load_seconds` are as the answer's last record tells
-    them; `migrations` counts the targets that carried on a cut answer, `deaths` those that ended under the request.
+    `path` is what it is counted as. `key` is the name of the API key, and `caller` what the guard holds open for it
+    until the request is over. `queue_seconds` passed before a target was granted. Tokens and `load_seconds` are as the
+    answer's last record tells them; `migrations` counts the targets that carried on a cut answer, `deaths` those that
+    ended under the request.
     `found` tells how the last target held the model, `is_new_there` whether the conversation was new to it; `is_empty`:
     the answer has no text.
     """
@@ -76,7 +79,7 @@ class Record:
 
 def record_of(request: Request) -> Record:
     """An empty record of this request, in the name of its caller."""
-    record = Record(request.id, request.method, request.path)
+    record = Record(request.id, request.method, label_of(request.path))
     record.caller, record.trace = request.caller, request.trace
     record.key = request.caller.name if request.caller else ""
     return record

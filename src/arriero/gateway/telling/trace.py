@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 _PARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_ID, _NO_SPAN = "0" * 32, "0" * 16
@@ -25,7 +25,7 @@ class Trace:
         self.is_kept, self.is_state_kept = is_kept, is_state_kept
 
     def header(self) -> bytes:
-        return f"traceparent: 00-{self.id}-{self.span}-{self.flags:02x}".encode()
+        return f"traceparent: 00-{self.id}-{self.span}-{self.flags:02x}\r\n".encode()
 
 
 class Traces:
@@ -35,8 +35,8 @@ class Traces:
         self.records = records
         self._bits = chance.getrandbits
 
-    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> Trace:
-        parents = [value for name, value in headers if len(name) == 11 and name.lower() == b"traceparent"]
+    def of(self, parents: Sequence[bytes]) -> Trace:
+        """Of a request with these `traceparent` headers; more than one are as good as none."""
         found = _read(parents[0]) if len(parents) == 1 else None
         span = f"{self._bits(64) or 1:016x}"
         if found is None:

@@ -12,7 +12,6 @@ import asyncio
 
 from arriero.gateway.context import Context
 from arriero.gateway.routing.target import Target
-from arriero.gateway.wire.headers import media_type
 from arriero.gateway.wire.upstream import Upstream
 from arriero.gateway.words.told import CONTENT_TYPE, STATE_PATH, read
 
@@ -86,7 +85,7 @@ class Following:
         self._upstream = upstream
 
     def on_head(self, upstream: Upstream, rest: bytes) -> None:
-        if upstream.status != 200 or media_type(upstream.head_lines) != CONTENT_TYPE:
+        if upstream.status != 200 or upstream.head.media_type != CONTENT_TYPE:
             self._end(upstream)
             self._ended("it has no sidecar", PLAIN_SECONDS)
             return

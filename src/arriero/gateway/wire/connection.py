@@ -8,6 +8,7 @@ Framing that can be read in two ways is refused: httptools (llhttp, strict) does
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
@@ -16,6 +17,7 @@ from arriero.control.settings import Limits
 from arriero.gateway.relay.warming import rest_of
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.answers import CONTINUE, Answer, error_answer
+from arriero.gateway.wire.headers import sort_headers
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.sending import Upload
 
@@ -41,8 +43,7 @@ class Handler(Protocol):
 
     limits: Limits
     connections: set[ClientConnection]
-
-    def now(self) -> float: ...
+    now: Callable[[], float]
 
     def handle(self, client: ClientConnection, request: Request) -> Work | None:
         """Answers with `client.answer`, or returns the work that will `write` and `finish`.
@@ -154,42 +155,21 @@ class ClientConnection(asyncio.Protocol):
             # A trailer: it came after what was decided by the header, and must not pass for a part of it.
             return
         request.headers.append((name, value))
-        request.head_bytes += len(name) + len(value) + 4
-        key = name.lower()
-        if key == b"host":
-            if request.host is not None:
-                request.refuse(400, "bad request: more than one Host header")
-            request.host = value.decode("latin-1")
-        elif key == b"origin":
-            request.origin = value.decode("latin-1")
-        elif key == b"content-length":
-            request.lengths.append(value)
-        elif key == b"transfer-encoding" and value.lower() != b"chunked":
-            request.refuse(400, "bad request: only the transfer encoding `chunked` is understood")
-        elif key == b"expect":
-            request.wants_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         request = cast(Request, self._reading)
+        request.head_bytes += sort_headers(request)
         self._understand_head(request)
         limits = self._handler.limits
         if request.head_bytes + len(request.target) > limits.header_bytes:
             request.refuse(431, f"the header is larger than {limits.header_bytes} bytes")
         is_upload = request.is_upload and self.current is None and not self._queue
-        if request.lengths and int(request.lengths[0]) > limits.body_bytes and not is_upload:
+        if request.length and int(request.length) > limits.body_bytes and not is_upload:
             request.refuse(413, f"the body is larger than {limits.body_bytes} bytes")
         if is_upload and not request.refusal:
             self._begin(request)
         elif request.wants_continue and not request.refusal:
-            self._ask_for_objection(request)
-        if (
-            request.wants_continue
-            and not request.refusal
-            and self.current is None
-            and not self._queue
-            and not request.is_begun
-        ):
-            self.transport.write(CONTINUE)
+            self._say_continue(request)
 
     def on_body(self, piece: bytes) -> None:
         request = cast(Request, self._reading)
@@ -307,6 +287,12 @@ class ClientConnection(asyncio.Protocol):
             if request.wants_continue:
                 self.transport.write(CONTINUE)
 
+    def _say_continue(self, request: Request) -> None:
+        """Lets the body come, unless its sender may not send it or the answer has to wait for others."""
+        self._ask_for_objection(request)
+        if not request.refusal and self.current is None and not self._queue:
+            self.transport.write(CONTINUE)
+
     def _give_up(self, request: Request) -> None:
         """What is being read has gone wrong: what was begun with it ends."""
         if request is self.current and self.work is not None:
@@ -360,18 +346,34 @@ class ClientConnection(asyncio.Protocol):
 
     def _understand_head(self, request: Request) -> None:
         request.method = self._parser.get_method().decode("ascii")
-        version = self._parser.get_http_version()
-        request.is_http_1_0 = version == "1.0"
-        if version not in ("1.0", "1.1"):
-            request.refuse(400, "bad request: this server speaks HTTP/1.1")
-        elif request.is_http_1_0 and any(name.lower() == b"transfer-encoding" for name, _ in request.headers):
-            request.refuse(400, "bad request: HTTP/1.0 has no transfer encoding")
-        elif request.host is None and not request.is_http_1_0:
+        version, known, target = self._parser.get_http_version(), request.known, request.target
+        request.length = known.get(b"content-length")
+        if b"host" in known:
+            request.host = known[b"host"].decode("latin-1")
+        if b"host" in request.doubles:
+            request.refuse(400, "bad request: more than one Host header")
+        if version != "1.1":
+            self._understand_version(request, version)
+        elif request.host is None:
             request.refuse(400, "bad request: no Host header")
-        target = request.target
+        if b"origin" in known:
+            request.origin = known[b"origin"].decode("latin-1")
+        if b"expect" in known:
+            request.wants_continue = known[b"expect"].lower() == b"100-continue"
+        if b"transfer-encoding" in known and any(
+            value.lower() != b"chunked" for value in request.all_of(b"transfer-encoding")
+        ):
+            request.refuse(400, "bad request: only the transfer encoding `chunked` is understood")
         if not target.startswith(b"/") and not (target == b"*" and request.method == "OPTIONS"):
             request.refuse(400, "bad request: the target has to be a path")
-        request.path = target.partition(b"?")[0].decode("latin-1")
+        request.is_for(target.partition(b"?")[0].decode("latin-1"))
+
+    def _understand_version(self, request: Request, version: str) -> None:
+        request.is_http_1_0 = version == "1.0"
+        if not request.is_http_1_0:
+            request.refuse(400, "bad request: this server speaks HTTP/1.1")
+        elif b"transfer-encoding" in request.known:
+            request.refuse(400, "bad request: HTTP/1.0 has no transfer encoding")
 
     def _refuse(self, status: int, message: str) -> None:
         """What is being read can't be served, and nothing after it on this connection can be trusted."""

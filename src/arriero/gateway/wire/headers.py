@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from arriero.gateway.relay.carry import Carry
 from arriero.gateway.wire.request import Request
-
-if TYPE_CHECKING:
-    from arriero.gateway.telling.trace import Trace
 
 # Hop-by-hop (RFC 9110, 7.6.1), what is written anew for the target, and what is between client and gateway only.
 _NOT_FORWARDED = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"
     b" upgrade http2-settings host content-length expect origin authorization x-api-key api-key x-request-id".split()
 )
+# What the gateway reads of what it passes on.
+_TRACEPARENT, _TRACESTATE = b"traceparent", b"tracestate"
+_READ = _NOT_FORWARDED | {_TRACEPARENT}
 _NOT_RETURNED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate trailer upgrade x-request-id"
     b" access-control-allow-origin".split()
 )
-_TRACEPARENT = frozenset((b"traceparent",))
-_TRACE = frozenset((b"traceparent", b"tracestate"))
+# Of a target's answer: how long its body is, what it is, and whether it was a refusal for want of a slot.
+FULL_HEADER = b"x-arriero-full"
+_READ_OF_RESPONSES = frozenset((b"content-length", b"content-type", b"transfer-encoding", FULL_HEADER))
+
+
+def sort_headers(request: Request) -> int:
+    """One pass over a head: what the gateway reads itself, and the lines for the target. Returns the header's size."""
+    known, passed, size = request.known, request.passed, 0
+    for name, value in request.headers:
+        size += len(name) + len(value) + 4
+        key = name.lower()
+        if key in _READ:
+            if key in known:
+                request.doubles |= {key}
+            else:
+                known[key] = value
+            if key in _NOT_FORWARDED:
+                continue
+        passed.append(b"%b: %b\r\n" % (name, value))
+    return size
 
 
 def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> bytes:
@@ -29,48 +45,54 @@ def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> 
     With `carry` it asks for the rest of an answer instead. A body that is still coming is left to the caller.
     """
     target, body = (request.target, request.body) if carry is None else (carry.path.encode(), carry.body)
-    dropped = _NOT_FORWARDED | _named_by_connection(request) | _replaced(request.trace)
-    lines = [
-        b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b" % (request.method.encode(), target, host, request.id.encode())
-    ]
-    lines += [b"%b: %b" % (name, value) for name, value in request.headers if name.lower() not in dropped]
-    trace = request.trace
+    trace, passed, more = request.trace, request.passed, b""
+    dropped = _named_by_connection(request) if b"connection" in request.known else set()
     if trace is not None and not trace.is_kept:
-        lines.append(trace.header())
-    if request.is_begun and not request.lengths:
-        lines.append(b"Transfer-Encoding: chunked")
-    elif request.is_begun:
-        lines.append(b"Content-Length: %b" % request.lengths[0])
+        more = trace.header()
+        if _TRACEPARENT in request.known:
+            dropped |= {_TRACEPARENT} if trace.is_state_kept else {_TRACEPARENT, _TRACESTATE}
+    if dropped:
+        passed = [line for line in passed if line.partition(b":")[0].lower() not in dropped]
+    if request.is_begun:
+        more += b"Content-Length: %b\r\n" % request.length if request.length else b"Transfer-Encoding: chunked\r\n"
     elif body or request.method not in ("GET", "HEAD"):
-        lines.append(b"Content-Length: %d" % len(body))
-    lines.append(b"\r\n" + body)
-    return b"\r\n".join(lines)
+        more += b"Content-Length: %d\r\n" % len(body)
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b\r\n%b%b\r\n%b" % (
+        request.method.encode(), target, host, request.id.encode(), b"".join(passed), more, body
+    )  # fmt: skip
 
 
-def response_head(lines: list[bytes], more: bytes, keeps_chunks: bool) -> bytes:
-    """A target's head as the client gets it, `more` header lines added."""
-    kept = [b"HTTP/1.1" + lines[0][8:]]
-    for line in lines[1:]:
-        name = line.partition(b":")[0].lower()
-        if name not in _NOT_RETURNED and (keeps_chunks or name != b"transfer-encoding"):
-            kept.append(line)
-    return b"\r\n".join(kept) + b"\r\n" + more + b"\r\n"
+class ResponseHead:
+    """A target's head, sorted in one pass: `known` as in Request, `passed` the lines for the client."""
+
+    __slots__ = ("known", "passed")
+
+    def __init__(self, head: bytes) -> None:
+        first, *lines = head.split(b"\r\n")
+        self.known: dict[bytes, bytes] = {}
+        self.passed = [b"HTTP/1.1" + first[8:]]
+        for line in lines:
+            name, _, value = line.partition(b":")
+            key = name.lower()
+            if key in _READ_OF_RESPONSES:
+                self.known.setdefault(key, value)
+            if key not in _NOT_RETURNED:
+                self.passed.append(line)
+
+    @property
+    def media_type(self) -> bytes:
+        return self.known.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+    def encode(self, more: bytes, keeps_chunks: bool) -> bytes:
+        """As the client gets it, `more` header lines added."""
+        passed = self.passed
+        if not keeps_chunks and b"transfer-encoding" in self.known:
+            passed = [line for line in passed if line.partition(b":")[0].lower() != b"transfer-encoding"]
+        return b"%b\r\n%b\r\n" % (b"\r\n".join(passed), more)
 
 
-def media_type(lines: list[bytes]) -> bytes:
-    for line in lines:
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-type":
-            return value.partition(b";")[0].strip().lower()
-    return b""
+NO_HEAD = ResponseHead(b"")
 
 
-def _replaced(trace: Trace | None) -> frozenset[bytes]:
-    if trace is None or trace.is_kept:
-        return frozenset()
-    return _TRACEPARENT if trace.is_state_kept else _TRACE
-
-
-def _named_by_connection(request: Request) -> frozenset[bytes]:
-    values = [value.lower() for name, value in request.headers if name.lower() == b"connection"]
-    return frozenset(token.strip() for value in values for token in value.split(b","))
+def _named_by_connection(request: Request) -> set[bytes]:
+    return {token.strip() for value in request.all_of(b"connection") for token in value.lower().split(b",")}

@@ -6,14 +6,15 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from arriero.gateway.words.dialects import NATIVE, Dialect
+from arriero.gateway.words.dialects import NATIVE
 from arriero.gateway.words.opening import mark_of
-from arriero.gateway.words.paths import dialect_of
+from arriero.gateway.words.paths import dialect_of, rule_of
 
 if TYPE_CHECKING:
     from arriero.gateway.access.guard import Caller
     from arriero.gateway.relay.warming import Warming
     from arriero.gateway.telling.trace import Trace
+    from arriero.gateway.words.paths import Rule
 
 _JSON = json.JSONDecoder()
 # Paths where Ollama still reads a model's former key, `name`, when `model` is not there.
@@ -23,6 +24,9 @@ _NAMED = frozenset(("/api/show", "/api/pull", "/api/create", "/api/delete"))
 class Request:
     """`refusal` is a status and sentence when it must not be served; header names are as the client wrote them.
 
+    Once the head is whole, `known` has the first value of each header that the gateway reads itself, by its name in
+    lower case, and `doubles` the names of those that came more than once; `passed` are the lines for the target.
+    `rule` and `dialect` are the path's; an unknown path has no rule.
     `caller` is whose key it came with, once the guard knows; None where no keys are set.
     `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
     an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
@@ -31,37 +35,40 @@ class Request:
     """
 
     __slots__ = (
-        "body", "caller", "came_at", "close", "head_bytes", "headers", "host", "id", "is_begun", "is_head_sent",
-        "is_http_1_0", "lengths", "mark", "method", "origin", "path", "pieces", "refusal", "streams", "target", "trace",
-        "wants_continue", "warming",
+        "body", "caller", "came_at", "close", "dialect", "doubles", "head_bytes", "headers", "host", "id", "is_begun",
+        "is_head_sent", "is_http_1_0", "known", "length", "mark", "method", "origin", "passed", "path", "pieces",
+        "refusal", "rule", "streams", "target", "trace", "wants_continue", "warming",
     )  # fmt: skip
 
     def __init__(self, came_at: float) -> None:
         self.came_at = came_at
-        self.method = ""
-        self.target = b""
-        self.path = ""
+        self.method = self.path = self.origin = self.id = ""
+        self.target = self.body = b""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.known: dict[bytes, bytes] = {}
+        self.doubles: frozenset[bytes] = frozenset()
+        self.passed: list[bytes] = []
         self.pieces: list[bytes] = []
-        self.body = b""
-        self.head_bytes = 0
+        self.head_bytes = self.mark = 0
         self.host: str | None = None
-        self.origin = ""
-        self.id = ""
-        self.lengths: list[bytes] = []
-        self.wants_continue = False
-        self.is_http_1_0 = False
-        self.close = False
+        self.length: bytes | None = None
+        self.wants_continue = self.is_http_1_0 = self.close = False
         self.is_head_sent = self.is_begun = self.streams = False
-        self.mark = 0
+        self.rule: Rule | None = None
+        self.dialect = NATIVE
         self.warming: Warming | None = None
         self.refusal: tuple[int, str] | None = None
         self.caller: Caller | None = None
         self.trace: Trace | None = None
 
-    @property
-    def dialect(self) -> Dialect:
-        return dialect_of(self.path)
+    def is_for(self, path: str) -> None:
+        """From now on its path is known, and what goes by it."""
+        self.path, self.rule = path, rule_of(path)
+        self.dialect = self.rule.dialect if self.rule else dialect_of(path)
+
+    def all_of(self, name: bytes) -> list[bytes]:
+        """Every value of this header; the name in lower case."""
+        return [value for each, value in self.headers if each.lower() == name]
 
     @property
     def is_upload(self) -> bool:

@@ -25,7 +25,7 @@ class Sending:
     __slots__ = ("_is_chunked", "_on_room", "_unsent", "_upstream", "is_over", "is_whole")
 
     def __init__(self, request: Request, on_room: Callable[[], None]) -> None:
-        self._is_chunked = not request.lengths
+        self._is_chunked = not request.length
         self._on_room = on_room
         self._unsent: list[bytes] = []
         self._upstream: Upstream | None = None

@@ -16,6 +16,7 @@ from typing import Protocol, cast
 import httptools
 
 from arriero.gateway.wire.address import TLS_PREFIX, split_target
+from arriero.gateway.wire.headers import NO_HEAD, ResponseHead
 from arriero.gateway.wire.tls import TargetsTls
 
 HEAD_BYTES_LIMIT = 65_536
@@ -52,8 +53,8 @@ class Upstream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_can_keep", "_has_head", "_head", "_home", "_is_chunk_open", "_is_head", "_messages", "_parser", "_receiver",
-        "express", "has_length", "head_lines", "is_blocked", "is_chunked", "is_complete", "is_reused", "on_room",
+        "_begun", "_can_keep", "_has_head", "_home", "_is_chunk_open", "_is_head", "_messages", "_parser", "_receiver",
+        "express", "has_length", "head", "is_blocked", "is_chunked", "is_complete", "is_reused", "on_room",
         "pieces", "status", "transport",
     )  # fmt: skip
 
@@ -63,7 +64,6 @@ class Upstream(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.is_reused = False
-        self.head_lines: list[bytes] = []
         self.pieces: list[bytes] = []
         self._is_chunk_open = self._is_head = self.is_blocked = False
         self.express: Callable[[bytes], bool] | None = None
@@ -178,42 +178,34 @@ class Upstream(asyncio.Protocol):
     # Its own steps
 
     def _forget(self) -> None:
-        self._head = b""
-        self._has_head = False
-        self._messages = 0
-        self._is_chunk_open = False
-        self._can_keep = False
+        self._begun = b""
+        self._has_head = self._is_chunk_open = self._can_keep = False
+        self._messages = self.status = 0
         self.express = None
-        self.head_lines = []
+        self.head = NO_HEAD
         self.pieces = []
-        self.status = 0
-        self.is_chunked = False
-        self.has_length = False
-        self.is_complete = False
+        self.is_chunked = self.has_length = self.is_complete = False
 
     def _read_head(self, data: bytes, receiver: Receiver) -> None:
-        self._head += data
-        head, end, rest = self._head.partition(b"\r\n\r\n")
+        head, end, rest = (self._begun + data).partition(b"\r\n\r\n")
         if not end:
             if len(head) > HEAD_BYTES_LIMIT:
                 self._lose("its header is too large")
+            self._begun = head
             return
         if self.status < 200:
             self._lose(f"it answered {self.status} where a final status belongs")
             return
-        self._head, self._has_head = b"", True
-        self.head_lines = head.split(b"\r\n")
-        for line in self.head_lines:
-            name = line.partition(b":")[0].lower()
-            self.is_chunked = self.is_chunked or name == b"transfer-encoding"
-            self.has_length = self.has_length or name == b"content-length"
-        self.has_length = self.has_length or self.status in (204, 304)
+        self._begun, self._has_head = b"", True
+        self.head = ResponseHead(head)
+        self.is_chunked = b"transfer-encoding" in self.head.known
+        self.has_length = b"content-length" in self.head.known or self.status in (204, 304)
         self._is_chunk_open = self._is_chunk_open or not (rest.endswith(b"\r\n") or not rest)
         # There is no body whatever the head says, and what the parser waits for never comes.
         self.is_complete = self.is_complete or self._is_head
         receiver.on_head(self, rest)
         # Read there and nowhere else: a thousand open streams need not keep their heads.
-        self.head_lines = []
+        self.head = NO_HEAD
 
     def _lose(self, why: str) -> None:
         receiver, self._receiver = self._receiver, None

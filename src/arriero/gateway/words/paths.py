@@ -67,6 +67,13 @@ def rule_of(path: str) -> Rule | None:
     return rule
 
 
+def label_of(path: str) -> str:
+    """What a path is counted as: itself, what it begins with if a name follows, or `other`."""
+    if path in _RULES:
+        return path
+    return next((prefix for prefix in _PREFIXES if path.startswith(prefix)), "other")
+
+
 def dialect_of(path: str) -> Dialect:
     """The error shape for any path, known or not."""
     rule = rule_of(path)

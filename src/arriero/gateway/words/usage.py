@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 
 TAIL_BYTES = 2048
-_IN = re.compile(rb'"(?:prompt_eval_count|prompt_tokens|input_tokens)":\s*(\d{1,12})')
-_OUT = re.compile(rb'"(?:eval_count|completion_tokens|output_tokens)":\s*(\d{1,12})')
-_LOAD = re.compile(rb'"load_duration":\s*(\d{1,18})')
+_IN = (b'"prompt_eval_count":', b'"prompt_tokens":', b'"input_tokens":')
+_OUT = (b'"eval_count":', b'"completion_tokens":', b'"output_tokens":')
+_LOAD = (b'"load_duration":',)
+_NUMBER = re.compile(rb"\s*(\d{1,18})")
 
 _NO_TEXT = re.compile(rb'"(?:content|response|text)":\s*""')
 _SAID = re.compile(rb'"(?:tool_calls|thinking|reasoning\w*)"')
@@ -35,6 +36,18 @@ def says_nothing(tail: bytes) -> bool:
     return bool(_NO_TEXT.search(tail)) and not _SAID.search(tail)
 
 
-def _last(pattern: re.Pattern[bytes], text: bytes) -> int:
-    found = pattern.findall(text)
-    return int(found[-1]) if found else 0
+def _last(names: tuple[bytes, ...], text: bytes) -> int:
+    """The number after the last of these names that has one."""
+    end = len(text)
+    while True:
+        at, after = -1, 0
+        for name in names:
+            found = text.rfind(name, 0, end)
+            if found > at:
+                at, after = found, found + len(name)
+        if at < 0:
+            return 0
+        number = _NUMBER.match(text, after)
+        if number is not None:
+            return int(number[1])
+        end = after - 1
