@@ -14,16 +14,18 @@ from arriero.spec.model import Spec
 
 def make_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Problem, ...]:
     """Makes them side by side; returns what went wrong, a problem a store."""
-    return play(run, "site.yml", [host(spec.name, store) for store in found]).problems
+    return play(run, "site.yml", [host(spec, store) for store in found]).problems
 
 
 def remove_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Problem, ...]:
     """Removes them with all that was recorded there."""
-    return play(run, "remove.yml", [host(spec.name, store) for store in found]).problems
+    return play(run, "remove.yml", [host(spec, store) for store in found]).problems
 
 
-def host(service: str, store: StoreFacts) -> SiteHost:
+def host(spec: Spec, store: StoreFacts) -> SiteHost:
     """The store as Ansible sees it; no site's name has a dot."""
-    variables = import_module(f"arriero.clouds.{store.cloud}.ledger").store_variables(service, store)
-    all_variables = {**variables, "arriero_part": "ledger"}
+    cloud = f"arriero.clouds.{store.cloud}"
+    variables = import_module(f"{cloud}.ledger").store_variables(spec.name, store)
+    patience = import_module(f"{cloud}.patience").variables(int(spec.deploy.ready_within))
+    all_variables = {**variables, **patience, "arriero_part": "ledger"}
     return SiteHost(f"ledger.{store.cloud}", store.cloud, store.region, "active", all_variables, group="stores")

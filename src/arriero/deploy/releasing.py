@@ -79,7 +79,7 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
         number = _begin(run, wish, lease)
         with journal.opened(books, lease, run.listener) as noted:
             held = replace(run, listener=noted, lease=lease)
-            beside = [making.host(wish.spec.name, store) for store in _unmade(wish)]
+            beside = [making.host(wish.spec, store) for store in _unmade(wish)]
             outcome = engine.deploy(held, wish.spec, wish.facts, wish.plan, beside)
             wish = _with_replica(wish) if beside else wish
         changed = _changed(wish.plan)

@@ -65,7 +65,7 @@ def test_what_ecs_service_does_not_compare_is_set_right_all_the_same(site: AwsSi
 def test_a_storm_is_waited_out_and_one_without_end_is_named(site: AwsSite) -> None:
     service = {**site.variables(WISH), "aws_site_steps": ["service"]}
     site.aws.apply(Fault("aws", "us-east-1", "throttle", until=time.time() + 20))
-    lost = site.play("site.yml", {**service, "aws_site_patience_seconds": 1})
+    lost = site.play("site.yml", {**service, "patient_step_seconds": 1})
     assert lost.code == 2
     said = " ".join(lost.output.split())
     assert f"AWS has throttled this site for 1 seconds; its last words: Failed to find service {BASE}" in said
@@ -73,7 +73,7 @@ def test_a_storm_is_waited_out_and_one_without_end_is_named(site: AwsSite) -> No
     assert "| wait a minute and run the same again; what is done stays done" in said
     done = site.play("site.yml", service)
     assert (done.code, done.changed) == (0, 0), done.output
-    assert "Wait, because AWS throttles this site" in done.output
+    assert "Wait, because the cloud throttles this site" in done.output
 
 
 def test_an_image_that_exits_says_why_and_what_served_before_goes_on(site: AwsSite) -> None:

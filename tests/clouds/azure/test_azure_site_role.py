@@ -95,7 +95,7 @@ def test_a_storm_of_429s_is_waited_out_and_one_without_end_is_named(azure: Azure
     found = azure.read()
     values = {**variables.site_variables(site(), planned(site(), found), found), "azure_site_steps": ["group"]}
     azure.emulator.apply(Fault("azure", "eastus", "throttle", until=2**33))
-    played = azure.play({**values, "azure_site_patience_seconds": 2})
+    played = azure.play({**values, "patient_step_seconds": 2})
     assert played.code != 0
     assert (
         "Azure has throttled this site for 2 seconds; its last words: Error creating or updating resource group "
@@ -106,5 +106,5 @@ def test_a_storm_of_429s_is_waited_out_and_one_without_end_is_named(azure: Azure
     azure.emulator.apply(Fault("azure", "eastus", "throttle", until=time.time() + 20))
     played = azure.play(values)
     assert played.code == 0, played.text
-    assert "Wait, because Azure throttles this site" in played.text
+    assert "Wait, because the cloud throttles this site" in played.text
     assert azure.read().find("azure.resource_group") is not None

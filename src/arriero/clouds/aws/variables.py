@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from arriero.clouds.aws.errors import AGAIN, CODES, DENIED, THROTTLED
+from arriero.clouds.aws import patience
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
@@ -14,13 +14,6 @@ from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_WAIT_SECONDS = 300
-PATIENCE_SECONDS = 300  # with an AWS that throttles, in all
-# The same remedies that reading gives, looked up by AWS's code in what a module says.
-REMEDIES = {
-    **{code: remedy for code, (_, remedy) in CODES.items()},
-    **dict.fromkeys(sorted(THROTTLED), AGAIN),
-    **dict.fromkeys(sorted(DENIED), "let an administrator allow that in the login's IAM policy"),
-}
 # Of a service's properties, those that `ecs_service` does not compare.
 NOT_COMPARED = ("capacity_providers", "deployment", "network")
 
@@ -40,7 +33,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
         **_service(site, plan, found),
         "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
-        **_failing(int(site.deploy.ready_within)),
+        **patience.variables(int(site.deploy.ready_within)),
     }
 
 
@@ -53,14 +46,7 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa
         "aws_site_region": found.region,
         "aws_site_ready_seconds": REMOVAL_WAIT_SECONDS,
         "aws_site_gone": _gone(found.resources),
-        **_failing(PATIENCE_SECONDS),
-    }
-
-
-def _failing(ready_seconds: int) -> dict[str, Json]:
-    return {
-        "aws_site_remedies": [{"sign": sign, "remedy": remedy} for sign, remedy in REMEDIES.items()],
-        "aws_site_patience_seconds": min(PATIENCE_SECONDS, ready_seconds),
+        **patience.variables(),
     }
 
 

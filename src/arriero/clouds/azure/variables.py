@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import groups
-from arriero.clouds.azure.errors import CODES, ENTRA
+from arriero.clouds.azure import groups, patience
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
@@ -15,18 +14,7 @@ from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_SECONDS = 900
-PATIENCE_SECONDS = 300  # with an Azure that throttles, in all
 
-# The same remedies that reading gives, looked up by Azure's code in what a module says.
-REMEDIES = {
-    **{code: remedy for code, (_, remedy) in {**CODES, **ENTRA}.items()},
-    "AuthorizationFailed": "give the login a role that holds this action, such as Contributor",
-    "TooManyRequests": "Azure throttles: wait a minute and run arriero up again",
-    "429": "Azure throttles: wait a minute and run arriero up again",
-    "ServiceUnavailable": "the region is down or full: run arriero up again later, or choose another region",
-    "does not run": "see its output with arriero logs, mend the image or the settings, and run arriero up again",
-    "InaccessibleImage": "see that the image exists and that the subnet's way out reaches its registry",
-}
 REMOVAL_ORDER = {
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
@@ -56,7 +44,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
         "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
-        **_failing(int(site.deploy.ready_within)),
+        **patience.variables(int(site.deploy.ready_within)),
     }
 
 
@@ -70,14 +58,7 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa
         "azure_site_owns_group": group is not None and _owns_group(found),
         "azure_site_parts": [] if _owns_group(found) else _parts(found),
         "azure_site_ready_seconds": REMOVAL_SECONDS,
-        **_failing(PATIENCE_SECONDS),
-    }
-
-
-def _failing(ready_seconds: int) -> dict[str, Json]:
-    return {
-        "azure_site_remedies": [{"sign": sign, "remedy": remedy} for sign, remedy in REMEDIES.items()],
-        "azure_site_patience_seconds": min(PATIENCE_SECONDS, ready_seconds),
+        **patience.variables(),
     }
 
 
