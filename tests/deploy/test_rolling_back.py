@@ -15,7 +15,7 @@ from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
 from arriero.releases.head import Head
 from arriero.releases.ledger import Ledger
-from arriero.releases.record import Release, SiteRelease, spec_json
+from arriero.releases.record import Note, Record, Release, SiteRelease, release_of, spec_json
 from arriero.spec.model import Spec
 
 SITES = {"aws-east": {"cloud": "aws", "region": "us-east-1"}, "azure-east": {"cloud": "azure", "region": "eastus"}}
@@ -63,6 +63,16 @@ class Books:
 
     def head(self) -> Head:
         return Head(stable=self.stable)
+
+
+NOON = "2026-01-01T12:00:00+00:00"
+
+
+def ended(epoch: int, state: str) -> Note:
+    site = {"site": "aws-east", "cloud": "aws", "region": "", "state": state, "targets": 1, "definition": "d"}
+    sites = {"aws-east": {**site, "task_definition": "", "groups": []}}
+    content = {"sites": sites, "spec": spec_json(spec("acme/llm:1")), "models": {}, "problems": []}
+    return Note(1, epoch, NOON, "ada", "ended", content, str(epoch))
 
 
 HISTORY = (release(1, "acme/llm:1"), release(2, "acme/llm:2", failed="azure-east"), release(3, "acme/llm:3"))
@@ -122,7 +132,6 @@ def test_what_never_was_is_refused_in_exact_words(wanted: str, books: Books, run
 UNREAD = Problem("the region is down", "")
 ANEW = "deploy what it was as a new release: arriero show has its spec"
 GONE = "r.example.com has no acme/llm:3"
-OTHERS = "choose other sites with --site"
 INACTIVE = "the task definition llm-aws-east:3 of release 3 is not ACTIVE any more"
 FAILED = "release 2 failed at azure-east, so there is no way back to it; see: arriero history"
 
@@ -133,11 +142,12 @@ FAILED = "release 2 failed at azure-east, so there is no way back to it; see: ar
         ("3", facts(1, 3, 4), "", ""),
         ("3", facts(1, 4), "", f"sites.aws-east: {INACTIVE}; {ANEW}"),
         ("2", facts(1, 2, 3), "", f"sites.azure-east: {FAILED}"),
+        ("3", facts(3, azure=UNREAD), "", ""),
         (
             "3",
-            facts(3, azure=UNREAD),
+            facts(3, aws=UNREAD, azure=UNREAD),
             "",
-            f"sites.azure-east: azure-east can't be gone back at: {UNREAD.what}; {OTHERS}",
+            f"sites.aws-east: {UNREAD.what}\nsites.azure-east: {UNREAD.what}",
         ),
         ("3", facts(3), GONE, f"image: the image of release 3 is gone: {GONE}; {ANEW}"),
     ],
@@ -179,3 +189,18 @@ def test_the_plan_names_the_former_revision_and_the_former_groups() -> None:
     assert (plan.release, aws.revision, aws.release) == (3, "llm-aws-east:3", 3)
     names = {resource.name for resource in azure.wanted if resource.kind == "azure.container_group"}
     assert names == {"llm-azure-east-r3-1", "llm-azure-east-r3-2"}
+
+
+def test_a_site_that_cannot_be_read_is_left_with_the_way_to_go_back_at_it_later() -> None:
+    aws, azure = found("3").plan(facts(1, 3, 4, azure=UNREAD), None).sites
+    assert (aws.problem, azure.steps) == (None, ())
+    assert str(azure.problem) == "not gone back: the region is down; then run arriero rollback 3 --site azure-east"
+
+
+def test_a_way_back_that_failed_somewhere_can_be_tried_again() -> None:
+    """Only that the release never stood there would keep it from being gone back to."""
+    record = Record(1, 1, "llm", NOON, "ada", "", spec_json(spec("acme/llm:1")), "acme/llm:1", "", (), {}, (), "")
+    notes = [ended(1, "done"), ended(2, "failed")]
+    assert release_of(record, notes).sites["aws-east"].state == "done"
+    assert release_of(record, notes).state == "done"
+    assert release_of(record, notes[1:]).state == "failed"

@@ -56,6 +56,8 @@ def rollback(
         rolling_back.refuse_what_cannot_be(way, facts, only, registry.gone)
         wanted = way.plan(facts, only)
         if wanted.is_empty:
+            if wanted.problems:
+                raise ArrieroError([replace(s.problem, key=f"sites.{s.site}") for s in wanted.sites if s.problem])
             print(json.dumps({"schema": 1, "release": wanted.release}) if as_json else _nothing(wanted))
             return 0
         read.refuse_unpinned(here.spec, facts, here.endpoints)

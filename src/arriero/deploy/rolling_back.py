@@ -1,12 +1,13 @@
 """The way back to a release that stood before: which one, whether it can stand again, and the plan that leads there.
 
-Everything that can't be right is found before anything is touched, and told at once.
+Everything that can't be right is found before anything is touched, and told at once. A site that can't be read is no
+reason to leave the others where they are: it is told as not done, and gone back at when it can be read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from arriero.errors import Problem, Refused
@@ -41,7 +42,15 @@ class Return:
             for name, (number, site) in self.stood.items()
             if site.state == "done"
         }
-        return place.plan_again(self.spec, facts, self.release.number, former, only)
+        readable = {name: self._with_remedy(found) for name, found in facts.sites.items()}
+        return place.plan_again(self.spec, replace(facts, sites=readable), self.release.number, former, only)
+
+    def _with_remedy(self, found: SiteFacts) -> SiteFacts:
+        if found.problem is None:
+            return found
+        remedy = f"then run arriero rollback {self.release.number} --site {found.site}"
+        what = f"not gone back: {found.problem.what}"
+        return replace(found, problem=replace(found.problem, what=what, remedy=_both(found.problem.remedy, remedy)))
 
 
 def found(books: Ledger, wanted: str, running: int | None, now: Spec) -> Return:
@@ -56,8 +65,14 @@ def found(books: Ledger, wanted: str, running: int | None, now: Spec) -> Return:
 
 
 def refuse_what_cannot_be(way: Return, facts: Facts, only: Collection[str] | None, gone: Gone) -> None:
-    """Raises Refused with every reason why the release can't stand again at these sites."""
+    """Raises Refused with every reason why the release can't stand again at these sites.
+
+    Of those that can't be read nobody knows, so they are none, unless no site can be read at all.
+    """
     names = list(only or way.spec.sites)
+    unread = {name: found.problem for name in names if (found := facts.sites.get(name)) and found.problem}
+    if len(unread) == len(names):
+        raise Refused([replace(problem, key=f"sites.{name}") for name, problem in unread.items()])
     problems = [problem for name in names for problem in _objections(way, name, facts.sites.get(name))]
     if why := gone(way.spec.image.name):
         problems.append(Problem(f"the image of release {way.release.number} is gone: {why}", _ANEW, key="image"))
@@ -106,13 +121,19 @@ def _objections(way: Return, name: str, there: SiteFacts | None) -> Iterator[Pro
         yield Problem(f"release {number} never was at {name}", "choose other sites with --site", key)
     elif stood.state != "done":
         yield Problem(f"release {number} failed at {name}, so there is no way back to it", "see: arriero history", key)
-    elif there is None or there.problem:
-        why = there.problem.what if there and there.problem else "it is not in the spec any more"
+    elif there is None:
+        why = "it is not in the spec any more"
         yield Problem(f"{name} can't be gone back at: {why}", "choose other sites with --site", key)
+    elif there.problem:
+        return
     elif not there.resources:
         yield Problem(f"nothing stands at {name}", _ANEW, key)
     elif stood.cloud == "aws":
         yield from _revision_gone(stood, there, number, key)
+
+
+def _both(first: str, second: str) -> str:
+    return f"{first}; {second}" if first else second
 
 
 def _revision_gone(stood: SiteRelease, there: SiteFacts, number: int, key: str) -> Iterator[Problem]:

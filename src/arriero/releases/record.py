@@ -165,7 +165,11 @@ def note_from(data: bytes) -> Note:
 
 
 def release_of(record: Record, notes: Sequence[Note], stores: tuple[str, ...] = ()) -> Release:
-    """The record with its notes; of two that tell of one site the later one holds, by epoch and then by time."""
+    """The record with its notes; of two that tell of one site the later one holds, by epoch and then by time.
+
+    Only that it stood at a site once is not taken back by a later failure: else a way back that failed could not be
+    tried again.
+    """
     bare = {name: getattr(record, name) for name in _SHARED}
     release = Release(
         **bare,
@@ -188,6 +192,8 @@ def _with(release: Release, note: Note) -> Release:
     if note.kind != "ended":
         return release
     told = {name: _site(site) for name, site in content["sites"].items()}
+    stood = {name for name, site in release.sites.items() if site.state == "done"}
+    told = {name: site for name, site in told.items() if not (name in stood and site.state == "failed")}
     sites = {**release.sites, **told}
     known = {**{m["name"]: m["digest"] for m in release.models}, **content["models"]}
     return replace(

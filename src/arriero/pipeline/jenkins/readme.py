@@ -50,7 +50,8 @@ Made by `arriero export jenkins --out .`, in the folder of `arriero.yaml`, which
 8. Build the job once by hand: that is how Jenkins learns of its trigger and its parameter.
 9. Push a commit. Build → Test → Scan → Push. {approval} Then {_deploy(spec)} → Validate.
 10. See what happened: the build's artifacts hold the reports of test, scan and validation. Where Deploy or Validate
-    failed, what was deployed was rolled back (`arriero rollback stable`), and the build says so.
+    failed, what was deployed was rolled back (`arriero rollback stable`), and the build says so. A cloud that could not
+    be asked then is named there, with the command that takes it back later.
 
 The pipeline holds no logic: each stage is one command, which you can run yourself. These files were run by a small
 program that does what Jenkins's reference says of each directive and step; **no real Jenkins was at hand**.
