@@ -11,6 +11,7 @@ from arriero.rehearse.emulator import ContainerRow, Emulator, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.processes import Processes, ServerSpec
 from arriero.rehearse.serve import go_to_background, serve
+from arriero.rehearse.tripwire import Tripwire
 
 
 class BareCloud:
@@ -41,7 +42,7 @@ class BareCloud:
         ]
 
 
-def assemble(folder: Path, processes: Processes, latency: Latency) -> Mapping[str, Emulator]:
+def assemble(folder: Path, processes: Processes, latency: Latency, tripwire: Tripwire) -> Mapping[str, Emulator]:
     if (folder / "broken").exists():
         raise RuntimeError("the cloud fell down")
     time.sleep(0.05)  # so that two starts at once overlap

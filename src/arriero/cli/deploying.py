@@ -82,7 +82,8 @@ def up(
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
         books, facts, wanted = _plan(here, site)
-        is_idle = wanted.is_empty and books.head.open is None
+        # A deployer that died after its end was written has left the lease, and maybe a replica that lags.
+        is_idle = wanted.is_empty and books.head.open is None and books.head.holder is None
         if not is_idle:
             read.refuse_unpinned(here.spec, facts, here.endpoints)
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)

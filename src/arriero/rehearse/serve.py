@@ -24,10 +24,12 @@ from arriero.rehearse import surroundings
 from arriero.rehearse.control import ControlServer
 from arriero.rehearse.emulator import ContainerRow, Emulator, Fault
 from arriero.rehearse.faults import play
+from arriero.rehearse.gateway_door import GatewayDoor
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.processes import Processes
+from arriero.rehearse.tripwire import Crash, Tripwire
 
-Assemble = Callable[[Path, Processes, Latency], Mapping[str, Emulator]]
+Assemble = Callable[[Path, Processes, Latency, Tripwire], Mapping[str, Emulator]]
 
 ACCOUNTS = {"aws": "123456789012", "azure": "00000000-0000-0000-0000-000000000001"}
 _LOOK_SECONDS = 0.5
@@ -91,12 +93,17 @@ class StageDaemon:
         surroundings.prepare(folder, environment)
         surroundings.end_local_servers(folder)  # those of a stage that was killed
         self._processes = Processes(folder, environment)
-        self._emulators = assemble(folder, self._processes, self._settings.latency)
+        self._tripwire = Tripwire()
+        self._doors: list[GatewayDoor] = []
+        self._emulators = assemble(folder, self._processes, self._settings.latency, self._tripwire)
         self._verbs: Mapping[str, Callable[[Mapping[str, Json]], Json]] = {
             "status": self._status,
             "containers": self._containers,
             "endpoints": self._endpoints,
             "fault": self._fault,
+            "crash": self._crash,
+            "tripped": self._tripped,
+            "door": self._door,
         }
 
     def run(self) -> None:
@@ -105,6 +112,8 @@ class StageDaemon:
         control.start()
         while not self.ended.wait(_LOOK_SECONDS) and self._is_still_ours():
             pass
+        for door in self._doors:
+            door.stop()
         side_by_side([emulator.stop for emulator in self._emulators.values()])
         self._processes.close()
         control.stop()
@@ -148,6 +157,21 @@ class StageDaemon:
         told = question["fault"]
         assert isinstance(told, dict)
         return list(play(Fault(**told), self._emulators, self._folder))  # type: ignore[arg-type]
+
+    def _crash(self, question: Mapping[str, Json]) -> Json:
+        told = question["crash"]
+        assert isinstance(told, dict)
+        self._tripwire.arm(Crash(**told))  # type: ignore[arg-type]
+        return None
+
+    def _tripped(self, _: Mapping[str, Json]) -> Json:
+        return dict(asdict(self._tripwire.told()))
+
+    def _door(self, question: Mapping[str, Json]) -> Json:
+        door = GatewayDoor(str(question["to"]), self._folder / "requests.jsonl", self._tripwire)
+        door.start()
+        self._doors.append(door)
+        return door.address
 
 
 def side_by_side(calls: list[Callable[[], None]]) -> None:

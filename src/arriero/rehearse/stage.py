@@ -27,6 +27,7 @@ from arriero.events import Json
 from arriero.rehearse import surroundings
 from arriero.rehearse.control import NotThere, ask
 from arriero.rehearse.emulator import ContainerRow, Fault
+from arriero.rehearse.tripwire import Crash, Tripped
 
 _PROGRAM = (sys.executable, "-m", "arriero.rehearse.serve")
 _KEPT_ON_RESET = ("stage.lock", "ports.json", "addresses.json")
@@ -95,6 +96,19 @@ class Stage:
     def fault(self, fault: Fault) -> list[str]:
         """Plays a fault; returns what was done, a line each."""
         return [str(line) for line in self._ask("fault", fault=dict(asdict(fault)))]
+
+    def crash(self, crash: Crash) -> None:
+        """Arms a crash; the writing calls of whoever comes next are counted from now on."""
+        self._ask("crash", crash=dict(asdict(crash)))
+
+    def tripped(self) -> Tripped:
+        """What has come of the crash that was armed last."""
+        found = self._ask("tripped")
+        return Tripped(found["calls"], found["at"], tuple(found["killed"]))
+
+    def door(self, to: str) -> str:
+        """The address (host:port) of a new door before a gateway's control port, that its calls are counted, too."""
+        return str(self._ask("door", to=to))
 
     def containers(self) -> list[ContainerRow]:
         """The server processes on the stage; none if it does not run."""

@@ -25,6 +25,7 @@ from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.processes import Processes
 from arriero.rehearse.processes import Server as ServerProcess
+from arriero.rehearse.tripwire import Tripwire
 
 ACCESS_KEY_ID = "AKIASTAGESTANDIN0001"
 SECRET_ACCESS_KEY = "a-stand-in-of-the-stage"
@@ -35,7 +36,13 @@ class AwsEmulator:
     """The emulated AWS of the stage in `folder`, served at 127.0.0.1:`port` (0: any free one, see `port`)."""
 
     def __init__(
-        self, folder: Path, processes: Processes, latency: Latency, port: int, clock: Clock | None = None
+        self,
+        folder: Path,
+        processes: Processes,
+        latency: Latency,
+        port: int,
+        clock: Clock | None = None,
+        tripwire: Tripwire | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._processes = processes
@@ -46,7 +53,9 @@ class AwsEmulator:
         self._faults = Faults(self._world, clock)
         self._reconciler = Reconciler(self._world, processes, latency, self._faults.holds, self._keeper.mark)
         agent = Agent(self._world, self._reconciler.find, self._written)
-        self._door = Door(self._world, self._log, self._judge, self._written, latency, clock, agent)
+        self._door = Door(
+            self._world, self._log, self._judge, self._written, latency, clock, agent, tripwire or Tripwire()
+        )
         self._wanted_port = port
         self._server: Server | None = None
 

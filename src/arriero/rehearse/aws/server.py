@@ -23,6 +23,7 @@ from arriero.rehearse.aws.calls import Call, read_call
 from arriero.rehearse.aws.refusals import Answer
 from arriero.rehearse.aws.requests import RequestLog
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.tripwire import Tripwire
 
 Judge = Callable[[Call], Answer | None]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -40,6 +41,7 @@ class Door:
         latency: Latency,
         clock: Clock,
         agent: Agent,
+        tripwire: Tripwire,
     ) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._world = world
@@ -49,6 +51,7 @@ class Door:
         self._latency = latency
         self._clock = clock
         self._agent = agent
+        self._tripwire = tripwire
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         body = _take_body(environ)
@@ -61,7 +64,9 @@ class Door:
         environ["wsgi.input"] = io.BytesIO(body)
         if delay := self._latency.seconds("aws.call"):
             self._clock.sleep(delay)
-        answer = self._judge(call)
+        said = f"aws {call.label} {call.name}"
+        passed, number = self._tripwire.begins(said) if call.writes else (True, 0)
+        answer = self._judge(call) if passed else refusals.unavailable(call)
         if answer is not None:
             status, headers, content = _rendered(answer)
         else:
@@ -70,6 +75,7 @@ class Door:
         if call.writes and code < 400:
             self._after_write()
         self._log.write(call, code)
+        self._tripwire.ends(said, number)
         start_response(status, headers)
         return [content]
 

@@ -15,7 +15,7 @@ from arriero.rehearse.azure.certificates import server_context
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
 from arriero.rehearse.azure.ids import ResourceId
-from arriero.rehearse.azure.log import RequestLog
+from arriero.rehearse.azure.log import RequestLog, is_writing, named
 from arriero.rehearse.azure.reconciler import Reconciler
 from arriero.rehearse.azure.schemas import judging_version
 from arriero.rehearse.azure.secrets import Seal
@@ -25,15 +25,23 @@ from arriero.rehearse.azure.world import SUBSCRIPTION, World
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.processes import Processes, Server
+from arriero.rehearse.tripwire import Tripwire
 
 MANAGEMENT = "management.azure.com"
+_CUT = ArmError(503, "ServiceUnavailable", "The service is currently unavailable.", {"Retry-After": "1"})
 
 
 class AzureEmulator:
     """Keeps its files in `folder`/azure and adds to `folder`/requests.jsonl; `port` is its proxy's, 0 a free one."""
 
     def __init__(
-        self, folder: Path, processes: Processes, latency: Latency, port: int = 0, clock: Clock | None = None
+        self,
+        folder: Path,
+        processes: Processes,
+        latency: Latency,
+        port: int = 0,
+        clock: Clock | None = None,
+        tripwire: Tripwire | None = None,
     ) -> None:
         self._folder = folder / "azure"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,6 +52,7 @@ class AzureEmulator:
         self._log = RequestLog(folder / "requests.jsonl", clock)
         self._world = World(State(self._folder / "state.json", Seal(self._folder)), clock, latency)
         self._faults = Faults(lambda: self._world.now)
+        self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
         self._reconciler = Reconciler(self._world, processes, self._faults)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host)
@@ -127,6 +136,15 @@ class AzureEmulator:
         return done
 
     def _respond(self, request: Request) -> Answer:
+        if not is_writing(request):
+            return self._answer(request)
+        said = " ".join(("azure", *named(request)))
+        passed, number = self._tripwire.begins(said)
+        answer = self._answer(request) if passed else refused(_CUT)
+        self._tripwire.ends(said, number)
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
         region = ""
         try:
             if request.host == identity.HOST:
