@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.gateway.wire.upstream import Upstream, Upstreams
+from arriero.gateway.wire.upstream import IDLE_LIMIT, Upstream, Upstreams
 from arriero.gateway.words.naming import canonical
 
 ANSWER_BYTES_LIMIT = 4_194_304
@@ -19,10 +19,13 @@ class FetchFailed(Exception):
 
 async def fetch(upstreams: Upstreams, address: str, path: str, method: str = "GET", body: bytes = b"") -> Any:
     """The JSON object that `path` at `address` (`host:port`) gives; raises FetchFailed."""
-    try:
-        return await _Fetch.send(upstreams, address, path, method, body)
-    except _Stale:
-        return await _Fetch.send(upstreams, address, path, method, body)
+    # A server that goes closes all its kept connections at once, and each must be found out by a try of its own.
+    for _ in range(IDLE_LIMIT):
+        try:
+            return await _Fetch.send(upstreams, address, path, method, body)
+        except _Stale:
+            continue
+    return await _Fetch.send(upstreams, address, path, method, body)
 
 
 async def models(upstreams: Upstreams, address: str, path: str) -> dict[str, Mapping[str, Any]]:
@@ -34,7 +37,7 @@ async def models(upstreams: Upstreams, address: str, path: str) -> dict[str, Map
     return {canonical(model["name"]): model for model in named}
 
 
-class _Stale(Exception):
+class _Stale(FetchFailed):
     """A kept connection had been closed by the server meanwhile."""
 
 
@@ -90,7 +93,7 @@ class _Fetch:
         was_kept = self._upstream is not None and self._upstream.is_reused
         self._upstream = None
         if was_kept and not self._answer.done():
-            self._answer.set_exception(_Stale())
+            self._answer.set_exception(_Stale(f"{self._path}: {why}"))
         else:
             self._fail(f"{self._path}: {why}")
 
