@@ -29,6 +29,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         *PYTEST,
         *(f"tests/gateway/test_{name}.py" for name in ("migration", "official_clients", "changing_ollamas")),
     ),
+    "crash-points": (sys.executable, "tests/stories/crash_proof.py", "--report", REPORT),
     "crashes": ("env", "ARRIERO_CRASH_POINTS=1000", "ARRIERO_SEED=0", *PYTEST, "tests/stories/test_interrupted.py"),
     "benchmark-deploy": (sys.executable, "benchmarks/deploy.py", "--report", REPORT),
     "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),

@@ -37,6 +37,7 @@ import watcher
 CLIENTS = 2
 PAUSE_SECONDS = 0.1
 UP_SECONDS = 300.0
+LEASES = 3
 SITES = {
     "aws-east": ("aws", "us-east-1"),
     "aws-west": ("aws", "us-west-2"),
@@ -48,7 +49,7 @@ name: fleet
 image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
-ledger: {lease: 8s}
+ledger: {lease: 12s}
 scale: {min: 1}
 gateway: {port: @PORT}
 sites:
@@ -166,7 +167,7 @@ class Fleet:
         tripped = self.stage.tripped()
         if point.undoes:
             self.says(former)
-        second = self.second.arriero("up", "--yes", "--no-gateway")
+        second = self._again()
         problems = [] if second.code == 0 else [f"the second up ended with {second.code}: {second.err[-1500:]}"]
         if "Traceback" in first.err + second.err:
             problems.append(f"a traceback: {first.err[-3000:]}{second.err[-3000:]}")
@@ -175,6 +176,16 @@ class Fleet:
         seconds = round(time.monotonic() - start, 1)
         said = _way_out(second.err + second.out)
         return Played(point, tripped, seconds, self.asking.asked - asked, said, tuple(problems))
+
+    def _again(self) -> Command:
+        """`up` from the second machine. Where a whole machine stands still for longer than a lease, `up` says that it
+        has lost it, and what to do: run it again.
+        """
+        for _ in range(LEASES):
+            second = self.second.arriero("up", "--yes", "--no-gateway")
+            if second.code == 0 or "is lost: the authority store" not in second.err:
+                break
+        return second
 
     def standing(self) -> dict[str, Any]:
         """What stands in both clouds, as they themselves say; the numbers of releases and revisions left out."""
