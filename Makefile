@@ -44,7 +44,7 @@ check: setup-dev
 	$(BIN)/python -m pytest tests/test_size.py
 
 proof: setup-dev $(if $(ARRIERO_OLLAMA),,ollama)
-	$(BIN)/python tests/proof.py
+	$(BIN)/python tests/proof.py $(PARTS)
 
 ollama: $(OLLAMA)        ## a real Ollama for tests and benchmarks (needs Go and a C++ compiler; five minutes)
 

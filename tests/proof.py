@@ -1,5 +1,5 @@
 """The whole proof, part by part: `make proof`. A part that was proven is not run again while what it proves stands,
-so a proof that was cut off goes on where it was.
+so a proof that was cut off goes on where it was. `make proof PARTS="wide faults"` runs these parts only.
 
 Some parts need a real Ollama: the one that ARRIERO_OLLAMA names, else the one that `make proof` built first.
 
@@ -59,8 +59,12 @@ def main() -> int:
     if not Path(_ollama()).exists():
         print(f"There is no {_ollama()}: make ollama builds it, or name one in {OLLAMA}.", file=sys.stderr)
         return 1
+    asked = sys.argv[1:] or list(PARTS)
+    if strange := sorted(set(asked) - PARTS.keys()):
+        print(f"There is no part {', '.join(strange)}; there are {', '.join(PARTS)}.", file=sys.stderr)
+        return 1
     EVIDENCE.mkdir(parents=True, exist_ok=True)
-    return max(prove(part, command, commit) for part, command in PARTS.items())
+    return max(prove(part, PARTS[part], commit) for part in asked)
 
 
 def prove(part: str, command: tuple[str, ...], commit: str) -> int:

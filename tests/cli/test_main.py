@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from arriero.cli import main
+from arriero.cli.verbs import MODULES, app_of
 
 GOOD = """name: llm
 image: registry.example.com/acme/llm:1
@@ -71,6 +74,12 @@ VERBS = [
     "controller run",
     *(f"rehearse {verb}" for verb in STAGE.split()),
 ]
+
+
+def test_the_table_of_verbs_is_what_the_modules_have() -> None:
+    for module, verbs in MODULES.items():
+        command: Any = typer.main.get_command(app_of(verbs[0]))
+        assert tuple(command.commands) == verbs, module
 
 
 @pytest.mark.parametrize("verb", VERBS)

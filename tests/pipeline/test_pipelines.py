@@ -13,7 +13,7 @@ import pytest
 import typer
 from ruamel.yaml import YAML
 
-from arriero.cli.main import app
+from arriero.cli.verbs import app_of
 from arriero.pipeline import export
 from arriero.spec.load import load
 
@@ -55,7 +55,7 @@ def test_every_command_is_one_of_ours(kind: str, tmp_path: Path) -> None:
 
 def parse(words: list[str]) -> None:
     """Raises click's UsageError, or KeyError, for what arriero does not take."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app_of())
     name = "arriero"
     while hasattr(command, "commands"):
         name = words.pop(0)

@@ -9,28 +9,7 @@ from typing import cast
 
 import typer
 
-from arriero.cli import (
-    ask,
-    checking,
-    deploying,
-    explaining,
-    exporting,
-    image,
-    keys,
-    locking,
-    looking,
-    notifying,
-    rehearsing,
-    releases,
-    rolling_back,
-    serving,
-    setting_up,
-    simulating,
-    specifying,
-    syncing,
-    testing,
-    validating,
-)
+from arriero.cli.verbs import app_of
 from arriero.errors import ArrieroError, Problem, VerdictFailed
 
 # typer brings its own copy of click and exports only some of its errors
@@ -38,37 +17,6 @@ UsageError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 DONE, ERROR, PENDING, VERDICT_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 OBJECTS_BEFORE_COLLECTION = 1_000_000
-
-app = typer.Typer(
-    help="One short file puts Ollama on AWS ECS Fargate, on Azure Container Instances and on your own machine.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for verbs in (
-    specifying,
-    deploying,
-    releases,
-    locking,
-    rolling_back,
-    looking,
-    ask,
-    checking,
-    explaining,
-    exporting,
-    image,
-    keys,
-    serving,
-    rehearsing,
-    setting_up,
-    syncing,
-    testing,
-    simulating,
-    validating,
-    notifying,
-):
-    verbs.register(app)
 
 
 def main() -> None:
@@ -82,7 +30,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     try:
-        return int(app(arguments, prog_name="arriero", standalone_mode=False) or DONE)
+        return int(app_of(*arguments[:1])(arguments, prog_name="arriero", standalone_mode=False) or DONE)
     except typer.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, typer.Abort):

@@ -34,9 +34,10 @@ class Watch:
     """Handed one record after the other, in order; tells the listener what each one means."""
 
     def __init__(self, sites: Sequence[str], listener: Listener, clock: Clock) -> None:
-        self._sites = {site: Progress() for site in sites}
         self._listener, self._clock = listener, clock
         self._began = clock.monotonic()
+        # What comes before the first step is timed from the beginning.
+        self._sites = {site: Progress(step_began=self._began) for site in sites}
         self._complaints: list[str] = []
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
