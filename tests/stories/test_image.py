@@ -1,23 +1,18 @@
-"""An image is built, pushed and run on a real Docker engine, with a real Ollama, without internet.
-
-The base image comes from a private registry, the model from another, Ollama and the sidecar's packages from files.
-"""
+"""An image is built, pushed and run on a real Docker engine, with a real Ollama, without internet."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import workshop
-from workshop import Engine, answers, ask, digest_of, free_port, wait_for
+from shop import Shop
+from workshop import answers, ask, digest_of, free_port, wait_for
 
 pytestmark = [
     pytest.mark.wide,
@@ -25,74 +20,8 @@ pytestmark = [
     pytest.mark.skipif(bool(workshop.missing()), reason=workshop.missing()),
 ]
 
-SPEC = """\
-name: llm
-image:
-  name: {east}/acme/llm
-  registries: {{aws: {east}/acme/llm, azure: {west}/other/llm}}
-  base: {base}
-  ollama_file: ollama
-  wheels: wheels
-{more}
-models:
-  - {{name: tiny, pull: {east}/library/tiny, insecure: true, digest: "{digest}"}}
-  - {{name: mine, modelfile: mine/Modelfile}}
-ollama: {{num_parallel: {slots}}}
-sites:
-  east: {{cloud: aws, region: us-east-1}}
-  west: {{cloud: azure, region: eastus}}
-"""
 SAFE = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host")
 VOLUMES = ("--volume", "keys:/home/ollama/.ollama", "--volume", "scratch:/tmp")
-
-
-@dataclass
-class Shop:
-    """`east` and `west` are two registries; the spec's folder is `folder`."""
-
-    made: Engine
-    east: str
-    west: str
-    base: str
-    digest: str
-    folder: Path
-
-    def write(self, slots: int = 4, more: str = "", **changes: str) -> None:
-        values = {"east": self.east, "west": self.west, "base": self.base, "digest": self.digest, **changes}
-        (self.folder / "arriero.yaml").write_text(SPEC.format(slots=slots, more=more, **values))
-
-    def arriero(self, *words: str, engine: Engine | None = None) -> tuple[int, str, str]:
-        environment = (engine or self.made).environment
-        command = [sys.executable, "-m", "arriero", *words]
-        ended = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=600
-        )
-        return ended.returncode, ended.stdout, ended.stderr
-
-    def build(self, *words: str) -> dict[str, object]:
-        code, out, err = self.arriero("image", "build", "--network", "host", "--json", *words)
-        assert code == 0, err[-3000:]
-        said: dict[str, object] = json.loads(out)
-        return said
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    home = tmp_path_factory.mktemp("workshop")
-    with (
-        workshop.engine(home / "engine") as made,
-        workshop.registry(home / "east") as east,
-        workshop.registry(home / "west") as west,
-    ):
-        base = workshop.make_base(made, home, east)
-        folder = home / "project"
-        (folder / "mine").mkdir(parents=True)
-        shutil.copy2(workshop.ollama(), folder / "ollama")
-        workshop.make_wheels(folder / "wheels")
-        digest = workshop.push_model(home, east)
-        shutil.copy2(home / "tiny.gguf", folder / "mine/mine.gguf")
-        (folder / "mine/Modelfile").write_text("FROM ./mine.gguf\nSYSTEM Be short.\n")
-        yield Shop(made, east, west, base, digest, folder)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from arriero.plan import place
 from arriero.plan.model import Facts, Plan
 from arriero.releases import opening
 from arriero.releases.opening import Opened
+from arriero.spec.model import Spec
 
 PENDING = 2
 
@@ -52,7 +53,7 @@ def plan(
     Example: [bold]arriero plan --site aws-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        _, facts, wanted = _plan(here, site)
+        here, _, facts, wanted = _settled(here, site)
         _show(here, facts, wanted, as_json)
         if wanted.problems:
             return 1
@@ -78,10 +79,10 @@ def up(
     Example: [bold]arriero up --yes --site azure-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        here = _with_pushed(here) if pushed else here
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
-        books, facts, wanted = _plan(here, site)
+        written = here.spec.image.name
+        here, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
         # A deployer that died after its end was written has left the lease, and maybe a replica that lags.
         is_idle = wanted.is_empty and books.head.open is None and books.head.holder is None
         if not is_idle:
@@ -93,7 +94,7 @@ def up(
             if is_idle:
                 done = Deployed(engine.deploy(run, here.spec, facts, wanted), wanted, wanted.release, facts)
             else:
-                wish = _wish(here, books, facts, wanted, site)
+                wish = replace(_wish(here, books, facts, wanted, site), image=written)
                 done = releasing.deploy(run, wish, wait or 0.0)
             running, unserved = _gateway(here, progress, done.outcome) if gateway else (edge.find(here.project), ())
         problems = [*done.outcome.problems, *_still_different(here, facts, done), *unserved]
@@ -105,9 +106,13 @@ def up(
 
 
 def _with_pushed(here: Here) -> Here:
-    from arriero.pipeline.pushed import pinned
+    from arriero.pipeline import pinning
 
-    return replace(here, loaded=replace(here.loaded, spec=pinned(here.project, here.spec)))
+    return _with_spec(here, pinning.pushed(here.project, here.spec))
+
+
+def _with_spec(here: Here, spec: Spec) -> Here:
+    return replace(here, loaded=replace(here.loaded, spec=spec))
 
 
 def down(
@@ -177,19 +182,35 @@ def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]
     return opened, replace(facts, stores=opened.stores, last=opened.last)
 
 
-def _plan(here: Here, site: list[str] | None) -> tuple[Opened, Facts, Plan]:
+def _settled(here: Here, site: list[str] | None) -> tuple[Here, Opened, Facts, Plan]:
+    """The world and the plan for it, with the image named by its digest from here on, as far as anybody knows it."""
+    from arriero.pipeline import pinning
+
     only = here.only(site)
     opened, facts = read_world(here, only)
-    wanted = place.plan(here.spec, facts, only)
-    return opened, facts, with_model_drift(wanted, here.spec, facts.sites, served_models)
+    find = pinning.on_this_machine if here.is_staged else pinning.in_registry
+    try:
+        image = pinning.by_digest(here.spec, facts.last, find)
+    except Refused as error:
+        raise Refused(here.loaded.placed(error.problems)) from None
+    if image.warning:
+        print(f"! image: {here.spec.image.name} {image.warning}", file=sys.stderr)
+    here = _with_spec(here, image.spec)
+    return here, opened, facts, _planned(here, facts, only)
+
+
+def _planned(here: Here, facts: Facts, only: Collection[str] | None) -> Plan:
+    return with_model_drift(place.plan(here.spec, facts, only), here.spec, facts.sites, served_models)
 
 
 def _wish(here: Here, opened: Opened, facts: Facts, wanted: Plan, site: list[str] | None) -> Wish:
     def again() -> tuple[Opened, Facts, Plan]:
-        found = _plan(here, site)
+        only = here.only(site)
+        opened, facts = read_world(here, only)
+        wanted = _planned(here, facts, only)
         print("Another deployment came between; this is the plan now:", file=sys.stderr)
-        _show(here, found[1], found[2], False, to=sys.stderr)
-        return found
+        _show(here, facts, wanted, False, to=sys.stderr)
+        return opened, facts, wanted
 
     accounts: dict[str, str] = {found.cloud: found.account for found in facts.sites.values() if found.account}
     return Wish(here.spec, accounts, opened, facts, wanted, again, model_digests)

@@ -120,7 +120,7 @@ def history_lines(found: Sequence[Release], stable: int | None, books: Ledger) -
 
 
 def release_lines(release: Release, books: Ledger) -> list[str]:
-    digest = f" ({release.digest})" if release.digest else ""
+    digest = f" ({release.digest or 'by its tag: which digest that was is not known'})"
     ended = f", ended {release.ended_at:%Y-%m-%d %H:%M:%S}Z" if release.ended_at else ""
     lines = [
         f"Release {release.number} of {release.service}: {release.state}{_only(release, books)}",

@@ -51,7 +51,8 @@ def try_out(
     findings = trial.of_spec(judged(project, loaded, None))
     if not spec_only:
         chosen = image or build.image_at_hand(project, loaded.spec)
-        findings += trial.of_image(loaded.spec, chosen, {}, SystemClock(), network=network)
+        baked = build.models_of(project) if not image else {}
+        findings += trial.of_image(loaded.spec, chosen, baked, SystemClock(), network=network)
     found = Validation(loaded.spec.name, None, findings)
     if junit:
         write_report(junit, report.junit(found))

@@ -29,6 +29,7 @@ from arriero.observe.validation.look import Expected, Gateway
 from arriero.observe.validation.server import Server
 from arriero.plan.model import SiteFacts
 from arriero.releases.ledger import Ledger
+from arriero.releases.record import Release, spec_of
 from arriero.secret import Secret
 
 VERDICT_FAILED = 3
@@ -112,15 +113,22 @@ def _newest(sites: Iterable[SiteFacts]) -> int | None:
 
 
 def _expected(books: Ledger | None, release: int | None, baseline: Path | None) -> Expected:
-    """The digests that the running release began with, and the speeds of the stable one; `baseline` comes first."""
+    """The digests that were baked, else those that the running release began with, and the speeds of the stable one;
+    `baseline` comes first.
+    """
     running = books.release(release) if books and release else None
-    digests = {model["name"]: model["digest"] for model in running.models if model.get("digest")} if running else {}
+    digests = _digests(running) if running else {}
     if baseline:
         return Expected(digests, _speeds(baseline))
     stable = books.head().stable if books else None
     measured = books.release(stable) if books and stable and stable != release else None
     figures = measured.figures[-1] if measured and measured.figures else {}
     return Expected(digests, speeds_from_json(cast("Mapping[str, Any]", figures.get("speeds", {}))))
+
+
+def _digests(running: Release) -> dict[str, str]:
+    began = {model["name"]: model["digest"] for model in running.models if model.get("digest")}
+    return began | {model.name: model.digest for model in spec_of(running).models if model.digest}
 
 
 def _record(books: Ledger | None, found: Validation) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import http.client
 from ipaddress import ip_address
 
+from arriero.spec.image import digest_of, repository_of, tag_of
+
+DOCKER_HUB = "registry-1.docker.io"
 WITHIN_SECONDS = 5.0
 _ACCEPT = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -18,20 +21,32 @@ _ACCEPT = (
 
 def gone(image: str) -> str:
     """Why it can't be pulled any more; empty where it can, or where nobody can tell from here."""
-    host, slash, rest = image.partition("/")
-    if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host, rest = "registry-1.docker.io", image if slash else f"library/{image}"
-    name, at, digest = rest.partition("@")
-    path, colon, tag = name.rpartition(":")
-    if not colon:
-        path, tag = name, "latest"
-    status = _asked(host, f"/v2/{path}/manifests/{digest if at else tag}")
-    return f"{host} has no {path}:{digest if at else tag}" if status == 404 else ""
+    host, path = place_of(repository_of(image))
+    wanted = digest_of(image) or tag_of(image)
+    status = _asked(host, f"/v2/{path}/manifests/{wanted}")
+    return f"{host} has no {path}:{wanted}" if status == 404 else ""
+
+
+def place_of(repository: str) -> tuple[str, str]:
+    """Host and path of a repository: `acme/llm` is Docker Hub's."""
+    host, slash, path = repository.partition("/")
+    if slash and ("." in host or ":" in host or host == "localhost"):
+        return host, path
+    return DOCKER_HUB, repository if slash else f"library/{repository}"
+
+
+def is_here(host: str) -> bool:
+    """A registry on this machine is spoken to without TLS, as Docker does."""
+    name = host.partition(":")[0]
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _asked(host: str, path: str) -> int:
     """The status; 0 where nobody answers."""
-    plain = _is_loopback(host)
+    plain = is_here(host)
     kind = http.client.HTTPConnection if plain else http.client.HTTPSConnection
     connection = kind(host, timeout=WITHIN_SECONDS)
     try:
@@ -41,12 +56,3 @@ def _asked(host: str, path: str) -> int:
         return 0
     finally:
         connection.close()
-
-
-def _is_loopback(host: str) -> bool:
-    """As Docker does: a registry on this machine is spoken to without TLS."""
-    name = host.partition(":")[0]
-    try:
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -44,7 +44,8 @@ Digests = Callable[[str], Mapping[str, str]]
 class Wish:
     """What is to be deployed: the spec, the facts and the plan that was shown, and the ledger as it was read for it.
 
-    `again` plans anew, for when another deployment came between; `digests` tells a server's models by name.
+    `again` plans anew, for when another deployment came between; `digests` tells a server's models by name. `image` is
+    the image as the user's file names it, where `spec` has its digest instead.
     """
 
     spec: Spec
@@ -54,6 +55,7 @@ class Wish:
     plan: Plan
     again: Callable[[], tuple[Opened, Facts, Plan]]
     digests: Digests
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,8 @@ def _draft(run: Run, wish: Wish, now: datetime) -> Record:
         who=who(),
         commit=commit_of(run.project.folder),
         spec=record.spec_json(spec),
-        image=spec.image.name,
-        digest=record.digest_of(spec.image.name),
+        image=wish.image or spec.image.name,
+        digest=spec.image.digest,
         models=tuple(model.name for model in spec.models),
         definitions=_definitions(spec),
         plan=tuple(

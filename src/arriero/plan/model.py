@@ -122,10 +122,14 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class LastRelease:
-    """The newest release of the ledger: its number, and by site the hash of what its targets are made from."""
+    """The newest release of the ledger: its number, by site the hash of what its targets are made from, its image as
+    the user's file named it, and the digest that this was; empty where nobody could tell.
+    """
 
     number: int
     definitions: Mapping[str, str]
+    image: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,4 +114,6 @@ def _newest(ledger: Ledger) -> tuple[Head, LastRelease | None]:
         head, newest = ledger.newest()
     except ArrieroError:
         return Head(), None
-    return head, LastRelease(newest.number, newest.definitions) if newest else None
+    if newest is None:
+        return head, None
+    return head, LastRelease(newest.number, newest.definitions, newest.image, newest.digest)

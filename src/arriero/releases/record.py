@@ -5,7 +5,7 @@ it: how each deployment of it ended at each site, figures that a validation meas
 
     number, epoch, service, at, who, commit
     spec         the resolved spec as JSON, secrets as bullets; `spec_of(release)` makes a Spec of it again
-    image        as the spec has it; `digest` is its sha256:…, empty where the spec names none
+    image        as the spec's file has it; `digest` is the sha256:… that was deployed, empty where nobody could tell
     models       [{"name", "digest"}], digests as the running targets told them at the end
     definitions  site -> hash of what its targets are made from; equal hashes need no new release
     plan         what was to be done, a line a change
@@ -143,11 +143,6 @@ def spec_json(spec: Spec) -> dict[str, Json]:
     """The spec as a record holds it; secrets are bullets."""
     found: dict[str, Json] = json.loads(spec.model_dump_json(by_alias=True))
     return found
-
-
-def digest_of(image: str) -> str:
-    """`sha256:…` of an image that is named by its digest, else nothing."""
-    return image.partition("@")[2]
 
 
 def encoded(value: Record | Note) -> bytes:

@@ -79,6 +79,16 @@ class Image(Section):
         """The name without tag and digest."""
         return repository_of(self.name)
 
+    @property
+    def tag(self) -> str:
+        """As it is written, or the one that is meant without."""
+        return tag_of(self.name)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…`; empty where it is named by a tag, which can move."""
+        return digest_of(self.name)
+
     def at(self, cloud: str) -> str:
         """The image as the sites of that cloud pull it."""
         place = next((place for other, place in self.registries.items() if other == cloud), None)
@@ -86,9 +96,22 @@ class Image(Section):
 
 
 def repository_of(name: str) -> str:
+    """An image's name without tag and digest; a port is no tag."""
+    return _parts(name)[0]
+
+
+def tag_of(name: str) -> str:
+    return _parts(name)[1] or "latest"
+
+
+def digest_of(name: str) -> str:
+    return name.partition("@")[2]
+
+
+def _parts(name: str) -> tuple[str, str]:
     bare = name.partition("@")[0]
     path, colon, tag = bare.rpartition(":")
-    return path if colon and "/" not in tag else bare
+    return (path, tag) if colon and "/" not in tag else (bare, "")
 
 
 def accept_a_bare_name(written: Any) -> Any:

@@ -42,6 +42,11 @@ def image_at_hand(project: Project, spec: Spec) -> str:
     return local_name(spec) if record_of(project).exists() else spec.image.name
 
 
+def models_of(project: Project) -> Mapping[str, str]:
+    """The digests of the models in what was built here last; nothing where nothing was built."""
+    return record.read_built(record_of(project)).models if record_of(project).exists() else {}
+
+
 def build(
     project: Project, spec: Spec, revision: Revision, clock: Clock, *, network: str = "", fresh: bool = False
 ) -> record.Built:

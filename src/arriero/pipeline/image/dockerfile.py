@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from arriero.pipeline.image.bake import EPOCH
 from arriero.pipeline.image.recipe import LABELS, UID, Baked, Recipe
 from arriero.plan.wanted import sidecar
+from arriero.spec.image import digest_of
 
 HOME = "/home/ollama"
 KEYS = f"{HOME}/.ollama"
@@ -58,7 +59,7 @@ def labels(recipe: Recipe) -> dict[str, str]:
         "org.opencontainers.image.title": recipe.service,
         "org.opencontainers.image.description": "Ollama with its models, and arriero's sidecar",
         "org.opencontainers.image.base.name": recipe.image.base.partition("@")[0],
-        "org.opencontainers.image.base.digest": recipe.image.base.partition("@")[2],
+        "org.opencontainers.image.base.digest": digest_of(recipe.image.base),
         f"{LABELS}.variant": recipe.image.variant,
     }
 

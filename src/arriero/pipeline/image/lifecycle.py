@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from arriero.spec.image import repository_of
 from arriero.spec.model import Spec
 
 KEPT_ALWAYS = 9999
@@ -31,7 +32,7 @@ def ecr(keep: int) -> str:
 
 def acr(spec: Spec) -> str:
     """A task for `az acr task create --file acr-purge.yaml`: releases beyond the newest, then old commits."""
-    path = spec.image.at("azure").partition("@")[0].partition("/")[2].partition(":")[0]
+    path = repository_of(spec.image.at("azure")).partition("/")[2]
     releases = f"acr purge --filter '{path}:^r[0-9]+$' --ago 0d --keep {spec.image.keep}"
     commits = f"acr purge --filter '{path}:^git-' --ago {CHECK_DAYS}d --keep {spec.image.keep} --untagged"
     return "version: v1.1.0\nsteps:\n" + "".join(

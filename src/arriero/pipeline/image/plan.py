@@ -19,7 +19,7 @@ from arriero.pipeline.image.push import repositories
 from arriero.pipeline.image.recipe import Baked, Recipe, place_of, recipe
 from arriero.pipeline.image.registry import Manifest, Repository
 from arriero.pipeline.image.wheel import wheel
-from arriero.spec.image import repository_of
+from arriero.spec.image import digest_of, repository_of
 from arriero.spec.model import Model, Spec
 
 # The sidecar's packages, unpacked, besides arriero: measured with Python 3.11 on x86-64.
@@ -89,7 +89,7 @@ def _programs(project: Project, wanted: Recipe, models: tuple[ModelRow, ...], no
 
 def _image_bytes(name: str, notes: list[str]) -> int | None:
     place = Repository.of(repository_of(name))
-    found = _asked(lambda: place.find(name.partition("@")[2]), notes)
+    found = _asked(lambda: place.find(digest_of(name)), notes)
     listed = json.loads(found.text).get("manifests") if found else None
     if listed:
         mine = [one for one in listed if one.get("platform", {}).get("architecture") == "amd64"]

@@ -61,7 +61,7 @@ def push(project: Project, spec: Spec, asked: Asked) -> Outcome:
     digest = _pushed_to_all(engine, built.id, repositories(spec), wanted.first)
     manifests = [_found(place, digest) for place in places]
     notes = _name_all(places, manifests, wanted)
-    made = record.Pushed(digest, built.id, repositories(spec), wanted.all)
+    made = record.Pushed(digest, built.id, repositories(spec), wanted.all, built.models)
     record.write(pushed_of(project), made)
     return Outcome(made, tuple(notes))
 

@@ -26,12 +26,13 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """One digest, and the repositories that have it under each of the tags."""
+    """One digest, the repositories that have it under each of the tags, and the digest of each model in it."""
 
     digest: str
     id: str
     repositories: tuple[str, ...]
     tags: tuple[str, ...]
+    models: Mapping[str, str]
 
 
 def write(file: Path, record: Built | Pushed) -> None:
@@ -56,6 +57,7 @@ def read_built(file: Path) -> Built:
 def read_pushed(file: Path) -> Pushed | None:
     try:
         found = json.loads(file.read_text())
-        return Pushed(found["digest"], found["id"], tuple(found["repositories"]), tuple(found["tags"]))
+        repositories, tags = tuple(found["repositories"]), tuple(found["tags"])
+        return Pushed(found["digest"], found["id"], repositories, tags, dict(found["models"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

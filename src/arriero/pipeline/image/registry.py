@@ -12,14 +12,13 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
+from arriero.clouds.registry import DOCKER_HUB, is_here, place_of
 from arriero.errors import ArrieroError, Problem
 from arriero.pipeline.image.recipe import Place
 
-DOCKER_HUB = "registry-1.docker.io"
 _HUB_LOGIN = "https://index.docker.io/v1/"
 _TIMEOUT_SECONDS = 60
 _EMPTY = b"{}"
@@ -47,10 +46,8 @@ class Repository:
     @classmethod
     def of(cls, name: str) -> Repository:
         """`acme/llm` is Docker Hub's; one on this machine is asked by plain http, as Docker itself does."""
-        host, slash, path = name.partition("/")
-        if not slash or not ("." in host or ":" in host or host == "localhost"):
-            return cls(DOCKER_HUB, name if slash else f"library/{name}")
-        return cls(host, path, _is_here(host))
+        host, path = place_of(name)
+        return cls(host, path, is_here(host))
 
     @classmethod
     def of_model(cls, place: Place, insecure: bool) -> Repository:
@@ -170,14 +167,6 @@ def _from_helper(helper: str, key: str) -> tuple[str, str] | None:
         return found["Username"], found["Secret"]
     except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
         return None
-
-
-def _is_here(host: str) -> bool:
-    name = host.partition(":")[0]
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
 
 
 def _reason(error: Exception) -> str:
