@@ -53,7 +53,8 @@ def plan(
     Example: [bold]arriero plan --site aws-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        here, _, facts, wanted = _settled(here, site)
+        here, image, _, facts, wanted = _settled(here, site)
+        print("".join(f"! {problem}\n" for problem in image), end="", file=sys.stderr)
         _show(here, facts, wanted, as_json)
         if wanted.problems:
             return 1
@@ -82,7 +83,9 @@ def up(
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
         written = here.spec.image.name
-        here, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
+        here, image, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
+        if image:
+            raise Refused(image)
         # A deployer that died after its end was written has left the lease, and maybe a replica that lags.
         is_idle = wanted.is_empty and books.head.open is None and books.head.holder is None
         if not is_idle:
@@ -182,21 +185,21 @@ def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]
     return opened, replace(facts, stores=opened.stores, last=opened.last)
 
 
-def _settled(here: Here, site: list[str] | None) -> tuple[Here, Opened, Facts, Plan]:
-    """The world and the plan for it, with the image named by its digest from here on, as far as anybody knows it."""
+def _settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], Opened, Facts, Plan]:
+    """The world and the plan for it, with the image named by its digest from here on, as far as anybody knows it; and
+    why there is no image to deploy, if so.
+    """
     from arriero.pipeline import pinning
 
     only = here.only(site)
     opened, facts = read_world(here, only)
     find = pinning.on_this_machine if here.is_staged else pinning.in_registry
-    try:
-        image = pinning.by_digest(here.spec, facts.last, find)
-    except Refused as error:
-        raise Refused(here.loaded.placed(error.problems)) from None
+    image = pinning.by_digest(here.spec, facts.last, find)
     if image.warning:
         print(f"! image: {here.spec.image.name} {image.warning}", file=sys.stderr)
     here = _with_spec(here, image.spec)
-    return here, opened, facts, _planned(here, facts, only)
+    problems = here.loaded.placed([image.problem]) if image.problem else []
+    return here, list(problems), opened, facts, _planned(here, facts, only)
 
 
 def _planned(here: Here, facts: Facts, only: Collection[str] | None) -> Plan:

@@ -111,10 +111,8 @@ def history_lines(found: Sequence[Release], stable: int | None, books: Ledger) -
         mark = " stable" if release.number == stable else ""
         only = _only(release, books)
         commit = f" {release.commit[:9]}{release.commit[40:]}" if release.commit else ""
-        at = f"{release.at:%Y-%m-%d %H:%M:%S}Z"
-        lines.append(
-            f"{release.number:>4}  {at}  {release.state:<6} {release.image}{commit}  {release.who}{mark}{only}"
-        )
+        at, image = f"{release.at:%Y-%m-%d %H:%M:%S}Z", _image(release)
+        lines.append(f"{release.number:>4}  {at}  {release.state:<6} {image}{commit}  {release.who}{mark}{only}")
         lines += [f"      {name}: failed" for name, site in release.sites.items() if site.state == "failed"]
     return lines
 
@@ -141,6 +139,13 @@ def diff_lines(before: Release, after: Release) -> list[str]:
     old, new = (json.dumps(dict(one.spec), indent=2, sort_keys=True).splitlines() for one in (before, after))
     heads = (f"release {before.number}", f"release {after.number}")
     return list(difflib.unified_diff(old, new, *heads, lineterm="", n=2))
+
+
+def _image(release: Release) -> str:
+    """As it was written, and the start of the digest where that says something new."""
+    if not release.digest or "@" in release.image:
+        return release.image
+    return f"{release.image}@{release.digest[:19]}"
 
 
 def _only(release: Release, books: Ledger) -> str:

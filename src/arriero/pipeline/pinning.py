@@ -22,10 +22,13 @@ Find = Callable[[str, str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """`warning` says why the image is still named by its tag, or is what it was before; else it is empty."""
+    """`warning` says why the image is still named by its tag, or is what it was before; else it is empty. With a
+    `problem` there is nothing to deploy: a plan tells it, and a deployment is refused.
+    """
 
     spec: Spec
     warning: str = ""
+    problem: Problem | None = None
 
 
 def pushed(project: Project, spec: Spec) -> Spec:
@@ -46,14 +49,13 @@ def pushed(project: Project, spec: Spec) -> Spec:
 
 
 def by_digest(spec: Spec, former: LastRelease | None, find: Find) -> Pinned:
-    """Where no registry tells, an image that is written as the newest release has it is that release's. Raises Refused
-    where the registries have different images under the tag, or none.
-    """
+    """Where no registry tells, an image that is written as the newest release has it is that release's."""
     if spec.image.digest or all(site.cloud == "local" for site in spec.sites.values()):
         return Pinned(spec)
     told, untold = _asked(spec, find)
     if len(set(told.values())) > 1:
-        raise Refused(Problem(_difference(spec, told), "bring one image to all: arriero image push", "image"))
+        remedy = "bring one image to all: arriero image push"
+        return Pinned(spec, problem=Problem(_difference(spec, told), remedy, "image"))
     digest = next(iter(told.values()), "")
     if digest:
         return Pinned(_with(spec, digest), f"was not asked for at {'; '.join(untold)}" if untold else "")
@@ -61,7 +63,7 @@ def by_digest(spec: Spec, former: LastRelease | None, find: Find) -> Pinned:
     if former and former.digest and former.image == spec.image.name:
         return Pinned(_with(spec, former.digest), f"is that of release {former.number}: {why}" if why else "")
     if told and not untold:
-        raise Refused(Problem(why, "push it: arriero image push; or correct the tag", "image"))
+        return Pinned(spec, problem=Problem(why, "push it: arriero image push; or correct the tag", "image"))
     return Pinned(spec, f"is deployed by its tag, which can move, and its digest is not known: {why}" if why else "")
 
 

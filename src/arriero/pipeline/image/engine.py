@@ -113,7 +113,7 @@ class Engine:
         except tarfile.ReadError:
             return {}  # there is no such folder
         finally:
-            _asked("rm", container)
+            _asked("rm", "--volumes", container)
         return found
 
 

@@ -38,8 +38,8 @@ class Container:
         return found
 
     def users(self) -> frozenset[str]:
-        """The numeric users of all of its processes."""
-        return frozenset(line.split()[0] for line in docker("top", self.id, "-eo", "uid").splitlines()[1:])
+        """The numeric users of all of its processes. Docker finds a container's processes by the column of pids."""
+        return frozenset(line.split()[1] for line in docker("top", self.id, "-eo", "pid,uid").splitlines()[1:])
 
     def stop(self, within_seconds: float) -> int:
         """Asks it to end, as the clouds do; returns its exit code (137: it had to be killed)."""
@@ -99,6 +99,6 @@ def docker(*words: str) -> str:
         raise ArrieroError(Problem("there is no program docker", remedy, "docker")) from None
     if ended.returncode != 0:
         said = ended.stderr.strip().splitlines() or [f"`docker {words[0]}` failed"]
-        remedy = "start its daemon, or set DOCKER_HOST" if "daemon" in said[-1] else "see: docker images"
+        remedy = "start its daemon, or set DOCKER_HOST" if "Cannot connect" in said[-1] else "see: docker images"
         raise ArrieroError(Problem(said[-1], remedy, "docker"))
     return ended.stdout
