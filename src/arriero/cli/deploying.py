@@ -176,13 +176,14 @@ def _confirm_removal(here: Here, purge: bool, yes: bool) -> None:
 def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]:
     """The ledger, and the facts of all sites; those that left the spec are looked for only where they are touched."""
     accounts = read.check_accounts(here.spec, here.endpoints)
-    with ThreadPoolExecutor(1, thread_name_prefix="ledger") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="ledger") as pool:
         ledger = pool.submit(opening.read, here.spec, accounts)
+        registry = pool.submit(read.registry, here.spec, accounts)
         facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
         opened = ledger.result()
     for line in show.unasked_lines(facts):
         print(line, file=sys.stderr)
-    return opened, replace(facts, stores=opened.stores, last=opened.last)
+    return opened, replace(facts, stores=opened.stores, last=opened.last, registry=registry.result())
 
 
 def _settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], Opened, Facts, Plan]:

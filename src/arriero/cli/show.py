@@ -19,7 +19,8 @@ def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: S
     """
     staying = [line for site in plan.sites if not site.is_leaving for line in _site_lines(site, spec, estimates)]
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
-    stores = [line for store in plan.stores for line in _store_lines(store)]
+    stores = [line for store in plan.stores for line in _store_lines("ledger: its store", store)]
+    stores += [line for store in plan.registries for line in _store_lines("images: their registry", store)]
     return [*staying, *leaving, *stores, *_total(tuple(estimates.values())), *policy, _verdict(plan)]
 
 
@@ -60,11 +61,11 @@ def _leaving_lines(site: SitePlan) -> list[str]:
     return [head, *([f"  ! {site.problem}"] if site.problem else map(_change_line, site.changes))]
 
 
-def _store_lines(store: StorePlan) -> list[str]:
-    """A store of the ledger that is as it should be has nothing to say."""
+def _store_lines(what: str, store: StorePlan) -> list[str]:
+    """A store that is as it should be has nothing to say."""
     if not store.changes and not store.problem:
         return []
-    head = f"ledger: its store at {store.cloud} {store.region}".rstrip()
+    head = f"{what} at {store.cloud} {store.region}".rstrip()
     return [head, *([f"  ! {store.problem}"] if store.problem else map(_change_line, store.changes))]
 
 
@@ -89,7 +90,9 @@ def _verdict(plan: Plan) -> str:
 
 
 def _changes(plan: Plan) -> int:
-    return sum(len(site.changes) for site in plan.sites) + sum(len(store.changes) for store in plan.stores)
+    return sum(len(site.changes) for site in plan.sites) + sum(
+        len(store.changes) for store in (*plan.stores, *plan.registries)
+    )
 
 
 def _counted(number: int, thing: str) -> str:
@@ -104,6 +107,7 @@ def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[
         "changes": _changes(plan),
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [_store_json(store) for store in plan.stores],
+        "registries": [_store_json(store) for store in plan.registries],
         "unasked": [problem.as_json() for problem in facts.unasked],
     }
 

@@ -11,7 +11,8 @@ from typing import Protocol, cast, get_args
 from arriero.clock import Clock, SystemClock
 from arriero.clouds.endpoints import Endpoints
 from arriero.errors import CloudError, Problem, Refused
-from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, TargetFacts
+from arriero.plan import registries
+from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
 from arriero.spec.model import Spec
 
 
@@ -61,6 +62,15 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
     facts = known.result()
     unasked = tuple(found for found in asked if isinstance(found, Problem))
     return replace(facts, sites={**facts.sites, **(read_sites(left) if left else {})}, unasked=unasked)
+
+
+def registry(spec: Spec, accounts: Mapping[str, str]) -> StoreFacts | None:
+    """The repository of ECR that the image is in; None where it is in none, or in one of another account."""
+    place = registries.place(spec)
+    if place is None or accounts.get("aws") != place.account:
+        return None
+    found: StoreFacts = import_module("arriero.clouds.aws.repository").read(place)
+    return found
 
 
 def clouds_of(spec: Spec, endpoints: Endpoints) -> tuple[Cloud, ...]:

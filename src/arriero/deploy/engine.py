@@ -69,10 +69,13 @@ def deploy(run: Run, spec: Spec, facts: Facts, plan: Plan, beside: Sequence[Site
 
 
 def _without_stores(run: Run, outcome: runner.RunOutcome) -> runner.RunOutcome:
-    """A store of the ledger that could not be made is told, and fails no deployment: it is a copy."""
-    stores = {name: problem for name, problem in outcome.failed.items() if name.startswith("ledger.")}
-    for problem in stores.values():
-        run.listener(Event("ledger.lagging", run.clock.now(), "ledger", {"text": str(problem)}))
+    """A store of the ledger that could not be made is told, and fails no deployment: it is a copy. So is a registry
+    whose rules could not be set: it keeps what it has.
+    """
+    stores = {name: problem for name, problem in outcome.failed.items() if name.startswith(("ledger.", "registry."))}
+    for name, problem in stores.items():
+        part = name.partition(".")[0]
+        run.listener(Event(f"{part}.lagging", run.clock.now(), part, {"text": str(problem)}))
     return replace(outcome, failed={name: p for name, p in outcome.failed.items() if name not in stores})
 
 

@@ -1,4 +1,4 @@
-"""Makes and removes the ledger's stores, by the roles `aws_ledger` and `azure_ledger`."""
+"""Makes and removes the ledger's stores, by the roles `aws_ledger` and `azure_ledger`; and the rules of registries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 from arriero.deploy.engine import Run, play
 from arriero.deploy.workspace import SiteHost
 from arriero.errors import Problem
-from arriero.plan.model import StoreFacts
+from arriero.plan.model import Facts, Plan, StoreFacts
 from arriero.spec.model import Spec
 
 
@@ -20,6 +20,15 @@ def make_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Prob
 def remove_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Problem, ...]:
     """Removes them with all that was recorded there."""
     return play(run, "remove.yml", [host(spec, store) for store in found]).problems
+
+
+def registry_hosts(spec: Spec, facts: Facts, plan: Plan) -> list[SiteHost]:
+    """The registry of the images, if its rules are to be set."""
+    if facts.registry is None or not any(each.changes for each in plan.registries):
+        return []
+    variables = import_module("arriero.clouds.aws.repository").variables(facts.registry, spec.image.keep)
+    part = {**variables, "arriero_part": "registry"}
+    return [SiteHost("registry.aws", "aws", facts.registry.region, "active", part, group="stores")]
 
 
 def host(spec: Spec, store: StoreFacts) -> SiteHost:

@@ -81,9 +81,10 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
         number = _begin(run, wish, lease)
         with journal.opened(books, lease, run.listener) as noted:
             held = replace(run, listener=noted, lease=lease)
-            beside = [making.host(wish.spec, store) for store in _unmade(wish)]
+            unmade = [making.host(wish.spec, store) for store in _unmade(wish)]
+            beside = [*unmade, *making.registry_hosts(wish.spec, wish.facts, wish.plan)]
             outcome = engine.deploy(held, wish.spec, wish.facts, wish.plan, beside)
-            wish = _with_replica(wish) if beside else wish
+            wish = _with_replica(wish) if unmade else wish
         changed = _changed(wish.plan)
         after = read.read(wish.spec, changed) if changed else replace(wish.facts, sites={})
         _end(run, wish, lease, number, outcome, after)

@@ -104,7 +104,8 @@ class SiteFacts:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What one cloud holds of the service's ledger: the store itself, `name` being its bucket or storage account.
+    """What one cloud holds of the service's ledger: the store itself, `name` being its bucket or storage account. Or of
+    its images: the repository.
 
     With a `problem` it could not be read, and the rest means nothing.
     """
@@ -137,7 +138,8 @@ class Facts:
     """The world as it was read at one moment, by site name; tagged sites that left the spec are here too.
 
     `unasked` says of which clouds it is not known whether such sites stand there, and why. `stores` are the ledger's,
-    by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read.
+    by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read. `registry` is
+    the repository of ECR that the image is in, None where it is in none.
     """
 
     service: str
@@ -146,6 +148,7 @@ class Facts:
     unasked: tuple[Problem, ...] = ()
     stores: Mapping[Cloud, StoreFacts] = field(default_factory=dict)
     last: LastRelease | None = None
+    registry: StoreFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ class SitePlan:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """What one store of the ledger needs before anything is recorded in it."""
+    """What one store of the ledger needs before anything is recorded in it; or a registry, to keep what it should."""
 
     cloud: Cloud
     name: str
@@ -226,10 +229,13 @@ class Plan:
     release: int
     sites: tuple[SitePlan, ...]
     stores: tuple[StorePlan, ...] = ()
+    registries: tuple[StorePlan, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not any(site.steps for site in self.sites) and not any(store.changes for store in self.stores)
+        return not any(site.steps for site in self.sites) and not any(
+            store.changes for store in (*self.stores, *self.registries)
+        )
 
     @property
     def problems(self) -> tuple[Problem, ...]:

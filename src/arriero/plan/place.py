@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from arriero.errors import Problem, Refused
-from arriero.plan import order, stores
+from arriero.plan import order, registries, stores
 from arriero.plan.compare import compare
 from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
 from arriero.spec.model import ResolvedSite, Spec
@@ -59,7 +59,8 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     staying = [_site_plan(site, facts.sites[site.name], number, digests[site.name]) for site in sites]
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
     leaving = (_leaving_plan(found) for found in left if _is_there(found))
-    return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores))
+    kept = registries.plans(spec, facts.registry)
+    return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores), kept)
 
 
 @dataclass(frozen=True, slots=True)
