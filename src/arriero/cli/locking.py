@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from arriero.deploy import engine, releasing
 from arriero.errors import Problem, Refused
 from arriero.releases import authority, opening
 from arriero.releases.opening import Opened
+from arriero.releases.record import spec_of
 from arriero.releases.store import Store
 
 lock = typer.Typer(help="Who may deploy: the lease, and the store that decides.", no_args_is_help=True)
@@ -39,10 +41,12 @@ def promote(
     as_json: Json = False,
     yes: Yes = False,
 ) -> int:
-    """Make a release the stable one: what `rollback stable` goes back to.
+    """Make a release the stable one: what `rollback stable` goes back to, named stable-v<n> in its registries.
 
     Example: [bold]arriero promote 7 --yes[/bold]
     """
+    from arriero.pipeline.image import stable
+
     with opened(file, overlay, rehearse) as here:
         found = _open(here)
         release = one(found.ledger, found.ledger.head().last if number is None else number)
@@ -59,7 +63,14 @@ def promote(
             finally:
                 lease.release()
         found.ledger.copy()
-        print(json.dumps({"schema": 1, "stable": number}) if as_json else f"Release {number} is stable now.")
+        marked = stable.mark(spec_of(release), release.digest, lambda place: place.insecure or not here.is_staged)
+        if as_json:
+            told = {"stable": number, "tag": marked.tag or None, "notes": list(marked.notes)}
+            print(json.dumps({"schema": 1, **told}))
+        else:
+            named = f"; its image is named {marked.tag}" if marked.tag else ""
+            print(f"Release {number} is stable now{named}.")
+            print("".join(f"! {note}\n" for note in marked.notes), end="", file=sys.stderr)
         return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import sys
 from typing import cast
 
@@ -25,6 +26,8 @@ def main() -> None:
         # A verb ends before collections pay: nearly all that they look through, a seventh of a plan's time, are the
         # clouds' SDKs, which stay. Programs that run on collect as usual.
         gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+        # A pipeline that is stopped ends its commands so: they give back what they took, as at Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

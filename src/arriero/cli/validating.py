@@ -157,12 +157,12 @@ def _gateway(here: Here, url: str) -> Iterator[Gateway | Problem]:
         return
     running = edge.find(here.project)
     try:
-        serving = running or edge.ensure(here.project, here.spec, ignore)
-        reached = _reached(serving.client(), here.spec.sites)
-        found: Gateway | Problem = Gateway(Server(serving.url, within, key, certificate), reached)
-    except ArrieroError as error:
-        found = error.problems[0]
-    try:
+        try:
+            serving = running or edge.ensure(here.project, here.spec, ignore)
+            reached = _reached(serving.client(), here.spec.sites)
+            found: Gateway | Problem = Gateway(Server(serving.url, within, key, certificate), reached)
+        except ArrieroError as error:
+            found = error.problems[0]
         yield found
     finally:
         if running is None:

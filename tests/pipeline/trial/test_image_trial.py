@@ -67,10 +67,11 @@ def test_a_good_image_passes_and_leaves_nothing_behind(docker: Path, monkeypatch
         "starts", "user", "API", "models", "llama2:latest: says something", "metrics", "drain",
     ]  # fmt: skip
     calls = docker.read_text().splitlines()
-    assert calls[1].startswith("run --detach --read-only --cap-drop ALL")
+    name = calls[1].split()[3]
+    assert calls[1].startswith(f"run --detach --name {name} --read-only --cap-drop ALL")
     assert calls[1].endswith("sha256:built")
-    assert "stop --time 36 c0ffee" in calls
-    assert calls[-1] == "rm --force --volumes c0ffee"
+    assert f"stop --time 36 {name}" in calls
+    assert calls[-1] == f"rm --force --volumes {name}"
 
 
 @pytest.mark.parametrize(

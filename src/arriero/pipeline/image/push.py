@@ -59,8 +59,8 @@ def push(project: Project, spec: Spec, asked: Asked) -> Outcome:
     wanted = names.wanted(asked.commit, asked.release, number)
     _refuse_taken(places, wanted, built.id)
     digest = _pushed_to_all(engine, built.id, repositories(spec), wanted.first)
-    manifests = [_found(place, digest) for place in places]
-    notes = _name_all(places, manifests, wanted)
+    manifests = [found(place, digest) for place in places]
+    notes = name_all(places, manifests, wanted)
     made = record.Pushed(digest, built.id, repositories(spec), wanted.all, built.models)
     record.write(pushed_of(project), made)
     return Outcome(made, tuple(notes))
@@ -106,14 +106,15 @@ def _pushed_to_all(engine: Engine, image: str, targets: Sequence[str], tag: str)
     return next(iter(digests.values()))
 
 
-def _found(place: Repository, digest: str) -> Manifest:
+def found(place: Repository, digest: str) -> Manifest:
+    """Raises ArrieroError where it is not."""
     manifest = place.find(digest)
     if manifest is None:
-        raise ArrieroError(Problem(f"{digest} is not there after the push", "push again", str(place)))
+        raise ArrieroError(Problem(f"{digest} is not there", "push it: arriero image push", str(place)))
     return manifest
 
 
-def _name_all(places: Sequence[Repository], manifests: Sequence[Manifest], wanted: names.Wanted) -> list[str]:
+def name_all(places: Sequence[Repository], manifests: Sequence[Manifest], wanted: names.Wanted) -> list[str]:
     """Fixed names first, everywhere. A registry whose tags never move keeps its `stable`, which is said."""
     given: list[str] = []
     before = [{tag: place.find(tag) for tag in wanted.moving} for place in places]

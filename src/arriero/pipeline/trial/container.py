@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from arriero.errors import ArrieroError, Problem
 from arriero.spec.model import Spec
@@ -25,29 +26,31 @@ SPARE_SECONDS = 6
 class Container:
     """`listens` is where it was told to listen; empty where Docker publishes its port."""
 
-    id: str
+    name: str
     listens: str = ""
 
     @property
     def address(self) -> str:
         """Where its port answers on this machine."""
-        return self.listens or docker("port", self.id, f"{PORT}/tcp").splitlines()[0].strip()
+        return self.listens or docker("port", self.name, f"{PORT}/tcp").splitlines()[0].strip()
 
     def about(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = json.loads(docker("inspect", self.id))[0]
+        found: Mapping[str, Any] = json.loads(docker("inspect", self.name))[0]
         return found
 
     def users(self) -> frozenset[str]:
         """The numeric users of all of its processes. Docker finds a container's processes by the column of pids."""
-        return frozenset(line.split()[1] for line in docker("top", self.id, "-eo", "pid,uid").splitlines()[1:])
+        return frozenset(line.split()[1] for line in docker("top", self.name, "-eo", "pid,uid").splitlines()[1:])
 
     def stop(self, within_seconds: float) -> int:
         """Asks it to end, as the clouds do; returns its exit code (137: it had to be killed)."""
-        docker("stop", "--time", str(round(within_seconds + SPARE_SECONDS)), self.id)
+        docker("stop", "--time", str(round(within_seconds + SPARE_SECONDS)), self.name)
         return int(self.about()["State"]["ExitCode"])
 
     def last_lines(self) -> str:
-        ended = subprocess.run(["docker", "logs", "--tail", "5", self.id], capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            ["docker", "logs", "--tail", "5", self.name], capture_output=True, text=True, check=False
+        )
         return " / ".join((ended.stdout + ended.stderr).strip().splitlines()[-5:])
 
 
@@ -74,12 +77,14 @@ def running(spec: Spec, image: str, network: str = "") -> Iterator[Container]:
     """Starts it, and leaves nothing of it behind. Raises ArrieroError where there is no engine, or no such image."""
     docker("version", "--format", "{{.Server.Version}}")
     ports = (_free_port(), _free_port())
-    words = [*flags(spec, os.cpu_count() or 1), *ways(network, ports)]
-    container = Container(docker("run", "--detach", *words, image).strip(), f"127.0.0.1:{ports[0]}" if network else "")
+    # Named by us, so that one that was begun is found again whenever we are stopped.
+    name = f"arriero-test-{uuid4().hex[:12]}"
+    words = ["--name", name, *flags(spec, os.cpu_count() or 1), *ways(network, ports)]
     try:
-        yield container
+        docker("run", "--detach", *words, image)
+        yield Container(name, f"127.0.0.1:{ports[0]}" if network else "")
     finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", container.id], capture_output=True, check=False)
+        subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
 
 
 def _free_port() -> int:

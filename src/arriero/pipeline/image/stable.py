@@ -1,0 +1,49 @@
+"""The names of a release that became stable: the next `stable-v<n>`, which never moves, and `stable`, everywhere.
+
+Registries keep what has such a name (`lifecycle.py`), so a way back to it stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from arriero.errors import ArrieroError
+from arriero.pipeline.image import tags as names
+from arriero.pipeline.image.push import found, name_all, repositories
+from arriero.pipeline.image.registry import Repository
+from arriero.spec.model import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """`tag` is empty where no name was given; `notes` say why, or what a registry would not do."""
+
+    tag: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def mark(spec: Spec, digest: str, may_ask: Callable[[Repository], bool]) -> Marked:
+    """Names the image in the registries of its release's spec, but those that may not be asked. Raises nothing: which
+    release is stable is the ledger's to say, and an image may be somebody else's.
+    """
+    places = [place for place in map(Repository.of, repositories(spec)) if may_ask(place)]
+    if not places:
+        return Marked()
+    if not digest:
+        return Marked(notes=("it was deployed by its tag, so no image can be named stable",))
+    try:
+        manifests = [found(place, digest) for place in places]
+        wanted = names.wanted("", None, number_of(places, digest))
+        notes = name_all(places, manifests, wanted)
+    except ArrieroError as error:
+        return Marked(notes=tuple(str(problem) for problem in error.problems))
+    return Marked(wanted.fixed[0], tuple(notes))
+
+
+def number_of(places: Sequence[Repository], digest: str) -> int:
+    """The next one, or the newest where that is this image already: a second promotion gives no second name."""
+    following = names.next_stable(tag for place in places for tag in place.tags())
+    newest = [place.find(f"{names.STABLE}-v{following - 1}") for place in places]
+    there = {manifest.digest for manifest in newest if manifest}
+    return following - 1 if there == {digest} else following
