@@ -26,7 +26,9 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """One digest, the repositories that have it under each of the tags, and the digest of each model in it."""
+    """One digest, the repositories that have it under each of the tags, and the digest of each model in it, as far as
+    they were noted.
+    """
 
     digest: str
     id: str
@@ -58,6 +60,6 @@ def read_pushed(file: Path) -> Pushed | None:
     try:
         found = json.loads(file.read_text())
         repositories, tags = tuple(found["repositories"]), tuple(found["tags"])
-        return Pushed(found["digest"], found["id"], repositories, tags, dict(found["models"]))
+        return Pushed(found["digest"], found["id"], repositories, tags, dict(found.get("models", {})))
     except (OSError, ValueError, TypeError, KeyError):
         return None
