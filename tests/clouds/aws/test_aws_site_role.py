@@ -15,7 +15,7 @@ from aws_site import BASE, REF, AwsSite, spec, until
 from arriero.clouds.aws import facts
 from arriero.rehearse.emulator import Fault
 
-pytestmark = pytest.mark.story
+pytestmark = [pytest.mark.story, pytest.mark.wide]
 
 WISH = spec(deploy={"stop_within": "2s"})
 REGISTERED = (
@@ -86,7 +86,6 @@ def test_an_image_that_exits_says_why_and_what_served_before_goes_on(site: AwsSi
     assert before <= {target.id for target in facts.read_targets(REF) if target.state == "ready"}
 
 
-@pytest.mark.wide
 def test_storage_beyond_what_is_included_is_registered_and_converges(site: AwsSite) -> None:
     wish = spec(deploy={"stop_within": "2s"}, size={"storage": "50GiB"})
     done = site.up(wish)
