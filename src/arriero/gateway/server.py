@@ -183,6 +183,7 @@ def _sweep_lanes(context: Context, lanes: Lanes, clients: Handler) -> None:
     if lanes.others:
         exposition.refresh(context, clients.connections)
     context.pool.tell_all()
+    context.guard.tell_all()
     lost, lanes.lost = lanes.lost + lanes.bury(), 0
     if lost:
         context.metrics.add(f.REQUESTS_LOST, amount=lost)
@@ -228,6 +229,7 @@ def _end(context: Context, start: Start, *handlers: Handler) -> None:
     if not context.is_handing_over:
         snapshot.keep(context)
     if context.lanes is not None:
+        context.guard.tell_all()
         context.lanes.leave()
     for handler in handlers:
         for connection in tuple(handler.connections):

@@ -26,7 +26,8 @@ class Entrance:
         """403 with an empty body for foreign names and pages, as Ollama has it; an error for who evades Front Door."""
         if not self._origins.is_our_host(request.host or ""):
             return _forbidden(request)
-        if self._origins.is_foreign(request.origin, request.host) and not self._origins.may_ask(request.origin):
+        origin = request.origin
+        if origin and self._origins.is_foreign(origin, request.host) and not self._origins.may_ask(origin):
             return _forbidden(request)
         if self._front_door_id and request.path not in _PROBED and not self._came_through_front_door(request):
             return error_answer(request.dialect, 403, "this server answers through its Front Door only")

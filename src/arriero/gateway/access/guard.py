@@ -93,7 +93,7 @@ class Guard:
 
     def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:
         """Takes a request of this caller, about the model of this canonical name, into its counts."""
-        refusal = self._not_for(caller, model) or self._too_much(caller, now)
+        refusal = (self._not_for(caller, model) if caller.models else None) or self._too_much(caller, now)
         usage = caller.usage
         if refusal:
             usage.refused_total += 1
@@ -127,6 +127,9 @@ class Guard:
             if price:
                 usage.spend(price, now)
 
+    def tell_all(self) -> None:
+        """Nobody else has to know what keys have used: see `together.SharedGuard`."""
+
     def price_of(self, record: Record) -> float:
         return self._prices.of(record)
 
@@ -154,7 +157,7 @@ class Guard:
         return Caller(key, models, self._usages[key.name])
 
     def _not_for(self, caller: Caller, model: str | None) -> Refusal | None:
-        if not caller.models or model in caller.models:
+        if model in caller.models:
             return None
         if model is None:
             # Refused, not passed on: the target might read a model's name where we could not.

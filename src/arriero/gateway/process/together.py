@@ -2,7 +2,8 @@
 
 Each process writes only its own block of figures and reads all of them; whoever takes something that is limited does it
 under one lock, in some microseconds: read the others, decide, write. So no limit is passed, and nothing waits but for
-that lock. A process without neighbours skips all of it.
+that lock. A process without neighbours skips all of it, and writes down what keys have used when it sweeps: for a
+neighbour to come, and for the process after it if it is killed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class SharedPool(Pool):
 
     def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
         if not self._lanes.others:
-            found = super().usual(model, tried, mark, now)
+            found = self._usual(model, tried, mark, now)
             if found is not None:
                 self._tell(found, found.in_flight + 1)
             return found
@@ -115,6 +116,7 @@ class SharedGuard(Guard):
         super().__init__()
         self._lanes = lanes
         self._rows: dict[str, tuple[int | None, int | None]] = {}
+        self._untold: dict[str, Caller] = {}
 
     def set_keys(self, keys: Iterable[Key]) -> None:
         known = set(self.usages())
@@ -128,9 +130,8 @@ class SharedGuard(Guard):
     def admit(self, caller: Caller, model: str | None, now: float) -> Refusal | None:
         if not self._lanes.others:
             caller.usage.open_elsewhere, caller.usage.spent_elsewhere = 0, 0.0
-            refusal = super().admit(caller, model, now)
-            self._tell(caller)
-            return refusal
+            self._untold[caller.name] = caller
+            return super().admit(caller, model, now)
         with self._lanes.alone():
             caller.usage.see(_read(self._lanes.others, _usage(caller.name), 8), now)
             caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes.others, _open(caller.name), 1)))
@@ -141,11 +142,22 @@ class SharedGuard(Guard):
     def finished(self, record: Record, now: float) -> None:
         super().finished(record, now)
         if record.caller is not None:
-            self._tell(record.caller)
+            self._changed(record.caller)
 
     def withdraw(self, caller: Caller) -> None:
         super().withdraw(caller)
-        self._tell(caller)
+        self._changed(caller)
+
+    def tell_all(self) -> None:
+        """Writes down what has not been yet."""
+        while self._untold:
+            self._tell(self._untold.popitem()[1])
+
+    def _changed(self, caller: Caller) -> None:
+        if self._lanes.others:
+            self._tell(caller)
+        else:
+            self._untold[caller.name] = caller
 
     def _tell(self, caller: Caller) -> None:
         rows, own = self._rows.get(caller.name), self._lanes.own

@@ -297,7 +297,7 @@ class Exchange:
         self._is_answering = True
         if upstream.status == 200 and self._runs and self._model:
             self._target.served(self._model)
-        self._reply.begin(upstream, self._context.now())
+        self._reply.begin(upstream, self._target.names, self._context.now())
         if self._client.is_blocked:
             self.pause()
 

@@ -51,8 +51,8 @@ class Reply:
         self._reads = 0
         self._whole: bytearray | None = None
 
-    def begin(self, upstream: Upstream, now: float) -> None:
-        """Makes the head, with what the gateway adds. It waits for the first of the body, or for `flush`."""
+    def begin(self, upstream: Upstream, names: bytes, now: float) -> None:
+        """Makes the head, with what the gateway adds (`names`: the target's). It waits for the body, or for `flush`."""
         request, client, dialect = self._request, self._client, self._request.dialect
         self.has_begun = True
         self._record.judge(upstream.status)
@@ -68,7 +68,7 @@ class Reply:
             self.stream = Stream(dialect, is_chunked, request.path)
             self._record.is_stream = True
         request.close = request.close or self._is_bare or upstream.ends_with_connection
-        more = client.headers_for(request) + self._headers() + client.closing_header(request)
+        more = client.headers_for(request) + names + self._headers() + client.closing_header(request)
         self._head = upstream.head.encode(more, is_chunked)
 
     def _begin_late(self, upstream: Upstream) -> None:
@@ -163,9 +163,8 @@ class Reply:
 
     def _headers(self) -> bytes:
         record = self._record
-        names = f"X-Arriero-Site: {record.site}\r\nX-Arriero-Target: {record.target}\r\n"
-        figures = f"X-Arriero-Attempts: {record.attempts}\r\nX-Arriero-Queue-Ms: {record.queue_seconds * 1000:.0f}\r\n"
-        return f"{names}{figures}".encode()
+        figures = record.attempts, round(record.queue_seconds * 1000)
+        return b"X-Arriero-Attempts: %d\r\nX-Arriero-Queue-Ms: %d\r\n" % figures
 
     def _plain(self, upstream: Upstream, data: bytes) -> bytes:
         """A read of a body that is no stream. Its end is remembered for the figures in it."""

@@ -134,12 +134,14 @@ class Router:
             return None
         shared = self._context.shared
         if shared is not None and shared.concerns(request.caller):
-            return Asking(self._context, shared, client, request, lambda: self._route(client, request, rule, name))
-        return self._route(client, request, rule, name)
+            go_on = lambda: self._route(client, request, rule, name, model)  # noqa: E731
+            return Asking(self._context, shared, client, request, go_on)
+        return self._route(client, request, rule, name, model)
 
-    def _route(self, client: ClientConnection, request: Request, rule: Rule, name: str | None) -> Work | None:
-        """Gives it to a target, or puts it in the line before one."""
-        model = canonical(name) if name else None
+    def _route(
+        self, client: ClientConnection, request: Request, rule: Rule, name: str | None, model: str | None
+    ) -> Work | None:
+        """Gives it to a target, or puts it in the line before one. `name` is the model's as the client wrote it."""
         runs = rule.kind is Kind.RUN
         hold = self._context.quarantine.hold(request.path, request.body, self._context.now())
         if hold:
@@ -152,7 +154,7 @@ class Router:
             found = self._context.pool.find(model, False, (), self._context.now())
         request.id = request.id or self._id_of(request)
         if isinstance(found, Target):
-            if runs and model and not found.is_resident(model):
+            if request.streams and runs and model and not found.is_resident(model):
                 start_if_asked(client, request, model, self.limits.warming_seconds)
             return Exchange(self._context, client, request, model, runs, found)
         record = record_of(request)
@@ -171,5 +173,7 @@ class Router:
 
     def _id_of(self, request: Request) -> str:
         """The client's own id if it is a sane one, else ours."""
-        text = request.known.get(b"x-request-id", b"").decode("latin-1")
+        if b"x-request-id" not in request.known:
+            return self._context.new_id()
+        text = request.known[b"x-request-id"].decode("latin-1")
         return text if _ID.fullmatch(text) else self._context.new_id()

@@ -47,13 +47,14 @@ class Target:
     """Mutable, changed only from the event loop's thread, and never across an await.
 
     `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere.
-    `slots`: how many it answers at a time (its sidecar knows best); `weight` is the entry's, or what was put over it.
+    `slots`: how many it answers at a time (its sidecar knows best); `weight` is the entry's, or what was put over it;
+    `names` are the header lines that tell a client where its answer is from.
     From `look_at` on, a target whose sidecar tells its state is to be probed once more.
     """
 
     __slots__ = (
         "_has_answered", "_met", "_misses", "_override", "_told",
-        "breaker", "cooling_until", "entry", "in_flight", "inventory", "look_at", "memory", "others", "reason",
+        "breaker", "cooling_until", "entry", "in_flight", "inventory", "look_at", "memory", "names", "others", "reason",
         "running", "salt", "slots", "state", "tier", "turns", "weight",
     )  # fmt: skip
 
@@ -209,7 +210,8 @@ class Target:
             self.running[model] -= 1
         elif model:
             del self.running[model]
-            self.memory.gave_up(model)
+            if self.memory.loading:
+                self.memory.gave_up(model)
 
     def served(self, model: str) -> None:
         """It has begun to answer with this model, so the model is in memory now; the next probe tells the rest."""
@@ -244,6 +246,7 @@ class Target:
         self.weight = entry.weight if self._override is None else self._override
         self.slots = entry.slots if self._told is None else self._told.slots
         self.tier = (entry.role != "active", entry.cost)
+        self.names = f"X-Arriero-Site: {entry.site}\r\nX-Arriero-Target: {entry.id}\r\n".encode()
         self.memory.expect_room(entry.room)
 
     def _settle(self, why: str) -> Turn | None:

@@ -73,7 +73,7 @@ class Door:
 
     def began(self, model: str | None, status: int) -> None:
         """The first byte of an answer came: a model that was on its way is in memory now."""
-        if model and status == 200 and model in self.tally.loading():
+        if model and status == 200 and self.tally.is_loading(model):
             self.look()
 
     def ended(self, model: str | None) -> None:
@@ -93,7 +93,7 @@ class Door:
             why = "it drains" if self.tally.is_draining else f"all {self.settings.slots} slots are in use"
             client.answer(error_answer(request.dialect, 503, f"this server takes no request now: {why}", FULL))
             return None
-        if self.tally.loading():
+        if model and self.tally.is_loading(model):
             self.figures.saw_loading(self.tally, self.now())
             self.look()
         self.telling.changed()
@@ -104,8 +104,9 @@ class Door:
         """403 with an empty body, as Ollama has it; its own check sees our address only."""
         if not self._origins.is_our_host(request.host or ""):
             return Answer(403, b"", b"")
-        is_foreign = self._origins.is_foreign(request.origin, request.host)
-        return Answer(403, b"", b"") if is_foreign and not self._origins.may_ask(request.origin) else None
+        origin = request.origin
+        is_foreign = bool(origin) and self._origins.is_foreign(origin, request.host)
+        return Answer(403, b"", b"") if is_foreign and not self._origins.may_ask(origin) else None
 
     def _own(self, client: ClientConnection, request: Request) -> Answer | None:
         if request.path not in ("/healthz", "/readyz", "/metrics", STATE_PATH):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +11,8 @@ from itertools import accumulate
 
 from arriero.clock import Clock
 from arriero.gateway.sidecar.tally import Tally
-from arriero.gateway.words.paths import rule_of
+from arriero.gateway.words import usage
+from arriero.gateway.words.paths import label_of
 from arriero.gateway.words.told import STATE_PATH
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -31,12 +31,12 @@ class Figures:
 
     def count(self, path: str, status: int, outcome: str, model: str | None, last: bytes) -> None:
         """A request is over; `last` is what came last of its answer, which tells the tokens of a whole one."""
-        known = path in ("/healthz", "/readyz", "/metrics", STATE_PATH) or rule_of(path) is not None
-        self._requests[path if known and path.count("/") < 4 else "other", status, outcome] += 1
+        label = path if path == STATE_PATH else label_of(path)
+        self._requests[label, status, outcome] += 1
         if model and status == 200 and outcome == "answered":
-            tokens_in, tokens_out = tokens(last)
-            self._tokens["in", model] += tokens_in
-            self._tokens["out", model] += tokens_out
+            found = usage.read(last)
+            self._tokens["in", model] += found.tokens_in
+            self._tokens["out", model] += found.tokens_out
 
     def saw_loading(self, tally: Tally, now: float) -> None:
         """Measures loads: what is loading has begun, what was is in memory or was given up."""
@@ -85,27 +85,6 @@ class Figures:
         lines = [f'{name}_bucket{{le="{bound}"}} {count}' for bound, count in rows]
         lines += [f"{name}_sum {self._load_seconds:.6f}", f"{name}_count {sum(self._load_counts)}"]
         return "\n".join([f"# HELP {name} {text}", f"# TYPE {name} histogram", *lines]) + "\n"
-
-
-def tokens(last: bytes) -> tuple[int, int]:
-    """Tokens read and written, as the last record of an answer tells them; zeros where it does not."""
-    for line in reversed(last.splitlines()):
-        text = line.strip().removeprefix(b"data:").strip()
-        if not text.startswith(b"{"):
-            continue
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError):
-            return 0, 0
-        usage = record.get("usage") or {}
-        if not isinstance(usage, dict):
-            return 0, 0
-        counts = (
-            record.get("prompt_eval_count") or usage.get("prompt_tokens") or usage.get("input_tokens") or 0,
-            record.get("eval_count") or usage.get("completion_tokens") or usage.get("output_tokens") or 0,
-        )
-        return tuple(count if isinstance(count, int) else 0 for count in counts)  # type: ignore[return-value]
-    return 0, 0
 
 
 def _running(tally: Tally) -> dict[str, int]:

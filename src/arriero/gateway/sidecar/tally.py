@@ -47,8 +47,12 @@ class Tally:
         """By digest: a copy is in memory when its original is."""
         return str(self.on_disk.get(model, {}).get("digest", model)) in self._digests
 
+    def is_loading(self, model: str) -> bool:
+        """A request for it is open, and it is not in memory yet."""
+        return model in self.running and model in self.on_disk and not self.is_resident(model)
+
     def loading(self) -> frozenset[str]:
-        return frozenset(model for model in self.running if model in self.on_disk and not self.is_resident(model))
+        return frozenset(filter(self.is_loading, self.running))
 
     def saw_memory(self, resident: Models) -> None:
         """Ollama answers, and has these models in memory."""

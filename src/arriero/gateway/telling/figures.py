@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 # Enough for 200 models, 200 keys and 50 sites in every family; untouched pages cost nothing.
 BLOCK_BYTES = 4_194_304
 _WORD = 8
+_ROWS = [struct.Struct(f"{width}d") for width in range(9)]
 
 
 class Figures:
@@ -43,8 +44,8 @@ class Figures:
         return start
 
     def write(self, start: int, numbers: Sequence[float]) -> None:
-        """Sets these from there on, each in one piece."""
-        struct.pack_into(f"{len(numbers)}d", self._memory, start * _WORD, *numbers)
+        """Sets these (eight at most) from there on, each in one piece."""
+        _ROWS[len(numbers)].pack_into(self._memory, start * _WORD, *numbers)
 
     def rows(self) -> Iterator[tuple[str, list[float]]]:
         """Every row as it is now."""

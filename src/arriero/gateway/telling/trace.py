@@ -13,6 +13,8 @@ from collections.abc import Sequence
 _PARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_ID, _NO_SPAN = "0" * 32, "0" * 16
 SAMPLED = 1
+# A new trace's id and span, side by side: neither may be zero.
+_NOT_ZERO = 1 << 64 | 1
 
 
 class Trace:
@@ -38,11 +40,11 @@ class Traces:
     def of(self, parents: Sequence[bytes]) -> Trace:
         """Of a request with these `traceparent` headers; more than one are as good as none."""
         found = _read(parents[0]) if len(parents) == 1 else None
-        span = f"{self._bits(64) or 1:016x}"
+        fresh = f"{self._bits(192) | _NOT_ZERO:048x}"
         if found is None:
-            return Trace(f"{self._bits(128) or 1:032x}", "", span, SAMPLED * self.records, False, not parents)
+            return Trace(fresh[:32], "", fresh[32:], SAMPLED * self.records, False, not parents)
         trace_id, parent, flags = found
-        return Trace(trace_id, parent, span, flags, not self.records, True)
+        return Trace(trace_id, parent, fresh[32:], flags, not self.records, True)
 
 
 def _read(header: bytes) -> tuple[str, str, int] | None:

@@ -147,17 +147,20 @@ class ClientConnection(asyncio.Protocol):
         self._body_bytes = self._beside_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        cast(Request, self._reading).target += url
+        assert self._reading is not None
+        self._reading.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        request = cast(Request, self._reading)
+        request = self._reading
+        assert request is not None
         if request.path:
             # A trailer: it came after what was decided by the header, and must not pass for a part of it.
             return
         request.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        request = cast(Request, self._reading)
+        request = self._reading
+        assert request is not None
         request.head_bytes += sort_headers(request)
         self._understand_head(request)
         limits = self._handler.limits
@@ -172,7 +175,8 @@ class ClientConnection(asyncio.Protocol):
             self._say_continue(request)
 
     def on_body(self, piece: bytes) -> None:
-        request = cast(Request, self._reading)
+        request = self._reading
+        assert request is not None
         self._body_bytes += len(piece)
         self._has_grown = True
         if request.is_begun:
@@ -188,7 +192,8 @@ class ClientConnection(asyncio.Protocol):
                 self._ask_for_objection(request)
 
     def on_message_complete(self) -> None:
-        request, self._reading = cast(Request, self._reading), None
+        request, self._reading = self._reading, None
+        assert request is not None
         self._since = self._handler.now()
         if request.is_begun:
             if self.work is not None:
@@ -212,7 +217,8 @@ class ClientConnection(asyncio.Protocol):
 
     def answer(self, answer: Answer, record: Record | None = None) -> None:
         """Sends a whole response to the current request."""
-        request = cast(Request, self.current)
+        request = self.current
+        assert request is not None
         if request.warming is not None:
             request.warming.stop()
         if request.is_head_sent:

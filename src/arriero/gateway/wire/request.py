@@ -31,13 +31,14 @@ class Request:
     `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
     an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
     streamed answer, and `mark` stands for the beginning of its conversation. `warming` tells the client meanwhile.
+    `is_upload`: a file for a model, which may be larger than any memory.
     `is_begun`: it was handled as soon as its head had come; the body goes to its `Work`, piece by piece.
     """
 
     __slots__ = (
         "body", "caller", "came_at", "close", "dialect", "doubles", "head_bytes", "headers", "host", "id", "is_begun",
-        "is_head_sent", "is_http_1_0", "known", "length", "mark", "method", "origin", "passed", "path", "pieces",
-        "refusal", "rule", "streams", "target", "trace", "wants_continue", "warming",
+        "is_head_sent", "is_http_1_0", "is_upload", "known", "length", "mark", "method", "origin", "passed", "path",
+        "pieces", "refusal", "rule", "streams", "target", "trace", "wants_continue", "warming",
     )  # fmt: skip
 
     def __init__(self, came_at: float) -> None:
@@ -53,7 +54,7 @@ class Request:
         self.host: str | None = None
         self.length: bytes | None = None
         self.wants_continue = self.is_http_1_0 = self.close = False
-        self.is_head_sent = self.is_begun = self.streams = False
+        self.is_head_sent = self.is_begun = self.is_upload = self.streams = False
         self.rule: Rule | None = None
         self.dialect = NATIVE
         self.warming: Warming | None = None
@@ -62,18 +63,14 @@ class Request:
         self.trace: Trace | None = None
 
     def is_for(self, path: str) -> None:
-        """From now on its path is known, and what goes by it."""
+        """From now on its path (after its method) is known, and what goes by it."""
         self.path, self.rule = path, rule_of(path)
+        self.is_upload = path.startswith("/api/blobs/") and self.method == "POST"
         self.dialect = self.rule.dialect if self.rule else dialect_of(path)
 
     def all_of(self, name: bytes) -> list[bytes]:
         """Every value of this header; the name in lower case."""
         return [value for each, value in self.headers if each.lower() == name]
-
-    @property
-    def is_upload(self) -> bool:
-        """A file for a model, which may be larger than any memory."""
-        return self.method == "POST" and self.path.startswith("/api/blobs/")
 
     def refuse(self, status: int, message: str) -> None:
         """The first reason stands; the connection ends after the answer."""
@@ -94,7 +91,7 @@ class Request:
             return None
         self.mark = mark_of(value)
         self.streams = value.get("stream", self.dialect is NATIVE) is True
-        named = [value[key] for key in value if key.lower() == "model"]
+        named = [value[key] for key in value if len(key) == 5 and key.lower() == "model"]
         if self.path in _NAMED and not (named and named[-1]):
             named = [value[key] for key in value if key.lower() == "name"]
         return named[-1] if named and isinstance(named[-1], str) and named[-1] else None

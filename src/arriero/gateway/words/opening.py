@@ -11,7 +11,11 @@ CHARACTERS = 2048
 
 def mark_of(body: Mapping[str, Any]) -> int:
     """A number for the beginning of the conversation in a request's body, in any dialect; 0 when it has none."""
-    opening = _text(body.get("system")) + _first_turns(body.get("messages")) + _text(body.get("prompt"))
+    opening = _text(body["system"]) if "system" in body else ""
+    if "messages" in body:
+        opening += _first_turns(body["messages"])
+    if "prompt" in body:
+        opening += _text(body["prompt"])
     opening = opening or _text(body.get("instructions")) + _first_turns(body.get("input"))
     return (crc32(opening.encode("utf-8", "replace")) or 1) if opening else 0
 

@@ -6,20 +6,21 @@ Read with a search instead of a parser: the last record of a native answer may c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TAIL_BYTES = 2048
-_IN = (b'"prompt_eval_count":', b'"prompt_tokens":', b'"input_tokens":')
-_OUT = (b'"eval_count":', b'"completion_tokens":', b'"output_tokens":')
-_LOAD = (b'"load_duration":',)
+_IN, _OUT, _LOAD = (b'"prompt_eval_count":',), (b'"eval_count":',), (b'"load_duration":',)
+_IN_ELSEWHERE, _OUT_ELSEWHERE = (
+    (b'"prompt_tokens":', b'"input_tokens":'),
+    (b'"completion_tokens":', b'"output_tokens":'),
+)
 _NUMBER = re.compile(rb"\s*(\d{1,18})")
 
 _NO_TEXT = re.compile(rb'"(?:content|response|text)":\s*""')
 _SAID = re.compile(rb'"(?:tool_calls|thinking|reasoning\w*)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     tokens_in: int
     tokens_out: int
     load_seconds: float
@@ -28,7 +29,9 @@ class Usage:
 def read(tail: bytes) -> Usage:
     """The figures in the end of an answer; what it does not say is 0. The last of several counts: usage grows."""
     tail = tail[-TAIL_BYTES:]
-    return Usage(_last(_IN, tail), _last(_OUT, tail), _last(_LOAD, tail) / 1e9)
+    if b'eval_count":' in tail:
+        return Usage(_last(_IN, tail), _last(_OUT, tail), _last(_LOAD, tail) / 1e9)
+    return Usage(_last(_IN_ELSEWHERE, tail), _last(_OUT_ELSEWHERE, tail), _last(_LOAD, tail) / 1e9)
 
 
 def says_nothing(tail: bytes) -> bool:
