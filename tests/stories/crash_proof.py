@@ -40,7 +40,7 @@ def main() -> int:
     end = time.monotonic() + 60 * asked.minutes
     state = _state()
     rows = _rows(asked.progress, state)
-    count, left = 0, 1
+    count, left = max((row["of"] for row in rows), default=0), 1
     while left and time.monotonic() < end:
         with tempfile.TemporaryDirectory(prefix="arriero-crashes-") as name, crashes.fleet(Path(name)) as fleet:
             calls, told = fleet.count()
