@@ -60,10 +60,10 @@ def deploy(run: Run, spec: Spec, facts: Facts, plan: Plan, beside: Sequence[Site
 
     def wave(facts: Facts, sites: Sequence[SitePlan]) -> runner.RunOutcome:
         company = [waiting.pop() for _ in range(len(waiting))]
-        return _without_stores(run, play(run, "site.yml", [*_hosts(spec, facts, sites), *company]))
+        return _without_stores(run, play(run, "every_site.yml", [*_hosts(spec, facts, sites), *company]))
 
     taken = Takeover(run, spec, facts, wave).all(readable)
-    _without_stores(run, play(run, "site.yml", waiting))
+    _without_stores(run, play(run, "every_site.yml", waiting))
     done = Outcome(problems=unread).and_then(taken)
     return _without(run, spec, [facts.sites[site.site] for site in leaving], done)
 

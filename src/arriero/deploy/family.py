@@ -22,22 +22,23 @@ def kill_children(mark: str) -> None:
     """
     for child in _children(os.getpid()):
         if mark.encode() in _read(child, "cmdline"):
-            _kill(child)
+            kill_tree(child)
 
 
 def kill_marked(mark: str) -> None:
     """As `kill_children`, whoever is the parent by now: for a mark that nobody else's command line can hold."""
     for process in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]:
         if process != os.getpid() and mark.encode() in _read(process, "cmdline"):
-            _kill(process)
+            kill_tree(process)
 
 
-def _kill(process: int) -> None:
+def kill_tree(process: int) -> None:
+    """Kills a process with all its descendants."""
     if not _signal(process, signal.SIGSTOP):
         return
     _wait(process, _STOPPED)
     for child in _children(process):
-        _kill(child)
+        kill_tree(child)
     _signal(process, signal.SIGKILL)
     _wait(process, _GONE)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arriero.clouds import read, registry
 from arriero.clouds.endpoints import Endpoints
-from arriero.deploy import credentials, rolling_back
+from arriero.deploy import credentials, making, rolling_back
 from arriero.deploy.engine import variables_of
+from arriero.deploy.plain.book import Book
+from arriero.deploy.rolling_back import Return
 from arriero.deploy.workspace import SiteHost, group_name
 from arriero.errors import Problem, Refused
 from arriero.events import Json
@@ -18,6 +20,7 @@ from arriero.plan import place
 from arriero.plan.model import Facts, Plan, SiteFacts, SitePlan, Step, TargetFacts
 from arriero.plan.order import RETIRE
 from arriero.releases import opening
+from arriero.releases.opening import Opened
 from arriero.spec import load
 from arriero.spec.model import Spec
 
@@ -43,22 +46,45 @@ def inventory(
     The clouds are spoken to as the process's own environment says. Raises SpecError, and Refused where the credentials
     lead to another account than the pinned one, or there is no way back.
     """
+    world = read_world(spec_path, overlay, environment, back_to)
+    spec, planned, facts = world.spec, world.plan, world.facts
+    book = Book(
+        str(spec_path.absolute()), overlay, back_to, planned.release, world.opened.epoch, world.opened.head.last
+    ).as_json()
+    sites = [_site(spec, site, facts.sites[site.site], book) for site in planned.sites]
+    targets = [_target(spec, found, target) for found in facts.sites.values() for target in found.targets]
+    return (*_stores(world), *sites, *targets)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What was read for a playbook, and the plan that it leads to; `way` is the way back, if one is asked for."""
+
+    spec: Spec
+    accounts: Mapping[str, str]
+    opened: Opened
+    facts: Facts
+    plan: Plan
+    way: Return | None = None
+
+    def again(self, facts: Facts, only: Collection[str]) -> Plan:
+        """The plan by other facts, at some sites."""
+        return self.way.plan(facts, only) if self.way else place.plan(self.spec, facts, only)
+
+
+def read_world(spec_path: Path, overlay: str | None, environment: Mapping[str, str], back_to: str = "") -> World:
+    """Reads the sites and the ledger, and plans; raises as `inventory` does."""
     spec = load.load(spec_path, overlay, environment).spec
     if spec.rehearse != "always" and ACCOUNTS not in environment:
         credentials.refuse_unopened(spec, spec_path.parent, environment)
     accounts = read.check_accounts(spec, _endpoints(spec, spec_path, environment))
-    facts = read.read(spec)
-    spec, planned = _way_back(spec, facts, accounts, back_to) if back_to else (spec, place.plan(spec, facts))
-    sites = [_site(spec, site, facts.sites[site.site]) for site in planned.sites]
-    targets = [_target(spec, found, target) for found in facts.sites.values() for target in found.targets]
-    return (*sites, *targets)
-
-
-def _way_back(spec: Spec, facts: Facts, accounts: Mapping[str, str], back_to: str) -> tuple[Spec, Plan]:
-    books = opening.read(spec, accounts).ledger
-    way = rolling_back.found(books, back_to, None, spec)
+    opened = opening.read(spec, accounts)
+    facts = replace(read.read(spec), stores=opened.stores, last=opened.last)
+    if not back_to:
+        return World(spec, accounts, opened, facts, place.plan(spec, facts))
+    way = rolling_back.found(opened.ledger, back_to, None, spec)
     rolling_back.refuse_what_cannot_be(way, facts, None, registry.gone)
-    return way.spec, way.plan(facts, None)
+    return World(way.spec, accounts, opened, facts, way.plan(facts, None), way)
 
 
 def all_steps(site: SitePlan) -> SitePlan:
@@ -77,7 +103,14 @@ def _endpoints(spec: Spec, path: Path, environment: Mapping[str, str]) -> Endpoi
     return Endpoints("this environment", environment, json.loads(pinned or "{}"))
 
 
-def _site(spec: Spec, site: SitePlan, found: SiteFacts) -> FleetHost:
+def _stores(world: World) -> list[FleetHost]:
+    """The ledger's stores that are missing, or not as they should be."""
+    missing = [world.opened.stores[plan.cloud] for plan in world.plan.stores if plan.changes]
+    hosts = [making.host(world.spec, store) for store in missing]
+    return [FleetHost(host.name, host.groups, host.all_variables) for host in hosts]
+
+
+def _site(spec: Spec, site: SitePlan, found: SiteFacts, book: Mapping[str, Json]) -> FleetHost:
     variables: Mapping[str, Json]
     if site.problem:
         variables = {"arriero_problem": str(site.problem)}
@@ -85,7 +118,11 @@ def _site(spec: Spec, site: SitePlan, found: SiteFacts) -> FleetHost:
         variables = variables_of(site.cloud).site_variables(spec.site(site.site), all_steps(site), found)
     host = SiteHost(site.site, found.cloud, found.region, spec.sites[site.site].role, variables)
     recorded = place.recorded(found)
-    return FleetHost(host.name, (*host.groups, *_release(recorded.release if recorded else None)), host.all_variables)
+    return FleetHost(
+        host.name,
+        (*host.groups, *_release(recorded.release if recorded else None)),
+        {**host.all_variables, "arriero_book": dict(book)},
+    )
 
 
 def _target(spec: Spec, found: SiteFacts, target: TargetFacts) -> FleetHost:

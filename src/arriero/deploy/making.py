@@ -14,7 +14,7 @@ from arriero.spec.model import Spec
 
 def make_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Problem, ...]:
     """Makes them side by side; returns what went wrong, a problem a store."""
-    return play(run, "site.yml", [host(spec, store) for store in found]).problems
+    return play(run, "every_site.yml", [host(spec, store) for store in found]).problems
 
 
 def remove_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Problem, ...]:

@@ -78,7 +78,7 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
     try:
         lease.keep()
         wish = _looked_again(run, wish, lease)
-        number = _begin(run, wish, lease)
+        number = begin(run, wish, lease)
         with journal.opened(books, lease, run.listener) as noted:
             held = replace(run, listener=noted, lease=lease)
             unmade = [making.host(wish.spec, store) for store in _unmade(wish)]
@@ -87,7 +87,7 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
             wish = _with_replica(wish) if unmade else wish
         changed = _changed(wish.plan)
         after = read.read(wish.spec, changed) if changed else replace(wish.facts, sites={})
-        _end(run, wish, lease, number, outcome, after)
+        end(run, wish, lease, number, outcome, after)
     finally:
         lease.release()
     return Deployed(outcome, wish.plan, number, after)
@@ -111,6 +111,43 @@ def remove(run: Run, spec: Spec, opened: Opened, there: Sequence[SiteFacts], *, 
     if isinstance(opened.ledger.authority, Folder):
         opened.ledger.authority.remove()
     return replace(outcome, problems=making.remove_stores(run, spec, standing))
+
+
+def begin(run: Run, wish: Wish, lease: Lease) -> int:
+    """Has the plan's release begun under the lease; returns its number. Raises Lost and ArrieroError."""
+    books, now = wish.opened.ledger, run.clock.now()
+    if wish.plan.release <= lease.head.last:
+        books.begin_again(lease, wish.plan.release, who(), now.isoformat(timespec="seconds"))
+        return wish.plan.release
+    taken = books.begin(lease, _draft(run, wish, now))
+    if taken.number != wish.plan.release:
+        # Only a ledger that knows of more than the clouds do can say so; the plan's names hold its own number.
+        raise ArrieroError(
+            Problem(f"release {wish.plan.release} was planned, and the ledger gives {taken.number}", "run it again")
+        )
+    _copied(run, books, f"release {taken.number}")
+    return taken.number
+
+
+def end(run: Run, wish: Wish, lease: Lease, number: int, outcome: Outcome, after: Facts) -> None:
+    """Writes down how it ended, site by site, by the facts `after` it. Raises Lost and ArrieroError."""
+    books, now, definitions = wish.opened.ledger, run.clock.now(), _definitions(wish.spec)
+    told = {
+        site.site: _site_release(site, found, site.site in outcome.done, definitions.get(site.site, ""))
+        for site in wish.plan.sites
+        if not site.is_leaving
+        and (found := after.sites.get(site.site) or wish.facts.sites[site.site])
+        and site.release == number
+    }
+    content: dict[str, Json] = {
+        "sites": {name: site.as_json() for name, site in told.items()},
+        "models": dict(_models(wish, after)),
+        "spec": record.spec_json(wish.spec),
+        "problems": [str(problem) for problem in outcome.problems],
+    }
+    note = Note(number, lease.epoch, now.isoformat(timespec="milliseconds"), who(), "ended", content, uuid4().hex[:12])
+    books.end(lease, note)
+    _copied(run, books, f"the end of release {number}")
 
 
 def take(books: Ledger, run: Run, spec: Spec, verb: str, patience_seconds: float = 0.0) -> Lease:
@@ -192,8 +229,7 @@ def _looked_again(run: Run, wish: Wish, lease: Lease) -> Wish:
     """Facts and plan of now, where somebody deployed since they were read."""
     before = lease.head.open
     if before:
-        text = f"{before.who} began release {before.release} at {before.since} and did not end it"
-        fields: dict[str, Json] = {"text": f"{text}; {_intent(wish, before.release)}", "release": before.release}
+        fields: dict[str, Json] = {"text": unfinished(wish, lease), "release": before.release}
         run.listener(Event("deployment.unfinished", run.clock.now(), SITE, fields))
     known = wish.opened.last.number if wish.opened.last else 0
     if lease.epoch == wish.opened.epoch + 1 and lease.head.last == known:
@@ -202,25 +238,19 @@ def _looked_again(run: Run, wish: Wish, lease: Lease) -> Wish:
     return replace(wish, opened=replace(opened, ledger=wish.opened.ledger), facts=facts, plan=plan)
 
 
+def unfinished(wish: Wish, lease: Lease) -> str:
+    """What the deployment before left, and what becomes of that; empty where it ended."""
+    before = lease.head.open
+    if before is None:
+        return ""
+    text = f"{before.who} began release {before.release} at {before.since} and did not end it"
+    return f"{text}; {_intent(wish, before.release)}"
+
+
 def _intent(wish: Wish, open_release: int) -> str:
     if wish.plan.release == open_release:
         return "it is resumed"
     return f"the spec asks for something else: what it left is undone by release {wish.plan.release}"
-
-
-def _begin(run: Run, wish: Wish, lease: Lease) -> int:
-    books, now = wish.opened.ledger, run.clock.now()
-    if wish.plan.release <= lease.head.last:
-        books.begin_again(lease, wish.plan.release, who(), now.isoformat(timespec="seconds"))
-        return wish.plan.release
-    taken = books.begin(lease, _draft(run, wish, now))
-    if taken.number != wish.plan.release:
-        # Only a ledger that knows of more than the clouds do can say so; the plan's names hold its own number.
-        raise ArrieroError(
-            Problem(f"release {wish.plan.release} was planned, and the ledger gives {taken.number}", "run it again")
-        )
-    _copied(run, books, f"release {taken.number}")
-    return taken.number
 
 
 def _copied(run: Run, books: Ledger, what: str) -> None:
@@ -255,26 +285,6 @@ def _draft(run: Run, wish: Wish, now: datetime) -> Record:
 def _definitions(spec: Spec) -> dict[str, str]:
     sites = [spec.site(name) for name in spec.sites]
     return {site.name: place.definition_hash(place.wanted_of(site.cloud).definition(site)) for site in sites}
-
-
-def _end(run: Run, wish: Wish, lease: Lease, number: int, outcome: Outcome, after: Facts) -> None:
-    books, now, definitions = wish.opened.ledger, run.clock.now(), _definitions(wish.spec)
-    told = {
-        site.site: _site_release(site, found, site.site in outcome.done, definitions.get(site.site, ""))
-        for site in wish.plan.sites
-        if not site.is_leaving
-        and (found := after.sites.get(site.site) or wish.facts.sites[site.site])
-        and site.release == number
-    }
-    content: dict[str, Json] = {
-        "sites": {name: site.as_json() for name, site in told.items()},
-        "models": dict(_models(wish, after)),
-        "spec": record.spec_json(wish.spec),
-        "problems": [str(problem) for problem in outcome.problems],
-    }
-    note = Note(number, lease.epoch, now.isoformat(timespec="milliseconds"), who(), "ended", content, uuid4().hex[:12])
-    books.end(lease, note)
-    _copied(run, books, f"the end of release {number}")
 
 
 def _site_release(plan: SitePlan, found: SiteFacts, is_done: bool, definition: str) -> SiteRelease:

@@ -91,7 +91,7 @@ class AwsSite:
         return site_variables(wish.site("aws-east"), planned, found)
 
     def up(self, wish: Spec) -> Played:
-        return self.play("site.yml", self.variables(wish))
+        return self.play("every_site.yml", self.variables(wish))
 
     def down(self) -> Played:
         return self.play("remove.yml", removal_variables(self.read(), purge=True))

@@ -32,13 +32,13 @@ REGISTERED = (
 
 def test_a_site_is_made_once_and_a_second_run_changes_nothing(site: AwsSite) -> None:
     variables = site.variables(WISH)
-    made = site.play("site.yml", variables)
+    made = site.play("every_site.yml", variables)
     assert made.code == 0, made.output
     assert site.plan(WISH).changes == ()
     targets = site.read().targets
     assert [(t.state, t.release) for t in targets] == [("ready", 1), ("ready", 1)]
     assert len({target.address for target in targets}) == 2
-    again = site.play("site.yml", variables)
+    again = site.play("every_site.yml", variables)
     assert (again.code, again.changed) == (0, 0), again.output
 
 
@@ -65,13 +65,13 @@ def test_what_ecs_service_does_not_compare_is_set_right_all_the_same(site: AwsSi
 def test_a_storm_is_waited_out_and_one_without_end_is_named(site: AwsSite) -> None:
     service = {**site.variables(WISH), "aws_site_steps": ["service"]}
     site.aws.apply(Fault("aws", "us-east-1", "throttle", until=time.time() + 20))
-    lost = site.play("site.yml", {**service, "patient_step_seconds": 1})
+    lost = site.play("every_site.yml", {**service, "patient_step_seconds": 1})
     assert lost.code == 2
     said = " ".join(lost.output.split())
     assert f"AWS has throttled this site for 1 seconds; its last words: Failed to find service {BASE}" in said
     assert "(ThrottlingException)" in said
     assert "| wait a minute and run the same again; what is done stays done" in said
-    done = site.play("site.yml", service)
+    done = site.play("every_site.yml", service)
     assert (done.code, done.changed) == (0, 0), done.output
     assert "Wait, because the cloud throttles this site" in done.output
 

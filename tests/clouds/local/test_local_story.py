@@ -56,7 +56,7 @@ class Project:
 
     def up(self, spec: Spec) -> str:
         planned = self.plan(spec)
-        return self.play("site.yml", site_variables(spec.site("office"), planned, facts.read_site(REF)))
+        return self.play("every_site.yml", site_variables(spec.site("office"), planned, facts.read_site(REF)))
 
     def play(self, playbook: str, variables: object) -> str:
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "arriero_cloud": "local"}
@@ -99,7 +99,7 @@ def test_a_local_site_is_made_kept_mended_replaced_and_removed(project: Project)
         with urllib.request.urlopen(f"http://{target.address}/metrics") as figures:
             assert b"arriero_sidecar_slots 4" in figures.read()
 
-    again = project.play("site.yml", site_variables(spec.site("office"), _as_if_new(project, spec), _nothing()))
+    again = project.play("every_site.yml", site_variables(spec.site("office"), _as_if_new(project, spec), _nothing()))
     assert changed(again) == 0  # the module itself sees that all is as asked
     assert facts.read_targets(REF) == first
 
