@@ -117,7 +117,7 @@ def test_a_failed_validation_puts_both_clouds_back_and_tells_slack(line: Line) -
     assert (built.stages["AWS"], built.stages["Azure"], built.stages["Validate"]) == ("SUCCESS", "SUCCESS", "FAILURE")
     assert "does not match never said by anybody" in built.text
     assert line.standing() == {"aws-east": ("ready", {1}), "azure-east": ("ready", {1})}, built.text
-    assert line.told() == ["llm was rolled back", "llm failed"]
+    assert line.told() == ["llm stands on its stable release", "llm failed"]
 
 
 def test_one_cloud_that_fails_leaves_the_other_s_result_true(line: Line) -> None:

@@ -98,7 +98,7 @@ def test_a_failed_validation_is_rolled_back_once_and_told(course: Course) -> Non
     assert built.stages["AWS"] == built.stages["Azure"] == built.stages["Deploy"] == "SUCCESS"
     assert built.stages["Validate"] == "FAILURE"
     assert built.commands.count(ROLLBACK) == 1
-    assert course.told() == ["llm was rolled back", "llm failed"]
+    assert course.told() == ["llm stands on its stable release", "llm failed"]
 
 
 def test_one_cloud_that_fails_leaves_the_other_s_result_as_it_is(course: Course) -> None:
@@ -123,7 +123,7 @@ def test_an_aborted_deployment_is_rolled_back_too(course: Course) -> None:
     assert built.result == "ABORTED"
     assert built.stages["Azure"] == "ABORTED"
     assert built.commands.count(ROLLBACK) == 1
-    assert course.told() == ["llm was rolled back", "llm was stopped"]
+    assert course.told() == ["llm stands on its stable release", "llm was stopped"]
 
 
 def test_a_deployment_that_takes_too_long_is_stopped_and_rolled_back(course: Course) -> None:

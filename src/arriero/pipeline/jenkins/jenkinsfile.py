@@ -104,7 +104,9 @@ def _release(spec: Spec) -> str:
                 "post",
                 [
                     _block("always", [_junit(course.VALIDATION_REPORT), _archive()]),
-                    _block("unsuccessful", [_bound(spec, undo), *_told(spec, "warning", "was rolled back")]),
+                    _block(
+                        "unsuccessful", [_bound(spec, undo), *_told(spec, "warning", "stands on its stable release")]
+                    ),
                 ],
             ),
         ],
