@@ -19,12 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
 PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-rs")
+# They build on an engine, with the real Ollama in the image.
+IMAGES = ("tests/stories/test_image.py", "tests/stories/test_image_line.py")
 # Stands for the file into which a program writes its figures.
 REPORT = "{report}"
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "not story and not wide"),
     "stories": (*PYTEST, "-m", "story and not wide"),
-    "wide": (*PYTEST, "-m", "wide"),
+    "wide": (*PYTEST, "-m", "wide", *(f"--ignore={story}" for story in IMAGES)),
+    "images": (*PYTEST, *IMAGES),
     "ollamas": (
         *PYTEST,
         *(f"tests/gateway/test_{name}.py" for name in ("migration", "official_clients", "changing_ollamas")),
@@ -44,7 +47,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "soak": (sys.executable, "benchmarks/soak.py", "--report", REPORT),
 }
 # The others use the built-in engine, whatever is installed here.
-WITH_OLLAMA = frozenset(("ollamas", "benchmark-routing"))
+WITH_OLLAMA = frozenset(("images", "ollamas", "benchmark-routing"))
 OLLAMA = "ARRIERO_OLLAMA"
 LINES_KEPT = 40
 # What a proof is about: a later commit that changes none of it (this evidence, say) needs no new one.
