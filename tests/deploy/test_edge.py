@@ -77,6 +77,25 @@ def test_a_changed_spec_reaches_the_running_gateway_in_place(tmp_path: Path, ser
     assert edge.find(project) is None
 
 
+def test_a_port_that_was_taken_in_the_meantime_is_given_up_for_the_next(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path / "arriero.yaml")
+    look = edge._free_port
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        project.spec.write_text(SPEC.format(port=taken, origins="", server=server))
+        answers = iter([taken])
+        # As if the other had come just after the first look.
+        monkeypatch.setattr(edge, "_free_port", lambda *asked: next(answers, None) or look(*asked))
+        try:
+            found = edge.ensure(project, load(project.spec, None, {}).spec, ignore)
+            assert found.url != f"http://127.0.0.1:{taken}"
+            assert status_for("", found.url) == 200
+        finally:
+            edge.stop(project)
+
+
 def status_for(origin: str, url: str) -> int:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
     try:

@@ -33,6 +33,8 @@ from arriero.spec.model import Spec
 START_SECONDS = 20.0
 DRAIN_SECONDS = 30.0
 GRACE_SECONDS = 5.0
+# Between the look for a free port and the gateway's own listening, somebody else may take it.
+STARTS_AGAIN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,11 @@ def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
     if running is None or not running.controller.is_alive or _address(running) != spec.gateway.address:
         _end(_recorded(project), _stop_seconds(project))
         running = _start(project, spec)
+        for _ in range(STARTS_AGAIN):
+            if not _lost_its_port(running):
+                break
+            _end(running, GRACE_SECONDS)
+            running = _start(project, spec)
         _say(listener, f"the gateway listens at {running.url}")
     else:
         running.controller.signal(signal.SIGHUP)
@@ -213,6 +220,19 @@ def _spawn(folder: Path, name: str, command: list[str]) -> Process:
     return found
 
 
+def _lost_its_port(edge: Edge) -> bool:
+    """Whether the gateway ended before it answered, and its port is another's; returns as soon as that is known."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + START_SECONDS
+    while edge.gateway.is_alive and clock.monotonic() < deadline:
+        with contextlib.suppress(GatewayError):
+            edge.client().status()
+            return False
+        clock.sleep(0.05)
+    places = [url.rpartition("/")[2].rpartition(":") for url in (edge.url, edge.control_url)]
+    return not edge.gateway.is_alive and not all(_free(address, int(port)) for address, _, port in places)
+
+
 def _wait_for_a_target(project: Project, edge: Edge) -> None:
     clock, log = SystemClock(), project.edge / "gateway.log"
     deadline = clock.monotonic() + START_SECONDS
@@ -254,11 +274,18 @@ def _adopted_ports(spec: Spec) -> frozenset[int]:
 def _free_port(address: str, first: int, kept: Collection[int] = ()) -> int:
     """`first` if nobody listens there, else the next free one that is not `kept`; 0 asks the system for any."""
     for port in [port for port in range(first, first + 100) if port not in kept] if first else (0,):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address, port))
-            return int(probe.getsockname()[1])
+        if found := _free(address, port):
+            return found
     raise ArrieroError(Problem(f"ports {first} to {first + 99} are taken", "set another port", key="gateway.port"))
+
+
+def _free(address: str, port: int) -> int:
+    """The port (of 0, any that is free); 0 where somebody listens."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
+        return int(probe.getsockname()[1])
+    return 0
 
 
 def _write_private(path: Path, text: str) -> None:
