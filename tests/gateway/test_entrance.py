@@ -12,6 +12,7 @@ from running_gateway import FAST, Reply, Running, entry, gateway, request, run
 from scripted_server import Heard, ScriptedServer
 
 from arriero.gateway.access.sources import Sources, client_address, is_loopback
+from arriero.gateway.wire.headers import sort_headers
 from arriero.gateway.wire.request import Request
 
 FRONT_DOOR = "1f0e4b3c-0000-4000-8000-000000000001"
@@ -53,6 +54,7 @@ def test_ranges_of_addresses(ranges: list[str], address: str, is_inside: bool) -
 def test_the_client_is_whom_the_nearest_trusted_proxy_names(peer: str, forwarded: list[str], found: str) -> None:
     asked = Request(0.0)
     asked.headers = [(b"X-Forwarded-For", value.encode()) for value in forwarded]
+    sort_headers(asked)
     assert client_address(peer, asked, Sources(["10.0.0.0/8"])) == found
     assert client_address(peer, asked, Sources([])) == peer
 

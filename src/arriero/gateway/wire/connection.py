@@ -153,10 +153,9 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._reading
         assert request is not None
-        if request.path:
-            # A trailer: it came after what was decided by the header, and must not pass for a part of it.
-            return
-        request.headers.append((name, value))
+        # None: a trailer, which came after what was decided by the header, and must not pass for a part of it.
+        if request.headers is not None:
+            request.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         request = self._reading
@@ -356,7 +355,7 @@ class ClientConnection(asyncio.Protocol):
         request.length = known.get(b"content-length")
         if b"host" in known:
             request.host = known[b"host"].decode("latin-1")
-        if b"host" in request.doubles:
+        if b"host" in request.repeated:
             request.refuse(400, "bad request: more than one Host header")
         if version != "1.1":
             self._understand_version(request, version)

@@ -10,9 +10,11 @@ _NOT_FORWARDED = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"
     b" upgrade http2-settings host content-length expect origin authorization x-api-key api-key x-request-id".split()
 )
-# What the gateway reads of what it passes on.
 _TRACEPARENT, _TRACESTATE = b"traceparent", b"tracestate"
-_READ = _NOT_FORWARDED | {_TRACEPARENT}
+# What the gateway reads besides, of what it passes on.
+_READ = _NOT_FORWARDED | frozenset(
+    b"traceparent x-forwarded-for x-azure-fdid x-arriero-warming x-arriero-migrate x-arriero-deadline-ms".split()
+)
 _NOT_RETURNED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate trailer upgrade x-request-id"
     b" access-control-allow-origin".split()
@@ -24,18 +26,23 @@ _READ_OF_RESPONSES = frozenset((b"content-length", b"content-type", b"transfer-e
 
 def sort_headers(request: Request) -> int:
     """One pass over a head: what the gateway reads itself, and the lines for the target. Returns the header's size."""
-    known, passed, size = request.known, request.passed, 0
-    for name, value in request.headers:
+    headers, known, passed, size = request.headers or (), request.known, [], 0
+    repeated: dict[bytes, list[bytes]] = {}
+    request.headers = None
+    for name, value in headers:
         size += len(name) + len(value) + 4
         key = name.lower()
         if key in _READ:
             if key in known:
-                request.doubles |= {key}
+                repeated.setdefault(key, []).append(value)
             else:
                 known[key] = value
             if key in _NOT_FORWARDED:
                 continue
         passed.append(b"%b: %b\r\n" % (name, value))
+    request.passed = b"".join(passed)
+    if repeated:
+        request.repeated = repeated
     return size
 
 
@@ -52,13 +59,14 @@ def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> 
         if _TRACEPARENT in request.known:
             dropped |= {_TRACEPARENT} if trace.is_state_kept else {_TRACEPARENT, _TRACESTATE}
     if dropped:
-        passed = [line for line in passed if line.partition(b":")[0].lower() not in dropped]
+        lines = passed.splitlines(keepends=True)
+        passed = b"".join(line for line in lines if line.partition(b":")[0].lower() not in dropped)
     if request.is_begun:
         more += b"Content-Length: %b\r\n" % request.length if request.length else b"Transfer-Encoding: chunked\r\n"
     elif body or request.method not in ("GET", "HEAD"):
         more += b"Content-Length: %d\r\n" % len(body)
     return b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b\r\n%b%b\r\n%b" % (
-        request.method.encode(), target, host, request.id.encode(), b"".join(passed), more, body
+        request.method.encode(), target, host, request.id.encode(), passed, more, body
     )  # fmt: skip
 
 

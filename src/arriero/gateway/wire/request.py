@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from arriero.gateway.words.paths import Rule
 
 _JSON = json.JSONDecoder()
+_NONE: Mapping[bytes, list[bytes]] = MappingProxyType({})
 # Paths where Ollama still reads a model's former key, `name`, when `model` is not there.
 _NAMED = frozenset(("/api/show", "/api/pull", "/api/create", "/api/delete"))
 
@@ -25,7 +28,8 @@ class Request:
     """`refusal` is a status and sentence when it must not be served; header names are as the client wrote them.
 
     Once the head is whole, `known` has the first value of each header that the gateway reads itself, by its name in
-    lower case, and `doubles` the names of those that came more than once; `passed` are the lines for the target.
+    lower case, and `repeated` the further values of those that came more than once; `passed` are the lines for the
+    target, in one piece. The `headers` themselves are let go: a thousand streams would hold a megabyte of them.
     `rule` and `dialect` are the path's; an unknown path has no rule.
     `caller` is whose key it came with, once the guard knows; None where no keys are set.
     `is_head_sent`: the response's head (200, the dialect's stream, chunked) went out while it was waiting for a target;
@@ -36,19 +40,18 @@ class Request:
     """
 
     __slots__ = (
-        "body", "caller", "came_at", "close", "dialect", "doubles", "head_bytes", "headers", "host", "id", "is_begun",
+        "body", "caller", "came_at", "close", "dialect", "head_bytes", "headers", "host", "id", "is_begun",
         "is_head_sent", "is_http_1_0", "is_upload", "known", "length", "mark", "method", "origin", "passed", "path",
-        "pieces", "refusal", "rule", "streams", "target", "trace", "wants_continue", "warming",
+        "pieces", "refusal", "repeated", "rule", "streams", "target", "trace", "wants_continue", "warming",
     )  # fmt: skip
 
     def __init__(self, came_at: float) -> None:
         self.came_at = came_at
         self.method = self.path = self.origin = self.id = ""
-        self.target = self.body = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.target = self.body = self.passed = b""
+        self.headers: list[tuple[bytes, bytes]] | None = []
         self.known: dict[bytes, bytes] = {}
-        self.doubles: frozenset[bytes] = frozenset()
-        self.passed: list[bytes] = []
+        self.repeated: Mapping[bytes, list[bytes]] = _NONE
         self.pieces: list[bytes] = []
         self.head_bytes = self.mark = 0
         self.host: str | None = None
@@ -69,8 +72,8 @@ class Request:
         self.dialect = self.rule.dialect if self.rule else dialect_of(path)
 
     def all_of(self, name: bytes) -> list[bytes]:
-        """Every value of this header; the name in lower case."""
-        return [value for each, value in self.headers if each.lower() == name]
+        """Every value of this header, which is one that the gateway reads; the name in lower case."""
+        return [self.known[name], *self.repeated.get(name, ())] if name in self.known else []
 
     def refuse(self, status: int, message: str) -> None:
         """The first reason stands; the connection ends after the answer."""
