@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from places import Place, open_spec
 
-pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(1800), pytest.mark.long]
 
 RUNS = int(os.environ.get("ARRIERO_CANARY_RUNS", "1"))
 PORT = 25434

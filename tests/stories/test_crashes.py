@@ -10,7 +10,7 @@ import crashes
 import pytest
 from crashes import Point
 
-pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(900), pytest.mark.long]
 
 
 def test_a_deployer_killed_at_a_writing_call_loses_nobodys_request_and_the_next_ends_its_work(tmp_path: Path) -> None:

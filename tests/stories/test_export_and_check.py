@@ -35,7 +35,7 @@ print(json.dumps([
 ]))
 """
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

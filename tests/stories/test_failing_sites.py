@@ -20,7 +20,7 @@ from places import Place, open_spec, wait_for
 
 from arriero.clouds.endpoints import Endpoints
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 SPEC = """\
 name: llm

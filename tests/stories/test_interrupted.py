@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from places import Place, open_spec, wait_for
 
-pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(3600), pytest.mark.long]
 
 LEASE_SECONDS = 4
 SPEC = f"""\

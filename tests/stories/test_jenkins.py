@@ -22,7 +22,7 @@ from jenkins import Jenkins  # noqa: E402
 from projects import exported, pretending  # noqa: E402
 from receiver import Receiver, receiving  # noqa: E402
 
-pytestmark = [pytest.mark.wide, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.wide, pytest.mark.timeout(600), pytest.mark.long]
 
 SPEC = """name: llm
 image: registry.example.com/acme/llm

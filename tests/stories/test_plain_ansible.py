@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from places import Command, Place, open_spec, wait_for
 
-pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(600), pytest.mark.long]
 
 SPEC = """\
 name: desk

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from places import Place, open_spec, wait_for
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 HEAD = """\
 name: llm

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from places import Onlooker, Place, open_spec
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 SPEC = """\
 name: llm

@@ -15,7 +15,7 @@ from aws_site import BASE, REF, AwsSite, spec, until
 from arriero.clouds.aws import facts
 from arriero.rehearse.emulator import Fault
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 WISH = spec(deploy={"stop_within": "2s"})
 REGISTERED = (

@@ -12,7 +12,7 @@ from test_facts import make_parent, put
 from arriero.clouds.azure import variables
 from arriero.rehearse.emulator import Fault
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 RULE = (
     "/resourceGroups/llm-azure-east/providers/Microsoft.Network/networkSecurityGroups/llm-azure-east/securityRules/ssh"

@@ -1,0 +1,19 @@
+"""Which of the long stories are played.
+
+All of them, unless ARRIERO_SAMPLE says a part, like `0/2`: of the files that are marked `long`, in the order of their
+names, every second one from the first on. `.ci/run` takes its part by a seed that it prints.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    part, _, parts = os.environ.get("ARRIERO_SAMPLE", "0/1").partition("/")
+    files = sorted({str(item.path) for item in items if item.get_closest_marker("long")})
+    left_out = {file for place, file in enumerate(files) if place % int(parts) != int(part)}
+    config.hook.pytest_deselected(items=[item for item in items if str(item.path) in left_out])
+    items[:] = [item for item in items if str(item.path) not in left_out]
