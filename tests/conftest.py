@@ -1,7 +1,7 @@
 """Which of the long stories are played.
 
-All of them, unless ARRIERO_SAMPLE says a part, like `0/2`: of the files that are marked `long`, in the order of their
-names, every second one from the first on. `.ci/run` takes its part by a seed that it prints.
+All of them, unless ARRIERO_SAMPLE says a part, like `0/3`: of the files that are marked `long`, in the order of their
+names, every third one from the first on. `.ci/run` takes its part by a seed that it prints.
 """
 
 from __future__ import annotations
