@@ -12,6 +12,8 @@ from arriero.gateway.words.naming import canonical
 
 ONE, TWO = TargetEntry("one", "here", "127.0.0.1:1"), TargetEntry("two", "there", "127.0.0.1:2", "standby")
 
+SITES = {"a1": "a", "a2": "a", "b1": "b", "b2": "b"}
+
 
 def inventory(*models: str, resident: tuple[str, ...] = (), version: str = "0.1") -> Inventory:
     def described(names: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -97,6 +99,19 @@ def test_why_there_is_no_target() -> None:
     one.broke("gone")
     two.broke("gone")
     assert find(made) is Without.HEALTH
+
+
+def test_what_ended_at_one_site_goes_on_at_another_where_that_is_as_good() -> None:
+    entries = [TargetEntry(name, site, f"127.0.0.1:{place}") for place, (name, site) in enumerate(SITES.items(), 1)]
+    for tried, elsewhere in (("a1", {"b1", "b2"}), ("b2", {"a1", "a2"})):
+        made = pool(*entries)
+        for target in made:
+            target.answered(inventory("m", resident=("m",)))
+        assert {find(made, "m", (tried,)) for _ in range(10)} <= elsewhere
+    alone = pool(*entries[:2])
+    for target in alone:
+        target.answered(inventory("m", resident=("m",)))
+    assert find(alone, "m", ("a1",)) == "a2"
 
 
 def test_a_list_replaces_the_former_one_and_what_left_stays_until_it_is_empty() -> None:

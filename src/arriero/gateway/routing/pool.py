@@ -124,6 +124,10 @@ class Pool:
         if self._split is not None:
             return None
         warm = policy.warm_and_free(self._targets.values(), model, tried, self._first_tier, now)
+        if tried and warm:
+            # What ended one target may be ending its whole site: of two equals, the one elsewhere.
+            sites = {self._targets[one].entry.site for one in tried if one in self._targets}
+            warm = [target for target in warm if target.entry.site not in sites] or warm
         return pick(warm, mark) if warm else None
 
     def _place(self, ask: Ask, now: float) -> Target | Without:
