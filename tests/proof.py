@@ -85,7 +85,7 @@ def prove(part: str, command: tuple[str, ...], commit: str) -> int:
     ended = subprocess.run(
         asked, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
     )
-    lines = ended.stdout.strip().splitlines()[-LINES_KEPT:]
+    lines = ended.stdout.replace(str(ROOT), ".").strip().splitlines()[-LINES_KEPT:]
     evidence = {
         "part": part,
         "commit": commit,
