@@ -35,6 +35,6 @@ def host(spec: Spec, store: StoreFacts) -> SiteHost:
     """The store as Ansible sees it; no site's name has a dot."""
     cloud = f"arriero.clouds.{store.cloud}"
     variables = import_module(f"{cloud}.ledger").store_variables(spec.name, store)
-    patience = import_module(f"{cloud}.patience").variables(int(spec.deploy.ready_within))
+    patience = import_module(f"{cloud}.patience").PATIENCE.variables(int(spec.deploy.ready_within))
     all_variables = {**variables, **patience, "arriero_part": "ledger"}
     return SiteHost(f"ledger.{store.cloud}", store.cloud, store.region, "active", all_variables, group="stores")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from arriero.clouds.aws import patience
+from arriero.clouds.aws.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
@@ -33,7 +33,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
         **_service(site, plan, found),
         "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
-        **patience.variables(int(site.deploy.ready_within)),
+        **PATIENCE.variables(int(site.deploy.ready_within)),
     }
 
 
@@ -46,7 +46,7 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa
         "aws_site_region": found.region,
         "aws_site_ready_seconds": REMOVAL_WAIT_SECONDS,
         "aws_site_gone": _gone(found.resources),
-        **patience.variables(),
+        **PATIENCE.variables(),
     }
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from arriero.clouds.azure.errors import CODES, ENTRA
-from arriero.events import Json
+from arriero.clouds.patience import Patience
 
-SECONDS = 300  # with an Azure that throttles, in all
 # The same remedies that reading gives, looked up by Azure's code in what a module says.
 REMEDIES = {
     **{code: remedy for code, (_, remedy) in {**CODES, **ENTRA}.items()},
@@ -17,13 +16,4 @@ REMEDIES = {
     "InaccessibleImage": "see that the image exists and that the subnet's way out reaches its registry",
 }
 
-
-def variables(ready_seconds: int = SECONDS) -> dict[str, Json]:
-    """A site that is to be ready sooner than patience ends is given up then."""
-    return {
-        "patient_step_cloud": "Azure",
-        "patient_step_throttled": "TooManyRequests|RequestsThrottled|429",
-        "patient_step_names_its_task": False,
-        "patient_step_remedies": [{"sign": sign, "remedy": remedy} for sign, remedy in REMEDIES.items()],
-        "patient_step_seconds": min(SECONDS, ready_seconds),
-    }
+PATIENCE = Patience("Azure", "TooManyRequests|RequestsThrottled|429", False, REMEDIES)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import groups, patience
+from arriero.clouds.azure import groups
 from arriero.clouds.azure.network import NETWORK_VERSION
+from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
@@ -44,7 +45,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
         "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
-        **patience.variables(int(site.deploy.ready_within)),
+        **PATIENCE.variables(int(site.deploy.ready_within)),
     }
 
 
@@ -58,7 +59,7 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa
         "azure_site_owns_group": group is not None and _owns_group(found),
         "azure_site_parts": [] if _owns_group(found) else _parts(found),
         "azure_site_ready_seconds": REMOVAL_SECONDS,
-        **patience.variables(),
+        **PATIENCE.variables(),
     }
 
 
