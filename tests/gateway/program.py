@@ -21,6 +21,7 @@ from arriero.clock import SystemClock
 from arriero.control.client import Gateway, GatewayError
 from arriero.control.messages import GatewayStatus, TargetEntry, Targets
 from arriero.control.settings import GatewaySettings, Limits
+from arriero.deploy.family import kill_marked
 from arriero.secret import Secret
 
 QUICK = Limits(probe_every_seconds=0.2, probe_within_seconds=1.0, drain_seconds=20.0)
@@ -114,7 +115,11 @@ def _end(running: Program) -> None:
                 clock.sleep(0.02)
     if running.process.poll() is None:
         running.process.terminate()
-    running.process.wait(30)
+    try:
+        running.process.wait(30)
+    finally:
+        # Whatever a failed test left: no other command line holds this file's name.
+        kill_marked(str(running.config))
 
 
 def _is_zombie(pid: int) -> bool:
