@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import Azure, eventually
 
 _SHARE = Path(sys.prefix) / "share" / "arriero"

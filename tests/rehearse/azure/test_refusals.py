@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import container, group
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from arriero.rehearse.azure.secrets import Seal, hidden
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
 from arriero.rehearse.latency import Latency
+from conftest import container, group
 
 CASES = Path(__file__).parents[2] / "cases" / "azure-refusals"
 RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
