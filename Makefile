@@ -34,7 +34,7 @@ down: setup
 	$(BIN)/arriero rehearse stop -f $(EXAMPLE)
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile -m "not wide" -rs
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not wide" -rs
 
 check: setup-dev
 	$(BIN)/ruff format --check src tests benchmarks

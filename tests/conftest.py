@@ -1,7 +1,9 @@
-"""Which of the long stories are played.
+"""Which of the long stories are played, and in which order files are.
 
 All of them, unless ARRIERO_SAMPLE says a part, like `0/3`: of the files that are marked `long`, in the order of their
 names, every third one from the first on. `.ci/run` takes its part by a seed that it prints.
+
+Files with stories come first: the one that takes minutes must not begin when the others end.
 """
 
 from __future__ import annotations
@@ -16,4 +18,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     files = sorted({str(item.path) for item in items if item.get_closest_marker("long")})
     left_out = {file for place, file in enumerate(files) if place % int(parts) != int(part)}
     config.hook.pytest_deselected(items=[item for item in items if str(item.path) in left_out])
-    items[:] = [item for item in items if str(item.path) not in left_out]
+    stories = {item.path for item in items if item.get_closest_marker("story")}
+    items[:] = sorted(
+        (item for item in items if str(item.path) not in left_out), key=lambda item: item.path not in stories
+    )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
-PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-rs")
+PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-rs")
 # They build on an engine, with the real Ollama in the image.
 IMAGES = ("tests/stories/test_image.py", "tests/stories/test_image_line.py")
 # Stands for the file into which a program writes its figures.
