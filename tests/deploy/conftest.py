@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -39,6 +39,7 @@ def play(tmp_path: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     hosts = [SiteHost("here", "local", "", "active"), SiteHost("there", "aws", "us-east-1", "standby")]
-    return Workspace.create(tmp_path / "runs", hosts, SystemClock())
+    with Workspace.opened(tmp_path / "runs", hosts, SystemClock()) as opened:
+        yield opened

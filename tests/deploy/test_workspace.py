@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +18,14 @@ SITES = (
 )
 
 
+def made(runs: Path, clock: ManualClock | None = None) -> Workspace:
+    """One whose run is over."""
+    with Workspace.opened(runs, SITES, clock or ManualClock()) as workspace:
+        return workspace
+
+
 def test_only_the_owner_can_read_a_run(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path / "runs", SITES, ManualClock())
+    workspace = made(tmp_path / "runs")
     folders = [workspace.folder.parent, workspace.folder, workspace.temporary, workspace.inventory.parent]
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 4
     assert workspace.inventory.stat().st_mode & 0o777 == 0o600
@@ -26,7 +33,7 @@ def test_only_the_owner_can_read_a_run(tmp_path: Path) -> None:
 
 def test_a_run_is_named_by_its_time_and_never_twice(tmp_path: Path) -> None:
     clock = ManualClock(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
-    names = [Workspace.create(tmp_path, SITES, clock).folder.name for _ in range(2)]
+    names = [made(tmp_path, clock).folder.name for _ in range(2)]
     assert all(name.startswith("20260304T050607Z-") for name in names)
     assert len(set(names)) == 2
 
@@ -44,7 +51,7 @@ def test_sites_are_grouped_by_cloud_region_and_role() -> None:
 
 
 def test_a_sites_variables_stand_beside_how_it_is_reached(tmp_path: Path) -> None:
-    written = json.loads(Workspace.create(tmp_path, SITES, ManualClock()).inventory.read_text())
+    written = json.loads(made(tmp_path).inventory.read_text())
     assert written["all"]["hosts"]["aws-east"] == {
         "ansible_connection": "local",
         "ansible_module_compression": "ZIP_STORED",
@@ -60,28 +67,39 @@ def test_the_oldest_runs_go_but_for_one_that_is_still_at_work(tmp_path: Path) ->
     clock = ManualClock()
     runs = []
     for _ in range(KEPT_RUNS):
-        runs.append(Workspace.create(tmp_path, SITES, clock))
+        runs.append(made(tmp_path, clock))
         clock.sleep(1)
     with runs[0].locked():
-        Workspace.create(tmp_path, SITES, clock)
+        made(tmp_path, clock)
         assert len(list(tmp_path.iterdir())) == KEPT_RUNS + 1
     clock.sleep(1)
-    Workspace.create(tmp_path, SITES, clock)
+    made(tmp_path, clock)
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == KEPT_RUNS
     assert not left & {run.folder.name for run in runs[:2]}
 
 
 def test_what_a_killed_run_left_behind_is_tidied_up_by_the_next(tmp_path: Path) -> None:
-    killed = Workspace.create(tmp_path, SITES, ManualClock())
+    killed = made(tmp_path)
     (killed.artifacts / "run").mkdir(parents=True)
-    Workspace.create(tmp_path, SITES, ManualClock())
+    made(tmp_path)
     assert not killed.artifacts.exists()
     assert not killed.temporary.exists()
     assert killed.inventory.exists()
 
 
 def test_a_folder_is_held_by_one_run_only(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path, SITES, ManualClock())
-    with workspace.locked(), pytest.raises(BlockingIOError), workspace.locked():
-        pytest.fail("two runs in one folder")
+    with Workspace.opened(tmp_path, SITES, ManualClock()) as workspace:
+        with pytest.raises(BlockingIOError), workspace.locked():
+            pytest.fail("two runs in one folder")
+        made(tmp_path)
+        assert workspace.temporary.exists(), "a run that is at work was tidied up"
+
+
+def test_deployers_of_one_project_begin_side_by_side(tmp_path: Path) -> None:
+    def deployer(_: int) -> bool:
+        with Workspace.opened(tmp_path, SITES, ManualClock()) as workspace:
+            return workspace.temporary.exists() and workspace.inventory.exists()
+
+    with ThreadPoolExecutor(8) as deployers:
+        assert all(deployers.map(deployer, range(200)))

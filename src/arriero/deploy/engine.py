@@ -133,9 +133,9 @@ def play(run: Run, playbook: str, hosts: Sequence[SiteHost]) -> runner.RunOutcom
     if not hosts:
         return runner.RunOutcome.nothing()
     run.listener(Event("deployment.started", run.clock.now(), fields={"sites": [host.name for host in hosts]}))
-    workspace = Workspace.create(run.project.make_state() / "runs", hosts, run.clock)
     names = [host.name for host in hosts]
-    return runner.run(workspace, playbook, run.environment, names, run.listener, run.clock, lease=run.lease)
+    with Workspace.opened(run.project.make_state() / "runs", hosts, run.clock) as workspace:
+        return runner.run(workspace, playbook, run.environment, names, run.listener, run.clock, lease=run.lease)
 
 
 def _host(spec: Spec, found: SiteFacts, variables: Mapping[str, Json]) -> SiteHost:

@@ -49,6 +49,7 @@ def run(
     lease: Lease | None = None,
 ) -> RunOutcome:
     """Runs a playbook of the collection (or one at an absolute path) at `sites`, side by side; blocks until it ended.
+    The workspace is held by the caller, see `Workspace.opened`.
 
     `environment` is the child's whole environment but for Ansible's own settings; logins from vaults are in it already,
     see `credentials.py`. With a `lease` it ends when that is lost.
@@ -58,7 +59,7 @@ def run(
         raise ArrieroError(problem)
     whole = run_environment(environment, workspace.config, workspace.temporary, forks or max(1, len(sites)))
     command = ["ansible-playbook", "-i", str(workspace.inventory)]
-    with workspace.locked(), journal.opened(workspace.journal, listener) as noted, _interrupts() as is_interrupted:
+    with journal.opened(workspace.journal, listener) as noted, _interrupts() as is_interrupted:
         watch = Watch(sites, noted, clock)
         ending = _Ending(is_interrupted, clock, clock.monotonic() + timeout_seconds, str(workspace.inventory), lease)
         with workspace.open_log() as log:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -59,16 +60,24 @@ class Workspace:
     folder: Path
 
     @classmethod
-    def create(cls, runs: Path, hosts: Sequence[SiteHost], clock: Clock) -> Workspace:
-        """Makes `<runs>/<UTC time>-<short id>` with an inventory of `hosts`; older runs than the last 20 go."""
+    @contextmanager
+    def opened(cls, runs: Path, hosts: Sequence[SiteHost], clock: Clock) -> Iterator[Workspace]:
+        """Makes `<runs>/<UTC time>-<short id>` with an inventory of `hosts` and holds it until the block ends; older
+        runs than the last 20 go.
+
+        Deployers of one project run side by side, so none prunes between another's making and its lock.
+        """
         runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _prune(runs)
         workspace = cls(runs / f"{clock.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}")
-        for folder in (workspace.folder, workspace.temporary, workspace.inventory.parent):
-            folder.mkdir(mode=0o700)
-        workspace.config.write_text("# Empty on purpose: this run's settings are in its environment.\n")
-        _write_private(workspace.inventory, json.dumps(inventory(hosts), indent=2))
-        return workspace
+        with ExitStack() as held:
+            with _alone(runs):
+                _prune(runs)
+                for folder in (workspace.folder, workspace.temporary, workspace.inventory.parent):
+                    folder.mkdir(mode=0o700)
+                held.enter_context(workspace.locked())
+            workspace.config.write_text("# Empty on purpose: this run's settings are in its environment.\n")
+            _write_private(workspace.inventory, json.dumps(inventory(hosts), indent=2))
+            yield workspace
 
     @property
     def inventory(self) -> Path:
@@ -125,6 +134,17 @@ def inventory(hosts: Sequence[SiteHost]) -> dict[str, Json]:
 def group_name(text: str) -> str:
     """The text as Ansible allows it in a group's name: `us-east-1` becomes `us_east_1`."""
     return "".join(c if c.isalnum() and c.isascii() else "_" for c in text)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process is in here with the same folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _prune(runs: Path) -> None:
