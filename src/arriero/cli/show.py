@@ -82,11 +82,18 @@ def _verdict(plan: Plan) -> str:
     if plan.is_empty and not plan.problems:
         return "Nothing to do: everything is as the spec says."
     changes = _changes(plan)
-    sites = sum(1 for site in plan.sites if site.steps)
     unread = f"; {_counted(len(plan.problems), 'site')} can't be read" if plan.problems else ""
     if not changes:
         return unread.removeprefix("; ") + "; nothing is to be changed at others."
-    return f"{_counted(changes, 'change')} at {_counted(sites, 'site')}{unread}. To make them: arriero up"
+    return f"{_counted(changes, 'change')} at {_places(plan)}{unread}. To make them: arriero up"
+
+
+def _places(plan: Plan) -> str:
+    sites = sum(1 for site in plan.sites if site.steps)
+    beside = (("the ledger", plan.stores), ("the registry", plan.registries))
+    found = [_counted(sites, "site")] if sites else []
+    found += [name for name, stores in beside if any(store.changes for store in stores)]
+    return " and ".join(found)
 
 
 def _changes(plan: Plan) -> int:
