@@ -1,6 +1,6 @@
 """What a plan and a deployment cost, beside plain Ansible, in one run on the stage.
 
-    python benchmarks/deploy.py [--latency 0.05] [--report FILE]
+    python benchmarks/deploy.py [--latency 0.5] [--report FILE]
 
 Prints seconds and ratios: `plan` against the whole converged playbook, one changed site against it, four sites side by
 side against one after another (with no latency, and with the clouds' recorded latencies scaled), and CPU time of both.
@@ -119,7 +119,7 @@ def plain_ansible(folder: Path) -> tuple[list[str], Path, dict[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--latency", type=float, default=0.05, help="the clouds' recorded latencies times this")
+    parser.add_argument("--latency", type=float, default=0.5, help="the clouds' recorded latencies times this")
     parser.add_argument("--report", default="", help="a JSON file for the figures")
     asked = parser.parse_args()
     plan, playbook, one = converged()
