@@ -26,7 +26,8 @@ def test_defaults_are_right_for_production(loaded: Write) -> None:
 
 
 def test_a_model_without_a_tag_is_the_latest(loaded: Write) -> None:
-    text = SHORT.replace("[llama2]", "[llama2, 'qwen:7b', hf.co/acme/x, {name: phi, from: storage}]")
+    here = SHORT.replace("aws-east: {cloud: aws, region: us-east-1}", "desk: {cloud: local, hosts: [127.0.0.1]}")
+    text = here.replace("[llama2]", "[llama2, 'qwen:7b', hf.co/acme/x, {name: phi, from: storage}]")
     models = loaded(text).spec.models
     assert [model.name for model in models] == ["llama2:latest", "qwen:7b", "hf.co/acme/x:latest", "phi:latest"]
     assert [model.source for model in models] == ["baked", "baked", "baked", "storage"]

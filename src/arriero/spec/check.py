@@ -16,6 +16,7 @@ from arriero.spec.check_image import image_problems
 from arriero.spec.check_ledger import ledger_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_size import size_problems
+from arriero.spec.check_storage import storage_problems
 from arriero.spec.check_validation import validation_problems
 from arriero.spec.model import Site, Spec, default_min
 from arriero.spec.suggest import suggest
@@ -54,6 +55,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += gateway_problems(spec.gateway)
     found += validation_problems(spec.validation, [model.name for model in spec.models])
     found += image_problems(spec)
+    found += storage_problems(spec)
     return tuple(found)
 
 
@@ -165,7 +167,7 @@ def _writing_problems(spec: Spec) -> Iterator[Problem]:
         is_others = bool(site.adopt and not site.hosts)
         if site.writable_models and is_baked and not is_others:
             what = "the models are baked into this site's image, so that the next target would not have the change"
-            yield Problem(what, "remove the line, or take every model from: storage", f"sites.{name}.writable_models")
+            yield Problem(what, "remove the line", f"sites.{name}.writable_models")
 
 
 def _network_problems(spec: Spec) -> Iterator[Problem]:

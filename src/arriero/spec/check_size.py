@@ -48,7 +48,7 @@ def _aci_problems(key: str, size: Size, users: str) -> Iterator[Problem]:
         yield Problem(what, "use less, or a smaller model", f"{key}.memory")
     if size.storage.in_gib > limits.storage_gib:
         what = f"is {size.storage}; an ACI group has at most {limits.storage_gib:g}GiB{users}"
-        yield Problem(what, "use less; models beyond it need from: storage", f"{key}.storage")
+        yield Problem(what, "use less, or a smaller model", f"{key}.storage")
 
 
 def _pair(size: Size) -> str:

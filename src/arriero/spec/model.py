@@ -79,7 +79,9 @@ class Model(Section):
 
     name: ModelName = Field(description="As Ollama names it; without a tag it means `:latest`.")
     source: Literal["baked", "storage"] = Field(
-        default="baked", alias="from", description="Where targets have it from: the image, or the site's storage."
+        default="baked",
+        alias="from",
+        description="Where targets have it from: the image, or (at local sites only) the site's storage.",
     )
     pull: ModelName | None = Field(
         default=None, description="What to pull for it, if not its own name: models.example.com/acme/llama2."

@@ -87,7 +87,7 @@ def too_large(spec: Spec, size: int) -> Problem | None:
     return None
 
 
-_SMALLER = "take a large model from: storage, or a smaller one"
+_SMALLER = "take a smaller model, or leave one out"
 
 
 def gigabytes(size: int) -> str:

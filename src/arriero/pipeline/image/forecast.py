@@ -82,7 +82,7 @@ def _warnings(site: ResolvedSite, sizes: Sizes, baked: list[str]) -> Iterator[st
     limit = catalog.aci_limits()
     if site.cloud == "azure" and least > limit.image_gib * 2**30:
         what = f"the image has {least / 2**30:.1f} GiB, and Container Instances takes {limit.image_gib:.0f} GiB at most"
-        yield f"{what}; take its largest model from: storage"
+        yield f"{what}; take a smaller model, or leave one out"
     if site.cloud == "aws" and least > site.size.storage:
         what = f"the image has {least / 2**30:.1f} GiB, and a target's disk {site.size.storage}"
         yield f"{what}; write a larger size.storage"
