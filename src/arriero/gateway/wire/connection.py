@@ -18,6 +18,7 @@ from arriero.gateway.relay.warming import rest_of
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.answers import CONTINUE, Answer, error_answer
 from arriero.gateway.wire.headers import sort_headers
+from arriero.gateway.wire.repeats import Former, former_of
 from arriero.gateway.wire.request import Request
 from arriero.gateway.wire.sending import Upload
 
@@ -63,8 +64,9 @@ class Handler(Protocol):
 
 class ClientConnection(asyncio.Protocol):
     __slots__ = (
-        "_beside_bytes", "_blocked_since", "_body_bytes", "_handler", "_has_grown", "_is_closing", "_is_paused",
-        "_is_pumping", "_parser", "_queue", "_reading", "_since", "current", "is_blocked", "peer", "transport", "work",
+        "_beside_bytes", "_blocked_since", "_body_bytes", "_former", "_handler", "_has_asked", "_has_grown",
+        "_is_closing", "_is_paused", "_is_pumping", "_parser", "_queue", "_reading", "_since", "current", "is_blocked",
+        "peer", "transport", "work",
     )  # fmt: skip
 
     def __init__(self, handler: Handler) -> None:
@@ -73,6 +75,9 @@ class ClientConnection(asyncio.Protocol):
         # A list: an empty deque takes 760 bytes, and of a thousand streams each has one.
         self._queue: list[Request] = []
         self._reading: Request | None = None
+        # What the former request was, while the parser stands right behind it; kept from the second one on.
+        self._former: Former | None = None
+        self._has_asked = False
         self._since = handler.now()
         self._body_bytes = 0
         self._beside_bytes = 0
@@ -101,6 +106,13 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
             return
+        is_between = self._reading is None and self.current is None and not self._queue
+        if is_between and self._former is not None and (again := self._former.again(data, self._handler.now())):
+            self._since = again.came_at
+            self._queue.append(again)
+            self._pump()
+            return
+        self._former = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -114,6 +126,9 @@ class ClientConnection(asyncio.Protocol):
             self._is_closing = True
             self._give_up(self._reading)
             self._queue.append(self._reading)
+        if is_between and self._reading is None and len(self._queue) == 1:
+            self._former = former_of(self._queue[0], data) if self._has_asked else None
+            self._has_asked = True
         if self._queue:
             self._pump()
 
@@ -161,7 +176,7 @@ class ClientConnection(asyncio.Protocol):
         request = self._reading
         assert request is not None
         request.head_bytes += sort_headers(request)
-        self._understand_head(request)
+        request.understand(self._parser.get_method().decode("ascii"), self._parser.get_http_version())
         limits = self._handler.limits
         if request.head_bytes + len(request.target) > limits.header_bytes:
             request.refuse(431, f"the header is larger than {limits.header_bytes} bytes")
@@ -348,37 +363,6 @@ class ClientConnection(asyncio.Protocol):
             self._beside_bytes += received_bytes
             if self._beside_bytes > 2 * limit:
                 self._refuse(431, f"what comes beside the body is larger than {limit} bytes")
-
-    def _understand_head(self, request: Request) -> None:
-        request.method = self._parser.get_method().decode("ascii")
-        version, known, target = self._parser.get_http_version(), request.known, request.target
-        request.length = known.get(b"content-length")
-        if b"host" in known:
-            request.host = known[b"host"].decode("latin-1")
-        if b"host" in request.repeated:
-            request.refuse(400, "bad request: more than one Host header")
-        if version != "1.1":
-            self._understand_version(request, version)
-        elif request.host is None:
-            request.refuse(400, "bad request: no Host header")
-        if b"origin" in known:
-            request.origin = known[b"origin"].decode("latin-1")
-        if b"expect" in known:
-            request.wants_continue = known[b"expect"].lower() == b"100-continue"
-        if b"transfer-encoding" in known and any(
-            value.lower() != b"chunked" for value in request.all_of(b"transfer-encoding")
-        ):
-            request.refuse(400, "bad request: only the transfer encoding `chunked` is understood")
-        if not target.startswith(b"/") and not (target == b"*" and request.method == "OPTIONS"):
-            request.refuse(400, "bad request: the target has to be a path")
-        request.is_for(target.partition(b"?")[0].decode("latin-1"))
-
-    def _understand_version(self, request: Request, version: str) -> None:
-        request.is_http_1_0 = version == "1.0"
-        if not request.is_http_1_0:
-            request.refuse(400, "bad request: this server speaks HTTP/1.1")
-        elif b"transfer-encoding" in request.known:
-            request.refuse(400, "bad request: HTTP/1.0 has no transfer encoding")
 
     def _refuse(self, status: int, message: str) -> None:
         """What is being read can't be served, and nothing after it on this connection can be trusted."""

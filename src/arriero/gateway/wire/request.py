@@ -71,6 +71,40 @@ class Request:
         self.is_upload = path.startswith("/api/blobs/") and self.method == "POST"
         self.dialect = self.rule.dialect if self.rule else dialect_of(path)
 
+    def understand(self, method: str, version: str) -> None:
+        """Reads, once its head is sorted, what the gateway goes by; refuses what can be read in two ways."""
+        self.method, known, target = method, self.known, self.target
+        # It is the one thing in which requests with the same head may differ: see repeats.py.
+        self.length = known.pop(b"content-length", None)
+        if b"host" in known:
+            self.host = known[b"host"].decode("latin-1")
+        if b"host" in self.repeated:
+            self.refuse(400, "bad request: more than one Host header")
+        if version != "1.1":
+            self._understand_version(version)
+        elif self.host is None:
+            self.refuse(400, "bad request: no Host header")
+        if b"origin" in known:
+            self.origin = known[b"origin"].decode("latin-1")
+        if b"expect" in known:
+            self.wants_continue = known[b"expect"].lower() == b"100-continue"
+        if b"transfer-encoding" in known and any(
+            value.lower() != b"chunked" for value in self.all_of(b"transfer-encoding")
+        ):
+            self.refuse(400, "bad request: only the transfer encoding `chunked` is understood")
+        if not target.startswith(b"/") and not (target == b"*" and method == "OPTIONS"):
+            self.refuse(400, "bad request: the target has to be a path")
+        self.is_for(target.partition(b"?")[0].decode("latin-1"))
+
+    def again(self, came_at: float, length: bytes, body: bytes) -> Request:
+        """Another one with the same head but for the length of its body."""
+        request = Request(came_at)
+        request.method, request.path, request.rule, request.dialect = self.method, self.path, self.rule, self.dialect
+        request.target, request.passed, request.head_bytes = self.target, self.passed, self.head_bytes
+        request.known, request.repeated, request.headers = self.known, self.repeated, None
+        request.host, request.origin, request.length, request.body = self.host, self.origin, length, body
+        return request
+
     def all_of(self, name: bytes) -> list[bytes]:
         """Every value of this header, which is one that the gateway reads; the name in lower case."""
         return [self.known[name], *self.repeated.get(name, ())] if name in self.known else []
@@ -98,3 +132,10 @@ class Request:
         if self.path in _NAMED and not (named and named[-1]):
             named = [value[key] for key in value if key.lower() == "name"]
         return named[-1] if named and isinstance(named[-1], str) and named[-1] else None
+
+    def _understand_version(self, version: str) -> None:
+        self.is_http_1_0 = version == "1.0"
+        if not self.is_http_1_0:
+            self.refuse(400, "bad request: this server speaks HTTP/1.1")
+        elif b"transfer-encoding" in self.known:
+            self.refuse(400, "bad request: HTTP/1.0 has no transfer encoding")
