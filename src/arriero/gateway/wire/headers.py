@@ -87,6 +87,13 @@ class ResponseHead:
             if key not in _NOT_RETURNED:
                 self.passed.append(line)
 
+    def with_length(self, line: bytes, length: bytes) -> ResponseHead:
+        """The same, but for the number in its Content-Length, which stands in this line of it."""
+        head = ResponseHead.__new__(ResponseHead)
+        head.known = {**self.known, b"content-length": line.partition(b":")[2] + length}
+        head.passed = [line + length if each.startswith(line) else each for each in self.passed]
+        return head
+
     @property
     def media_type(self) -> bytes:
         return self.known.get(b"content-type", b"").partition(b";")[0].strip().lower()

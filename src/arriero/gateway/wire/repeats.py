@@ -1,13 +1,14 @@
-"""The short way of a request: a client that keeps its connection sends the same head again and again.
+"""The short way of a request and of a small answer: who keeps a connection sends the same head again and again.
 
-A read that is the former request's head, byte for byte but for the number of Content-Length, and exactly so many bytes
-of body, means what the former one meant. The parser need not see it: it stands between two requests before and after.
+A read that is the former head, byte for byte but for the number of Content-Length, and exactly so many bytes of body,
+means what the former one meant. The parser need not see it: it stands between two messages before and after.
 """
 
 from __future__ import annotations
 
 import re
 
+from arriero.gateway.wire.headers import ResponseHead
 from arriero.gateway.wire.request import Request
 
 # Of larger bodies the sender is asked for before they are whole; their reads are seldom whole requests.
@@ -17,17 +18,17 @@ _DIGITS = 5
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)\r\n", re.IGNORECASE)
 
 
-class Former:
-    """What a request's head was: `before` its body's length and `after` it, as they came."""
+class Pattern:
+    """A head: what stands `before` its body's length, and what `after` it."""
 
-    __slots__ = ("_after", "_before", "_limit", "_request")
+    __slots__ = ("_after", "_before", "_limit")
 
-    def __init__(self, request: Request, before: bytes, after: bytes) -> None:
-        self._request, self._before, self._after = request, before, after
+    def __init__(self, before: bytes, after: bytes) -> None:
+        self._before, self._after = before, after
         self._limit = len(before) + _DIGITS + 1
 
-    def again(self, data: bytes, now: float) -> Request | None:
-        """The request in this read, if it is one that begins alike and is whole, and nothing follows it."""
+    def match(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """The body's length, as it came, and the body; if the read is such a head with all of its body, and no more."""
         before, after = self._before, self._after
         at = len(before)
         end = data.find(b"\r", at, self._limit)
@@ -37,19 +38,66 @@ class Former:
         # Digits alone: what `int` takes besides (signs, blanks) is not for us to judge.
         if not length.isdigit() or start + int(length) != len(data) or int(length) > BODY_BYTES_LIMIT:
             return None
-        return self._request.again(now, length, data[start:])
+        return length, data[start:]
+
+
+class Former:
+    """What a request's head was."""
+
+    __slots__ = ("_pattern", "_request")
+
+    def __init__(self, request: Request, pattern: Pattern) -> None:
+        self._request, self._pattern = request, pattern
+
+    def again(self, data: bytes, now: float) -> Request | None:
+        """The request in this read, if it is one that begins alike and is whole, and nothing follows it."""
+        found = self._pattern.match(data)
+        return self._request.again(now, *found) if found is not None else None
+
+
+class FormerAnswer:
+    """What a target's head was, of an answer after which the connection may be kept."""
+
+    __slots__ = ("_head", "_line", "_pattern", "status")
+
+    def __init__(self, status: int, head: ResponseHead, line: bytes, pattern: Pattern) -> None:
+        self.status, self._head, self._line, self._pattern = status, head, line, pattern
+
+    def again(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
+        """Head and body of the answer in this read, if it begins alike and is whole, and nothing follows it."""
+        found = self._pattern.match(data)
+        return (self._head.with_length(self._line, found[0]), found[1]) if found is not None else None
 
 
 def former_of(request: Request, data: bytes) -> Former | None:
     """For a request that was parsed from this read, whole and alone; None if it is not one to expect again."""
-    body, length = request.body, request.length
-    start = data.find(b"\r\n\r\n") + 4
-    if length is None or start < 4 or start + len(body) != len(data) or len(body) > BODY_BYTES_LIMIT:
-        return None
     if request.refusal or request.close or request.wants_continue or request.is_begun or request.is_upload:
         return None
-    found = list(_LENGTH.finditer(data, 0, start))
     # It may have begun in a read before this one: then this one does not begin with the method.
-    if len(found) != 1 or found[0][1] != length or not data.startswith(request.method.encode() + b" "):
+    if request.length is None or not data.startswith(request.method.encode() + b" "):
         return None
-    return Former(request.again(0.0, length, b""), data[: found[0].start(1)], data[found[0].end(1) : start])
+    found = _pattern_of(data, request.length, len(request.body))
+    return Former(request.again(0.0, request.length, b""), found[1]) if found is not None else None
+
+
+def former_answer_of(status: int, head: ResponseHead, data: bytes, body_bytes: int) -> FormerAnswer | None:
+    """For an answer that was parsed from this read, whole and alone; None if it is not one to expect again."""
+    length = head.known.get(b"content-length", b"").strip()
+    found = _pattern_of(data, length, body_bytes)
+    if found is None or status in (204, 304) or b"transfer-encoding" in head.known or not data.startswith(b"HTTP/1.1 "):
+        return None
+    line, pattern = found
+    return FormerAnswer(status, head, line, pattern)
+
+
+def _pattern_of(data: bytes, length: bytes, body_bytes: int) -> tuple[bytes, Pattern] | None:
+    """The line of the length up to its number, and the pattern; None if the head does not stand alone in this read."""
+    start = data.find(b"\r\n\r\n") + 4
+    if start < 4 or start + body_bytes != len(data) or body_bytes > BODY_BYTES_LIMIT:
+        return None
+    found = list(_LENGTH.finditer(data, 0, start))
+    if len(found) != 1 or found[0][1] != length:
+        return None
+    return data[found[0].start() + 2 : found[0].start(1)], Pattern(
+        data[: found[0].start(1)], data[found[0].end(1) : start]
+    )

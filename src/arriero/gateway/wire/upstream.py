@@ -17,6 +17,7 @@ import httptools
 
 from arriero.gateway.wire.address import TLS_PREFIX, split_target
 from arriero.gateway.wire.headers import NO_HEAD, ResponseHead
+from arriero.gateway.wire.repeats import FormerAnswer, former_answer_of
 from arriero.gateway.wire.tls import TargetsTls
 
 HEAD_BYTES_LIMIT = 65_536
@@ -53,8 +54,8 @@ class Upstream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_begun", "_can_keep", "_has_head", "_home", "_is_chunk_open", "_is_head", "_messages", "_parser", "_receiver",
-        "express", "has_length", "head", "is_blocked", "is_chunked", "is_complete", "is_reused", "on_room",
+        "_begun", "_can_keep", "_former", "_has_head", "_home", "_is_chunk_open", "_is_head", "_messages", "_parser",
+        "_receiver", "express", "has_length", "head", "is_blocked", "is_chunked", "is_complete", "is_reused", "on_room",
         "pieces", "status", "transport",
     )  # fmt: skip
 
@@ -63,6 +64,8 @@ class Upstream(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        # What the former answer was, while the parser stands right behind it.
+        self._former: FormerAnswer | None = None
         self.is_reused = False
         self.pieces: list[bytes] = []
         self._is_chunk_open = self._is_head = self.is_blocked = False
@@ -125,7 +128,12 @@ class Upstream(asyncio.Protocol):
         if receiver is None:
             self.transport.abort()
             return
-        self.pieces = []
+        former = self._former
+        # An answer to HEAD has no body, whatever its head says.
+        if former is not None and not self._begun and not self._is_head and (found := former.again(data)):
+            self._repeated(former.status, *found, receiver)
+            return
+        self._former, self.pieces = None, []
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -203,8 +211,17 @@ class Upstream(asyncio.Protocol):
         self._is_chunk_open = self._is_chunk_open or not (rest.endswith(b"\r\n") or not rest)
         # There is no body whatever the head says, and what the parser waits for never comes.
         self.is_complete = self.is_complete or self._is_head
+        if self.is_complete and self._can_keep and self.has_length and not self._is_head and len(self.pieces) < 2:
+            self._former = former_answer_of(self.status, self.head, data, len(rest))
         receiver.on_head(self, rest)
         # Read there and nowhere else: a thousand open streams need not keep their heads.
+        self.head = NO_HEAD
+
+    def _repeated(self, status: int, head: ResponseHead, body: bytes, receiver: Receiver) -> None:
+        """A whole answer came that begins like the former one."""
+        self._messages, self.status, self.head, self.pieces = 1, status, head, [body] if body else []
+        self._has_head = self.has_length = self.is_complete = self._can_keep = True
+        receiver.on_head(self, body)
         self.head = NO_HEAD
 
     def _lose(self, why: str) -> None:
