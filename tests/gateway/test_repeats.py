@@ -20,6 +20,7 @@ OTHERS = (
     FIRST,
     HEAD % b"11" + b"longer body",
     HEAD % b"0",
+    HEAD % b"41" + b"x" * 41,
     HEAD % b"007" + b"7 bytes",
     HEAD % b"4" + b"bo",
     HEAD % b"4" + b"body too long",
@@ -44,7 +45,7 @@ OTHERS = (
 class Listener:
     """Notes what it is given, and is done with it at once."""
 
-    limits = Limits(header_bytes=4096, body_bytes=100_000)
+    limits = Limits(header_bytes=4096, body_bytes=40)
 
     def __init__(self) -> None:
         self.connections: set[ClientConnection] = set()

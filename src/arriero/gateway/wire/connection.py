@@ -127,7 +127,8 @@ class ClientConnection(asyncio.Protocol):
             self._give_up(self._reading)
             self._queue.append(self._reading)
         if is_between and self._reading is None and len(self._queue) == 1:
-            self._former = former_of(self._queue[0], data) if self._has_asked else None
+            most = self._handler.limits.body_bytes
+            self._former = former_of(self._queue[0], data, most) if self._has_asked else None
             self._has_asked = True
         if self._queue:
             self._pump()

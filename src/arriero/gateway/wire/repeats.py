@@ -19,12 +19,12 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)\r\n", re.IGNORECASE)
 
 
 class Pattern:
-    """A head: what stands `before` its body's length, and what `after` it."""
+    """A head: what stands `before` its body's length, and what `after` it; of bodies up to `most_bytes`."""
 
-    __slots__ = ("_after", "_before", "_limit")
+    __slots__ = ("_after", "_before", "_limit", "_most_bytes")
 
-    def __init__(self, before: bytes, after: bytes) -> None:
-        self._before, self._after = before, after
+    def __init__(self, before: bytes, after: bytes, most_bytes: int) -> None:
+        self._before, self._after, self._most_bytes = before, after, most_bytes
         self._limit = len(before) + _DIGITS + 1
 
     def match(self, data: bytes) -> tuple[bytes, bytes] | None:
@@ -36,7 +36,7 @@ class Pattern:
             return None
         length, start = data[at:end], end + len(after)
         # Digits alone: what `int` takes besides (signs, blanks) is not for us to judge.
-        if not length.isdigit() or start + int(length) != len(data) or int(length) > BODY_BYTES_LIMIT:
+        if not length.isdigit() or start + int(length) != len(data) or int(length) > self._most_bytes:
             return None
         return length, data[start:]
 
@@ -69,35 +69,36 @@ class FormerAnswer:
         return (self._head.with_length(self._line, found[0]), found[1]) if found is not None else None
 
 
-def former_of(request: Request, data: bytes) -> Former | None:
-    """For a request that was parsed from this read, whole and alone; None if it is not one to expect again."""
+def former_of(request: Request, data: bytes, most_bytes: int) -> Former | None:
+    """For a request that was parsed from this read, whole and alone; None if it is not one to expect again. One with a
+    larger body than `most_bytes` is left to the parser, which refuses it.
+    """
     if request.refusal or request.close or request.wants_continue or request.is_begun or request.is_upload:
         return None
     # It may have begun in a read before this one: then this one does not begin with the method.
     if request.length is None or not data.startswith(request.method.encode() + b" "):
         return None
-    found = _pattern_of(data, request.length, len(request.body))
+    found = _pattern_of(data, request.length, len(request.body), min(most_bytes, BODY_BYTES_LIMIT))
     return Former(request.again(0.0, request.length, b""), found[1]) if found is not None else None
 
 
 def former_answer_of(status: int, head: ResponseHead, data: bytes, body_bytes: int) -> FormerAnswer | None:
     """For an answer that was parsed from this read, whole and alone; None if it is not one to expect again."""
     length = head.known.get(b"content-length", b"").strip()
-    found = _pattern_of(data, length, body_bytes)
+    found = _pattern_of(data, length, body_bytes, BODY_BYTES_LIMIT)
     if found is None or status in (204, 304) or b"transfer-encoding" in head.known or not data.startswith(b"HTTP/1.1 "):
         return None
     line, pattern = found
     return FormerAnswer(status, head, line, pattern)
 
 
-def _pattern_of(data: bytes, length: bytes, body_bytes: int) -> tuple[bytes, Pattern] | None:
+def _pattern_of(data: bytes, length: bytes, body_bytes: int, most_bytes: int) -> tuple[bytes, Pattern] | None:
     """The line of the length up to its number, and the pattern; None if the head does not stand alone in this read."""
     start = data.find(b"\r\n\r\n") + 4
-    if start < 4 or start + body_bytes != len(data) or body_bytes > BODY_BYTES_LIMIT:
+    if start < 4 or start + body_bytes != len(data) or body_bytes > most_bytes:
         return None
     found = list(_LENGTH.finditer(data, 0, start))
     if len(found) != 1 or found[0][1] != length:
         return None
-    return data[found[0].start() + 2 : found[0].start(1)], Pattern(
-        data[: found[0].start(1)], data[found[0].end(1) : start]
-    )
+    before, after = data[: found[0].start(1)], data[found[0].end(1) : start]
+    return before[found[0].start() + 2 :], Pattern(before, after, most_bytes)
