@@ -1,9 +1,12 @@
-"""Which of the long stories are played, and in which order files are.
+"""Which of the long stories are played, in which order files are, and which cases properties are tried with.
 
 All of them, unless ARRIERO_SAMPLE says a part, like `0/3`: of the files that are marked `long`, in the order of their
 names, every third one from the first on. `.ci/run` takes its part by a seed that it prints.
 
 Files with stories come first: the one that takes minutes must not begin when the others end.
+
+Properties are tried with the same cases each time, so that a commit is as good tomorrow as it was today;
+HYPOTHESIS_PROFILE=default looks for new ones, as `make proof` does.
 """
 
 from __future__ import annotations
@@ -11,6 +14,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# No test waits on real time: a slow machine makes no property false.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -24,7 +24,8 @@ IMAGES = ("tests/stories/test_image.py", "tests/stories/test_image_line.py")
 # Stands for the file into which a program writes its figures.
 REPORT = "{report}"
 PARTS: dict[str, tuple[str, ...]] = {
-    "tests": (*PYTEST, "-m", "not story and not wide"),
+    # Properties with cases that nobody has tried yet.
+    "tests": ("env", "HYPOTHESIS_PROFILE=default", *PYTEST, "-m", "not story and not wide"),
     "stories": (*PYTEST, "-m", "story and not wide"),
     "wide": (*PYTEST, "-m", "wide", *(f"--ignore={story}" for story in IMAGES)),
     "images": (*PYTEST, *IMAGES),
