@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 TAIL_BYTES = 2048
-_IN, _OUT, _LOAD = b'"prompt_eval_count":', b'"eval_count":', b'"load_duration":'
+_IN, _OUT, _LOAD = (b'"prompt_eval_count":',), (b'"eval_count":',), (b'"load_duration":',)
 _IN_ELSEWHERE, _OUT_ELSEWHERE = (
     (b'"prompt_tokens":', b'"input_tokens":'),
     (b'"completion_tokens":', b'"output_tokens":'),
@@ -30,22 +30,13 @@ def read(tail: bytes) -> Usage:
     """The figures in the end of an answer; what it does not say is 0. The last of several counts: usage grows."""
     tail = tail[-TAIL_BYTES:]
     if b'eval_count":' in tail:
-        return Usage(_number(_IN, tail), _number(_OUT, tail), _number(_LOAD, tail) / 1e9)
-    return Usage(_last(_IN_ELSEWHERE, tail), _last(_OUT_ELSEWHERE, tail), _number(_LOAD, tail) / 1e9)
+        return Usage(_last(_IN, tail), _last(_OUT, tail), _last(_LOAD, tail) / 1e9)
+    return Usage(_last(_IN_ELSEWHERE, tail), _last(_OUT_ELSEWHERE, tail), _last(_LOAD, tail) / 1e9)
 
 
 def says_nothing(tail: bytes) -> bool:
     """Whether this end of an answer in one piece, which may be all of it, has an empty text and nothing else."""
     return bool(_NO_TEXT.search(tail)) and not _SAID.search(tail)
-
-
-def _number(name: bytes, text: bytes) -> int:
-    """The number after the last of this name that has one."""
-    at = text.rfind(name)
-    if at < 0:
-        return 0
-    number = _NUMBER.match(text, at + len(name))
-    return int(number[1]) if number is not None else _number(name, text[:at])
 
 
 def _last(names: tuple[bytes, ...], text: bytes) -> int:
