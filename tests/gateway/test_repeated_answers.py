@@ -7,7 +7,7 @@ from typing import Any
 
 from arriero.gateway.wire.upstream import Home, Upstream
 
-HEAD = b"HTTP/1.1 200 OK\r\nDate: today\r\nContent-length: %b\r\nContent-Type: application/json\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nNote: Content-length: 4\r\nContent-length: %b\r\nContent-Type: application/json\r\n\r\n"
 FIRST = HEAD % b"4" + b"body"
 OTHERS = (
     FIRST,
@@ -59,7 +59,8 @@ class Asker:
         """It is one already."""
 
     def on_head(self, upstream: Upstream, rest: bytes) -> None:
-        head = upstream.head.encode(b"", True), sorted(upstream.head.known.items()), upstream.head.media_type
+        known = upstream.head.length, sorted(upstream.head.known.items())
+        head = upstream.head.encode(b"", True), known, upstream.head.media_type
         flags = upstream.is_chunked, upstream.has_length, upstream.ends_with_connection
         self.heard.append(("head", upstream.status, head, flags))
         self.on_data(upstream, rest)

@@ -22,6 +22,7 @@ METRICS_PATH = "/metrics"
 _KEY_HEADERS = (b"x-api-key", b"api-key")
 _SEERS = ("viewer", "admin")
 _ROLES = {Kind.RUN: ("user", "admin"), Kind.WRITE: ("admin",)}
+_INVALID = "the API key is not valid"
 _MISSING = "this server needs an API key: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`"
 
 
@@ -55,13 +56,24 @@ class Caller:
         self.is_open = False
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a text opened, while the keys are of this `edition`; `models` by canonical name, empty for all."""
+
+    edition: int
+    key: Key
+    lock: Lock
+    models: frozenset[str]
+
+
 class Guard:
     """The keys of one gateway and what they have used. Changed from the event loop's thread only."""
 
     def __init__(self) -> None:
         self.has_keys = False
+        self._edition = 0
         self._prices = Prices()
-        self._locks: dict[str, tuple[Key, Lock, frozenset[str]]] = {}
+        self._locks: dict[str, Credential] = {}
         self._usages: dict[str, Usage] = {}
 
     def set_prices(self, prices: Prices) -> None:
@@ -71,22 +83,34 @@ class Guard:
         """From now on a key is needed, even when none is left; what a name has used stays with the name."""
         former, self._usages, self._locks = self._usages, {}, {}
         self.has_keys = True
+        self._edition += 1
         for key in keys:
             self._usages[key.name] = former.get(key.name) or Usage()
             models = frozenset(map(canonical, key.models))
-            self._locks |= {lock.id: (key, lock, models) for lock in key.locks}
+            self._locks |= {lock.id: Credential(self._edition, key, lock, models) for lock in key.locks}
 
     def identify(self, request: Request, rule: Rule, now: float) -> Refusal | None:
         """Sets the request's caller, or says why it is refused. /metrics without a key is left to the router."""
         if not self.has_keys or request.path in OPEN_PATHS:
             return None
-        text = presented(request)
-        if text is None:
-            return None if request.path == METRICS_PATH else Refusal(401, _MISSING)
-        caller = self._caller(text, now)
-        if isinstance(caller, Refusal):
-            return caller
-        request.caller, role = caller, caller.key.role
+        former = request.former
+        # The same head has the same key, so its secret need not be compared again.
+        credential = former.credential if former is not None else None
+        if credential is None or credential.edition != self._edition:
+            text = presented(request)
+            if text is None:
+                return None if request.path == METRICS_PATH else Refusal(401, _MISSING)
+            credential = self._credential(text)
+            if credential is None:
+                return Refusal(401, _INVALID)
+            if former is not None:
+                former.credential = credential
+        key, until = credential.key, credential.lock.until
+        if until and until.timestamp() <= now:
+            return Refusal(401, _INVALID)
+        if key.expires and key.expires.timestamp() <= now:
+            return Refusal(401, "the API key has expired")
+        request.caller, role = Caller(key, credential.models, self._usages[key.name]), key.role
         if role not in (_SEERS if request.path == METRICS_PATH else _ROLES.get(rule.kind, ROLES)):
             return Refusal(403, f"a key with the role {role} may not do this")
         return None
@@ -143,18 +167,13 @@ class Guard:
             if name in self._usages:
                 self._usages[name].day, self._usages[name].spent = day, amount
 
-    def _caller(self, text: str, now: float) -> Caller | Refusal:
+    def _credential(self, text: str) -> Credential | None:
         # `ak_` and the public id; whatever else it may be, only the hash of the whole text opens a lock.
         found = self._locks.get(text[3:15])
         if found is None:
             open_nothing(text)
-            return Refusal(401, "the API key is not valid")
-        key, lock, models = found
-        if not lock.opens(text) or (lock.until and lock.until.timestamp() <= now):
-            return Refusal(401, "the API key is not valid")
-        if key.expires and key.expires.timestamp() <= now:
-            return Refusal(401, "the API key has expired")
-        return Caller(key, models, self._usages[key.name])
+            return None
+        return found if found.lock.opens(text) else None
 
     def _not_for(self, caller: Caller, model: str | None) -> Refusal | None:
         if model in caller.models:

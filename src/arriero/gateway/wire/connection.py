@@ -109,8 +109,7 @@ class ClientConnection(asyncio.Protocol):
         is_between = self._reading is None and self.current is None and not self._queue
         if is_between and self._former is not None and (again := self._former.again(data, self._handler.now())):
             self._since = again.came_at
-            self._queue.append(again)
-            self._pump()
+            self._handle(again)
             return
         self._former = None
         try:
@@ -333,19 +332,24 @@ class ClientConnection(asyncio.Protocol):
             return False
         return sum(other.peer == self.peer for other in connections) > limits.connections_an_address
 
+    def _handle(self, request: Request) -> None:
+        self.current = request
+        work = self._handler.handle(self, request)
+        if self.current is request:
+            self.work = work
+
     def _pump(self) -> None:
         """Handles queued requests until one has to wait. A loop: a handler that answers calls `finish`."""
         if self._is_pumping:
             return
         self._is_pumping = True
         while self._queue and self.current is None:
-            self.current = request = self._queue.pop(0)
+            request = self._queue.pop(0)
             if request.refusal:
+                self.current = request
                 self.answer(error_answer(request.dialect, *request.refusal))
-                continue
-            work = self._handler.handle(self, request)
-            if self.current is request:
-                self.work = work
+            else:
+                self._handle(request)
         self._is_pumping = False
         if self._is_paused and not self._is_closing and len(self._queue) < QUEUE_LIMIT:
             self._is_paused = False

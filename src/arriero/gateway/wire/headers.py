@@ -71,27 +71,32 @@ def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> 
 
 
 class ResponseHead:
-    """A target's head, sorted in one pass: `known` as in Request, `passed` the lines for the client."""
+    """A target's head, sorted in one pass: `known` as in Request, `length` what it says of the body's, and `passed` the
+    lines for the client, in one piece.
+    """
 
-    __slots__ = ("known", "passed")
+    __slots__ = ("known", "length", "passed")
 
     def __init__(self, head: bytes) -> None:
         first, *lines = head.split(b"\r\n")
         self.known: dict[bytes, bytes] = {}
-        self.passed = [b"HTTP/1.1" + first[8:]]
+        passed = [b"HTTP/1.1" + first[8:]]
         for line in lines:
             name, _, value = line.partition(b":")
             key = name.lower()
             if key in _READ_OF_RESPONSES:
                 self.known.setdefault(key, value)
             if key not in _NOT_RETURNED:
-                self.passed.append(line)
+                passed.append(line)
+        # As in a request's: it is the one thing in which answers with the same head may differ.
+        length = self.known.pop(b"content-length", None)
+        self.length = length.strip() if length is not None else None
+        self.passed = b"\r\n".join(passed)
 
-    def with_length(self, line: bytes, length: bytes) -> ResponseHead:
-        """The same, but for the number in its Content-Length, which stands in this line of it."""
+    def with_length(self, before: bytes, length: bytes, after: bytes) -> ResponseHead:
+        """The same, but for the number in its Content-Length: what is passed on is `before`, that number, `after`."""
         head = ResponseHead.__new__(ResponseHead)
-        head.known = {**self.known, b"content-length": line.partition(b":")[2] + length}
-        head.passed = [line + length if each.startswith(line) else each for each in self.passed]
+        head.known, head.length, head.passed = self.known, length, b"%b%b%b" % (before, length, after)
         return head
 
     @property
@@ -102,8 +107,9 @@ class ResponseHead:
         """As the client gets it, `more` header lines added."""
         passed = self.passed
         if not keeps_chunks and b"transfer-encoding" in self.known:
-            passed = [line for line in passed if line.partition(b":")[0].lower() != b"transfer-encoding"]
-        return b"%b\r\n%b\r\n" % (b"\r\n".join(passed), more)
+            lines = passed.split(b"\r\n")
+            passed = b"\r\n".join(line for line in lines if line.partition(b":")[0].lower() != b"transfer-encoding")
+        return b"%b\r\n%b\r\n" % (passed, more)
 
 
 NO_HEAD = ResponseHead(b"")

@@ -7,9 +7,13 @@ means what the former one meant. The parser need not see it: it stands between t
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from arriero.gateway.wire.headers import ResponseHead
 from arriero.gateway.wire.request import Request
+
+if TYPE_CHECKING:
+    from arriero.gateway.access.guard import Credential
 
 # Of larger bodies the sender is asked for before they are whole; their reads are seldom whole requests.
 BODY_BYTES_LIMIT = 65_536
@@ -42,31 +46,37 @@ class Pattern:
 
 
 class Former:
-    """What a request's head was."""
+    """What a request's head was; `credential` what its API key was found to be, once the guard has looked."""
 
-    __slots__ = ("_pattern", "_request")
+    __slots__ = ("_pattern", "_request", "credential")
 
     def __init__(self, request: Request, pattern: Pattern) -> None:
         self._request, self._pattern = request, pattern
+        self.credential: Credential | None = None
 
     def again(self, data: bytes, now: float) -> Request | None:
         """The request in this read, if it is one that begins alike and is whole, and nothing follows it."""
         found = self._pattern.match(data)
-        return self._request.again(now, *found) if found is not None else None
+        if found is None:
+            return None
+        request = self._request.again(now, *found)
+        request.former = self
+        return request
 
 
 class FormerAnswer:
     """What a target's head was, of an answer after which the connection may be kept."""
 
-    __slots__ = ("_head", "_line", "_pattern", "status")
+    __slots__ = ("_after", "_before", "_head", "_pattern", "status")
 
-    def __init__(self, status: int, head: ResponseHead, line: bytes, pattern: Pattern) -> None:
-        self.status, self._head, self._line, self._pattern = status, head, line, pattern
+    def __init__(self, status: int, head: ResponseHead, before: bytes, after: bytes, pattern: Pattern) -> None:
+        self.status, self._head, self._pattern = status, head, pattern
+        self._before, self._after = before, after
 
     def again(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
         """Head and body of the answer in this read, if it begins alike and is whole, and nothing follows it."""
         found = self._pattern.match(data)
-        return (self._head.with_length(self._line, found[0]), found[1]) if found is not None else None
+        return (self._head.with_length(self._before, found[0], self._after), found[1]) if found is not None else None
 
 
 def former_of(request: Request, data: bytes, most_bytes: int) -> Former | None:
@@ -84,12 +94,14 @@ def former_of(request: Request, data: bytes, most_bytes: int) -> Former | None:
 
 def former_answer_of(status: int, head: ResponseHead, data: bytes, body_bytes: int) -> FormerAnswer | None:
     """For an answer that was parsed from this read, whole and alone; None if it is not one to expect again."""
-    length = head.known.get(b"content-length", b"").strip()
+    length = head.length or b""
     found = _pattern_of(data, length, body_bytes, BODY_BYTES_LIMIT)
     if found is None or status in (204, 304) or b"transfer-encoding" in head.known or not data.startswith(b"HTTP/1.1 "):
         return None
     line, pattern = found
-    return FormerAnswer(status, head, line, pattern)
+    # It is the only line of its name, and the status line stands before it.
+    before, line, rest = head.passed.partition(b"\r\n" + line)
+    return FormerAnswer(status, head, before + line, rest[len(length) :], pattern)
 
 
 def _pattern_of(data: bytes, length: bytes, body_bytes: int, most_bytes: int) -> tuple[bytes, Pattern] | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arriero.gateway.access.guard import Caller
     from arriero.gateway.relay.warming import Warming
     from arriero.gateway.telling.trace import Trace
+    from arriero.gateway.wire.repeats import Former
     from arriero.gateway.words.paths import Rule
 
 _JSON = json.JSONDecoder()
@@ -36,11 +37,12 @@ class Request:
     an answer of any kind has to go on in that stream. Once `model` was asked, `streams` says that the body asks for a
     streamed answer, and `mark` stands for the beginning of its conversation. `warming` tells the client meanwhile.
     `is_upload`: a file for a model, which may be larger than any memory.
+    `former`: what is known of a head that the connection sent before, and sends again with this request.
     `is_begun`: it was handled as soon as its head had come; the body goes to its `Work`, piece by piece.
     """
 
     __slots__ = (
-        "body", "caller", "came_at", "close", "dialect", "head_bytes", "headers", "host", "id", "is_begun",
+        "body", "caller", "came_at", "close", "dialect", "former", "head_bytes", "headers", "host", "id", "is_begun",
         "is_head_sent", "is_http_1_0", "is_upload", "known", "length", "mark", "method", "origin", "passed", "path",
         "pieces", "refusal", "repeated", "rule", "streams", "target", "trace", "wants_continue", "warming",
     )  # fmt: skip
@@ -63,6 +65,7 @@ class Request:
         self.warming: Warming | None = None
         self.refusal: tuple[int, str] | None = None
         self.caller: Caller | None = None
+        self.former: Former | None = None
         self.trace: Trace | None = None
 
     def is_for(self, path: str) -> None:

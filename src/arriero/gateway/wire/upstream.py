@@ -207,7 +207,7 @@ class Upstream(asyncio.Protocol):
         self._begun, self._has_head = b"", True
         self.head = ResponseHead(head)
         self.is_chunked = b"transfer-encoding" in self.head.known
-        self.has_length = b"content-length" in self.head.known or self.status in (204, 304)
+        self.has_length = self.head.length is not None or self.status in (204, 304)
         self._is_chunk_open = self._is_chunk_open or not (rest.endswith(b"\r\n") or not rest)
         # There is no body whatever the head says, and what the parser waits for never comes.
         self.is_complete = self.is_complete or self._is_head
