@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from arriero.gateway.telling import families as f
 from arriero.gateway.telling.families import Family
@@ -13,6 +14,8 @@ from arriero.gateway.telling.figures import Figures
 from arriero.gateway.telling.record import Record
 
 VALUES_LIMIT = 200
+# Kinds of requests whose rows are remembered; those of further ones are looked for each time.
+KINDS_LIMIT = 2_000
 OTHER = "other"
 _KINDS = {
     400: "bad request", 401: "no key", 403: "forbidden", 404: "not found", 405: "not found", 408: "slow client",
@@ -29,9 +32,8 @@ class Metrics:
         self._numbers = self.figures.numbers
         # Where counts go when the block is full: a row that nobody reads.
         self._spill = self.figures.row("", 32) or 0
-        self._requests: dict[tuple[str, int, str], int] = {}
+        self._rows: dict[tuple[str, int, str, str, str], _Rows] = {}
         self._attempts: dict[str, int] = {}
-        self._paths: dict[str, tuple[int, int]] = {}
         self._models: dict[str, _Model] = {}
         self._keys: dict[str, tuple[int, int, int]] = {}
         self._gauges: dict[str, frozenset[int]] = {}
@@ -39,23 +41,33 @@ class Metrics:
 
     def count(self, record: Record) -> None:
         """`record.path` has to be one of the known ones, or `other`."""
-        numbers, status, outcome = self._numbers, record.status, record.outcome
-        kind = (record.path, status, outcome)
-        row = self._requests.get(kind)
-        if row is None:
-            row = self._requests[kind] = self.row(f.REQUESTS, kind[0], str(status), outcome)
-        numbers[row] += 1
-        self._count_times(record)
+        outcome = record.outcome
+        kind = (record.path, record.status, outcome, record.model, record.key)
+        rows = self._rows.get(kind)
+        if rows is None:
+            rows = self._rows_of(record)
+            # Who is counted as `other` now may have a name of its own later.
+            if len(self._rows) < KINDS_LIMIT and not rows.is_other:
+                self._rows[kind] = rows
+        numbers, first = self._numbers, record.first_byte_seconds
+        numbers[rows.requests] += 1
+        self._observe(rows.seconds, f.SECONDS, record.seconds)
+        if first is not None:
+            self._observe(rows.first_byte, f.SECONDS, first)
         if outcome != "answered":
             self.add(f.ERRORS, _kind_of(record))
         if record.attempts > 1:
             self.add(f.RETRIES, amount=record.attempts - 1)
         if record.migrations:
             self.add(f.MIGRATIONS, amount=record.migrations)
-        if record.model:
-            self._count_model(record)
-        if record.key:
-            self._count_key(record)
+        if rows.model is not None:
+            numbers[rows.model_requests] += 1
+            self._count_model(rows.model, record)
+        if rows.key is not None:
+            requests, tokens_in, tokens_out = rows.key
+            numbers[requests] += 1
+            numbers[tokens_in] += record.tokens_in
+            numbers[tokens_out] += record.tokens_out
 
     def count_attempt(self, result: str) -> None:
         """`result`: answered, unreachable, broke, status (5xx or a missing model), late."""
@@ -81,22 +93,22 @@ class Metrics:
         row = self.figures.row(family.row_name(*values), family.width)
         return self._spill if row is None else row
 
-    def _count_times(self, record: Record) -> None:
-        rows = self._paths.get(record.path)
-        if rows is None:
-            rows = self.row(f.SECONDS_IN_ALL, record.path), self.row(f.FIRST_BYTE, record.path)
-            self._paths[record.path] = rows
-        self._observe(rows[0], f.SECONDS, record.seconds)
-        if record.first_byte_seconds is not None:
-            self._observe(rows[1], f.SECONDS, record.first_byte_seconds)
+    def _rows_of(self, record: Record) -> _Rows:
+        path, status, outcome = record.path, record.status, record.outcome
+        model = self._model(record.model) if record.model else None
+        key = self._key(record.key) if record.key else None
+        return _Rows(
+            requests=self.row(f.REQUESTS, path, str(status), outcome),
+            seconds=self.row(f.SECONDS_IN_ALL, path),
+            first_byte=self.row(f.FIRST_BYTE, path),
+            model=model,
+            model_requests=self.row(f.MODEL_REQUESTS, model.name, outcome) if model else self._spill,
+            key=key,
+            is_other=(model is not None and model.name == OTHER) or (key is not None and record.key not in self._keys),
+        )
 
-    def _count_model(self, record: Record) -> None:
-        numbers, model = self._numbers, self._model(record.model)
-        outcome = model.outcomes.get(record.outcome)
-        if outcome is None:
-            outcome = self.row(f.MODEL_REQUESTS, model.name, record.outcome)
-            model.outcomes[record.outcome] = outcome
-        numbers[outcome] += 1
+    def _count_model(self, model: _Model, record: Record) -> None:
+        numbers = self._numbers
         self._observe(model.queue_seconds, f.SECONDS, record.queue_seconds)
         if record.load_seconds > 0:
             self._observe(model.load_seconds, f.SECONDS, record.load_seconds)
@@ -113,18 +125,6 @@ class Metrics:
             self._observe(model.between_tokens, f.TOKEN_SECONDS, between)
             self._observe(model.token_rate, f.TOKEN_RATES, 1 / between)
 
-    def _count_key(self, record: Record) -> None:
-        rows = self._keys.get(record.key)
-        if rows is None:
-            name = record.key if len(self._keys) < VALUES_LIMIT else OTHER
-            tokens_in, tokens_out = (self.row(f.KEY_TOKENS, name, direction) for direction in ("in", "out"))
-            rows = self.row(f.KEY_REQUESTS, name), tokens_in, tokens_out
-            if name != OTHER:
-                self._keys[name] = rows
-        self._numbers[rows[0]] += 1
-        self._numbers[rows[1]] += record.tokens_in
-        self._numbers[rows[2]] += record.tokens_out
-
     def _observe(self, row: int, bounds: tuple[float, ...], value: float) -> None:
         numbers = self._numbers
         numbers[row + bisect_left(bounds, value)] += 1
@@ -140,6 +140,17 @@ class Metrics:
             self._models[name] = _Model(self, name)
         return self._models[name]
 
+    def _key(self, name: str) -> tuple[int, int, int]:
+        """The rows of its requests, and of tokens in and out."""
+        rows = self._keys.get(name)
+        if rows is None:
+            label = name if len(self._keys) < VALUES_LIMIT else OTHER
+            tokens_in, tokens_out = (self.row(f.KEY_TOKENS, label, direction) for direction in ("in", "out"))
+            rows = self.row(f.KEY_REQUESTS, label), tokens_in, tokens_out
+            if label != OTHER:
+                self._keys[name] = rows
+        return rows
+
     def _single(self, family: Family, value: str) -> int:
         row = self._singles.get((family, value))
         if row is None:
@@ -147,17 +158,29 @@ class Metrics:
         return row
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Those of one kind of request (path, status, outcome, model and key), looked for once."""
+
+    requests: int
+    seconds: int
+    first_byte: int
+    model: _Model | None
+    model_requests: int
+    key: tuple[int, int, int] | None
+    is_other: bool
+
+
 class _Model:
     """The rows of one model."""
 
     __slots__ = (
-        "between_tokens", "first_token", "load_seconds", "name", "outcomes", "queue_seconds", "token_rate", "tokens_in",
+        "between_tokens", "first_token", "load_seconds", "name", "queue_seconds", "token_rate", "tokens_in",
         "tokens_out",
     )  # fmt: skip
 
     def __init__(self, metrics: Metrics, name: str) -> None:
         self.name = name
-        self.outcomes: dict[str, int] = {}
         self.first_token = metrics.row(f.FIRST_TOKEN, name)
         self.between_tokens = metrics.row(f.BETWEEN_TOKENS, name)
         self.token_rate = metrics.row(f.TOKEN_RATE, name)
