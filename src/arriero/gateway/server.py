@@ -78,7 +78,7 @@ async def serve(
     settings = context.settings
     files, tls = watched(context)
     context.shared = open_shared(context)
-    start = start or Start()
+    start, clients = start or Start(), list[asyncio.Server]()
     router, admin = Router(context), Admin(context, token, start.orders)
     if start.line is None:
         start.doors.open("control", settings.control)
@@ -93,7 +93,7 @@ async def serve(
             if start.state is not None:
                 await _look_first(context)
             await start.listen_for_orders(admin)
-            clients = await listen(router, start.doors.copies("listen"), tls.context if tls else None)
+            clients += await listen(router, start.doors.copies("listen"), tls.context if tls else None)
             is_ready()
             await stop.wait()
             start.doors.close()
@@ -101,6 +101,8 @@ async def serve(
             for task in running:
                 task.cancel()
     finally:
+        for server in clients:
+            server.close()
         _end(context, start, router, admin)
         await context.upstreams.close()
 

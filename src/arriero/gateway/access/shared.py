@@ -109,6 +109,7 @@ class SharedLimits:
     async def run(self) -> None:
         """Until cancelled; what is left to write then is written if the store is there."""
         renew_at = self._context.now() + RENEW_EVERY_SECONDS
+        writing: asyncio.Task[bool] | None = None
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -117,9 +118,13 @@ class SharedLimits:
                 if self._context.now() >= renew_at:
                     renew_at = self._context.now() + RENEW_EVERY_SECONDS
                     await self._guarded(self._store.renew(tuple(self._leases.values())))
-                if not await self._write():
+                # Broken off in the middle, nobody could say what the store has counted already.
+                writing = asyncio.create_task(self._write(), name="write down what keys used")
+                if not await asyncio.shield(writing):
                     await asyncio.sleep(TRY_AGAIN_SECONDS)
         finally:
+            if writing is not None:
+                await writing
             await self._write()
             await self._store.close()
 

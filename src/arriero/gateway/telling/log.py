@@ -5,6 +5,7 @@ The queue is bounded by LINES_LIMIT: past it access lines are dropped and counte
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -46,6 +47,9 @@ class Log:
         while not self._ended.wait(FLUSH_SECONDS):
             self._flush()
         self._flush()
+        if self._file is not None and self._file is not sys.stdout:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _flush(self) -> None:
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
