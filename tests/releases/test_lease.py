@@ -131,14 +131,18 @@ def test_a_broken_lease_is_lost_at_its_next_beat() -> None:
         authority.break_lease(store)
 
 
-def test_authority_moves_to_an_epoch_that_is_to_come_only() -> None:
+def test_authority_moves_to_an_epoch_that_nobody_comes_to_meanwhile() -> None:
     store = FaultyStore(name="azure")
     take(store, "ann", ManualClock()).release()
-    with pytest.raises(Refused, match="type --epoch 2, or a greater one"):
-        authority.move(store, 1)
-    authority.move(store, 7)
-    assert "authority/00000007-azure" in store.objects
-    assert take(store, "bob", ManualClock()).epoch == 8
+    with pytest.raises(Refused) as told:
+        authority.move(store, 10_000)
+    assert str(told.value) == (
+        "--epoch: whoever doesn't see the move could still come to that epoch; the newest known one is 1; "
+        "type --epoch 10001, or a greater one"
+    )
+    authority.move(store, 10_007)
+    assert "authority/00010007-azure-00000001" in store.objects
+    assert take(store, "bob", ManualClock()).epoch == 10_008
 
 
 def test_twenty_at_once_have_it_one_after_the_other() -> None:

@@ -16,11 +16,12 @@ from arriero.cli.releases import one
 from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.deploy import engine, releasing
-from arriero.errors import Problem, Refused
-from arriero.releases import authority, opening
+from arriero.errors import ArrieroError, Problem, Refused
+from arriero.releases import authority, merging, opening
+from arriero.releases.ledger import unwritten
 from arriero.releases.opening import Opened
 from arriero.releases.record import spec_of
-from arriero.releases.store import Store
+from arriero.releases.store import Store, StoreError
 
 lock = typer.Typer(help="Who may deploy: the lease, and the store that decides.", no_args_is_help=True)
 
@@ -82,7 +83,6 @@ def status(file: File = None, overlay: Overlay = None, rehearse: Rehearse = Fals
     with opened(file, overlay, rehearse) as here:
         found = _open(here)
         head = found.ledger.head() if found.ledger.stores else found.head
-        stray = _stray(found)
         if as_json:
             document = {
                 "schema": 1,
@@ -98,11 +98,11 @@ def status(file: File = None, overlay: Overlay = None, rehearse: Rehearse = Fals
                 "last": head.last,
                 "stable": head.stable,
                 "unread": dict(found.ledger.unread),
-                "only_in_the_other": list(stray),
+                "only_in_the_other": list(_stray(found)),
             }
             print(json.dumps(document))
         else:
-            print("\n".join(_lines(found, stray)))
+            print("\n".join(_lines(found)))
         return 0
 
 
@@ -135,7 +135,7 @@ def move(
 ) -> int:
     """Give the other store the authority. Refused while the one that has it answers.
 
-    Example: [bold]arriero lock move --epoch 12[/bold]
+    Example: [bold]arriero lock move --epoch 10012[/bold]
     """
     with opened(file, overlay, rehearse) as here:
         found = _open(here)
@@ -143,10 +143,11 @@ def move(
             raise Refused(Problem(f"the store at {found.authority} has the authority, and answers", "leave it there"))
         if found.ledger.replica is None:
             raise Refused(Problem("no other store can be reached", "see that one can: arriero doctor", key="ledger"))
-        head = found.ledger.head()
-        if epoch <= head.epoch:
-            raise Refused(authority.wrong_epoch(head.epoch + 1))
         name = found.ledger.replica.name
+        try:
+            authority.refuse_too_soon(found.ledger.replica, epoch)
+        except StoreError as error:
+            raise ArrieroError(unwritten(name, str(error))) from error
         confirm(f"What only the store at {found.authority} knows is set aside. Give {name} the authority?", yes)
         authority.move(found.ledger.replica, epoch)
         words = f"The store at {name} has the authority from epoch {epoch} on."
@@ -158,13 +159,23 @@ def _open(here: Here) -> Opened:
     return opening.read(here.spec, read.check_accounts(here.spec, here.endpoints))
 
 
+def stray_lines(authority: Store, other: Store) -> list[str]:
+    """What the other store has of releases that count no more, a line each."""
+    return [_stray_line(other, key) for key in merging.only_there(authority, other)]
+
+
+def _stray_line(other: Store, key: str) -> str:
+    record = merging.record_there(other, key)
+    what = f"release {record.number} by {record.who} ({record.image}, {record.at})" if record else "what can't be read"
+    return f"! only the store at {other.name} has {key}, {what}: it was written where the authority was no more"
+
+
 def _stray(found: Opened) -> tuple[str, ...]:
-    stores: tuple[Store | None, Store | None] = (found.ledger.authority, found.ledger.replica)
-    first, other = stores
-    return tuple(authority.only_there(first, other)) if first and other else ()
+    first, other = found.ledger.authority, found.ledger.replica
+    return tuple(merging.only_there(first, other)) if first and other else ()
 
 
-def _lines(found: Opened, stray: tuple[str, ...]) -> list[str]:
+def _lines(found: Opened) -> list[str]:
     books = found.ledger
     head = books.head() if books.stores else found.head
     answers = "" if books.authority else ", and does not answer"
@@ -176,7 +187,6 @@ def _lines(found: Opened, stray: tuple[str, ...]) -> list[str]:
         what = f"release {head.open.release}, begun by {head.open.who} at {head.open.since}"
         lines.append(f"A deployment has not ended: {what}; the next `arriero up` resumes or undoes it.")
     lines += [f"! {name}: {why}" for name, why in books.unread.items()]
-    return [
-        *lines,
-        *(f"! only the other store has {key}: it was written there after the authority moved" for key in stray),
-    ]
+    if books.authority and books.replica:
+        lines += stray_lines(books.authority, books.replica)
+    return lines

@@ -1,22 +1,20 @@
 """Which store decides: ends a lease by force, and gives the authority to the other store when the first is gone.
 
 Two stores can't form a quorum. So authority is one store's, moves only by a person's word, and each move is an object
-`authority/<epoch>-<store>` that is never changed: whoever sees both stores again follows the newest move. What only the
-former authority has from then on is read by nobody, and told (`only_there`).
+that is never changed: whoever sees both stores again follows the newest move. What only the former authority has from
+then on is read by nobody, and told (`merging.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.releases import head as heads
 from arriero.releases.lease import read_head, write_head
-from arriero.releases.ledger import RECORDS, unwritten
+from arriero.releases.ledger import unwritten
+from arriero.releases.merging import APART, epoch_of, move_key
 from arriero.releases.store import Conflict, Store, StoreError
-
-MOVED = "authority/"
 
 
 def break_lease(store: Store) -> heads.Holder:
@@ -43,9 +41,8 @@ def move(store: Store, epoch: int) -> None:
     """
     try:
         head, found = read_head(store)
-        if epoch <= head.epoch:
-            raise Refused(wrong_epoch(head.epoch + 1))
-        store.create(f"{MOVED}{epoch:08d}-{store.name}", b"{}")
+        known = refuse_too_soon(store, epoch)
+        store.create(move_key(epoch, store.name, known), b"{}")
         write_head(store, replace(head.freed(), epoch=epoch), found)
     except Conflict:
         raise ArrieroError(Problem("the authority was moved meanwhile", "look: arriero lock status")) from None
@@ -53,13 +50,12 @@ def move(store: Store, epoch: int) -> None:
         raise ArrieroError(unwritten(store.name, str(error))) from error
 
 
-def wrong_epoch(right: int) -> Problem:
-    return Problem("that epoch has passed", f"type --epoch {right}, or a greater one", key="--epoch")
-
-
-def only_there(authority: Store, other: Store) -> Sequence[str]:
-    """The records that `other` has and the authority has not: written there after the authority had moved."""
-    try:
-        return sorted(set(other.names(RECORDS)) - set(authority.names(RECORDS)))
-    except StoreError:
-        return ()
+def refuse_too_soon(store: Store, epoch: int) -> int:
+    """Raises Refused where the other side, which may go on without a word of the move, could come to that epoch.
+    Returns the newest one that is known here. Raises StoreError.
+    """
+    known = max([read_head(store)[0].epoch, *map(epoch_of, store.names())])
+    if epoch < known + APART:
+        what = f"whoever doesn't see the move could still come to that epoch; the newest known one is {known}"
+        raise Refused(Problem(what, f"type --epoch {known + APART}, or a greater one", key="--epoch"))
+    return known

@@ -6,9 +6,10 @@
     ledger.add_figures(7, {"first_token_ms": …}) # needs no lease: figures change nothing that stands
 
 Keys: `head.json`; `releases/<number>-<epoch>.json`; `notes/<number>/…`; `journal/<epoch>/<n>.json`;
-`authority/<epoch>-<store>`, one for each time the authority was moved. All but the head are made once and never
-changed. The replica gets a copy after the authority has taken it: it never knows more. When one store is gone, the
-other is read; only the authority is ever written first.
+`authority/<epoch>-<store>-<known>`, one for each time the authority was moved. All but the head are made once and never
+changed. The replica gets a copy after the authority has taken it: it never knows more, but for what one that had the
+authority before has of its own, which counts no more (`merging.py`). When one store is gone, the other is read; only
+the authority is ever written first.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from uuid import uuid4
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.events import Json
 from arriero.releases import head as heads
+from arriero.releases import merging
 from arriero.releases import record as records
 from arriero.releases.head import Head
 from arriero.releases.lease import Lease, lost, read_head
+from arriero.releases.merging import MOVED, NOTES, RECORDS
 from arriero.releases.record import Note, Record, Release
 from arriero.releases.store import Absent, Conflict, Store, StoreError
 
-RECORDS, NOTES = "releases/", "notes/"
 T = TypeVar("T")
 
 
@@ -54,7 +56,7 @@ class Ledger:
 
     def releases(self, numbers: Sequence[int] | None = None) -> tuple[Release, ...]:
         """All releases (or those asked for) with their notes, oldest first, each with the stores that hold it."""
-        store, keys, head = self._first(lambda store: (store, _listed(store), read_head(store)[0]))
+        store, keys, head = self._first(lambda store: (store, merging.counted(_listed(store)), read_head(store)[0]))
         others = {other.name: _listed_or_nothing(other) for other in self.stores if other is not store}
         committed = _committed(keys, head.last)
         wanted = {n: key for n, key in committed.items() if numbers is None or n in numbers}
@@ -144,6 +146,8 @@ class Ledger:
         """Everything that is missing there, then the head: whoever reads it finds all that it speaks of."""
         head, found = read_head(source)
         missing = sorted(set(_listed(source)) - set(_listed(target)) - {heads.KEY})
+        if any(key.startswith(MOVED) for key in missing):
+            _end_lease(target)
         with ThreadPoolExecutor(8, thread_name_prefix="ledger") as pool:
             list(pool.map(lambda key: _copy_one(source, target, key), missing))
         if found is not None:
@@ -236,6 +240,15 @@ def _listed_or_nothing(store: Store) -> Sequence[str]:
         return _listed(store)
     except StoreError:
         return ()
+
+
+def _end_lease(store: Store) -> None:
+    """Of a store that has the authority no more, and maybe a holder that could not know it: its next beat is refused,
+    for the tag that it knows is an old one.
+    """
+    head, found = read_head(store)
+    if found is not None:
+        store.overwrite(heads.KEY, heads.encoded(replace(head, holder=None, nonce=uuid4().hex)))
 
 
 def _copy_one(source: Store, target: Store, key: str) -> None:

@@ -11,8 +11,7 @@ from arriero.clouds.local import ledger as local_ledger
 from arriero.errors import ArrieroError, CloudError, Problem
 from arriero.plan import stores
 from arriero.plan.model import Cloud, LastRelease, StoreFacts
-from arriero.releases import objects
-from arriero.releases.authority import MOVED
+from arriero.releases import merging, objects
 from arriero.releases.folder import Folder
 from arriero.releases.head import Head
 from arriero.releases.ledger import Ledger
@@ -83,7 +82,7 @@ def _look(spec: Spec, cloud: Cloud, accounts: Mapping[str, str]) -> _Seen:
             if not facts.is_there:
                 return _Seen(facts)
         store = connect(spec, facts)
-        return _Seen(facts, store, tuple(store.names(MOVED)))
+        return _Seen(facts, store, tuple(store.names(merging.MOVED)))
     except CloudError as error:
         problem = error.problems[0]
         return _Seen(StoreFacts(cloud, name, region, problem=problem), trouble=str(problem))
@@ -96,8 +95,7 @@ def _look(spec: Spec, cloud: Cloud, accounts: Mapping[str, str]) -> _Seen:
 
 def _authority(clouds: tuple[Cloud, ...], found: Mapping[Cloud, _Seen]) -> Cloud:
     """The newest move of authority that is written down anywhere holds; without any, the spec's order does."""
-    moves = sorted(name.removeprefix(MOVED) for seen in found.values() for name in seen.moves)
-    moved = moves[-1].split("-")[1] if moves else clouds[0]
+    moved = merging.moved_to(name for seen in found.values() for name in seen.moves)
     return next((cloud for cloud in clouds if cloud == moved), clouds[0])
 
 

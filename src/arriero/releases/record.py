@@ -160,7 +160,8 @@ def note_from(data: bytes) -> Note:
 
 
 def release_of(record: Record, notes: Sequence[Note], stores: tuple[str, ...] = ()) -> Release:
-    """The record with its notes; of two that tell of one site the later one holds, by epoch and then by time.
+    """The record with its notes; of two that tell of one site the later one holds, by epoch and then by time. One of an
+    earlier epoch than the record's is of another release, which had the same number and never counted.
 
     Only that it stood at a site once is not taken back by a later failure: else a way back that failed could not be
     tried again.
@@ -172,7 +173,8 @@ def release_of(record: Record, notes: Sequence[Note], stores: tuple[str, ...] = 
         models=tuple({"name": name, "digest": ""} for name in record.models),
         stores=stores,
     )
-    for note in sorted(notes, key=lambda note: (note.epoch, note.at)):
+    own = [note for note in notes if note.epoch >= record.epoch]
+    for note in sorted(own, key=lambda note: (note.epoch, note.at)):
         release = _with(release, note)
     return release
 
