@@ -13,6 +13,7 @@ from arriero.cost.estimate import Estimate, estimate
 from arriero.cost.money import Money
 from arriero.spec.model import Spec
 
+CATALOG = Path(__file__).parents[2] / "src" / "arriero" / "catalog" / "data"
 CASES = sorted((Path(__file__).parents[1] / "cases" / "cost").glob("*.json"))
 
 
@@ -25,8 +26,15 @@ def test_an_estimate_is_the_arithmetic_of_its_case(path: Path) -> None:
     assert [item.item for item in found.unknown] == case["unknown"]
 
 
-def test_there_are_ten_priced_cases_and_more() -> None:
-    assert sum(json.loads(path.read_text())["hourly"] != "0" for path in CASES) >= 10
+def test_forty_cases_name_their_sources_and_each_source_its_page_and_day() -> None:
+    sources = json.loads((CATALOG / "prices.json").read_text())["sources"]
+    cases = [json.loads(path.read_text()) for path in CASES]
+    assert len(cases) >= 40
+    assert sum(case["hourly"] != "0" for case in cases) >= 35
+    for case in cases:
+        named = [name for name in case.get("source", "").split(", ") if name not in ("", "none")]
+        assert named or case["hourly"] == "0"
+        assert all(sources[name]["page"].startswith("https://") and sources[name]["read"] for name in named)
 
 
 def test_every_line_says_where_its_price_is_from() -> None:

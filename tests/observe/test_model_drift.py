@@ -41,7 +41,7 @@ def test_models_beside_the_spec_and_missing_ones_are_told() -> None:
     assert found.is_empty
     lines = show.plan_lines(found, spec(True), {"desk": estimate(spec(True).site("desk"), 2)})
     assert "  drift: qwen:7b is at t11435 and not in the spec" in lines
-    told = show.plan_json(found, facts(), {})
+    told = show.plan_json(found, spec(True), facts(), {})
     assert told["sites"][0]["drift"] == list(site.drift)  # type: ignore[index]
 
 

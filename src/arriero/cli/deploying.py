@@ -221,14 +221,16 @@ def _wish(here: Here, opened: Opened, facts: Facts, wanted: Plan, site: list[str
 
 
 def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
-    return {site.site: estimate(here.spec.site(site.site), site.count) for site in wanted.sites if not site.is_leaving}
+    prices = here.loaded.prices
+    staying = [site for site in wanted.sites if not site.is_leaving]
+    return {site.site: estimate(here.spec.site(site.site), site.count, prices) for site in staying}
 
 
 def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | None = None) -> None:
     estimates, verdict = _estimates(here, wanted), checking.judged(here.project, here.loaded, facts)
     if as_json and to is None:
         policy = {"policy": checking.as_json_of(verdict, here.loaded)}
-        print(json.dumps({**show.plan_json(wanted, facts, estimates), **policy}, default=list))
+        print(json.dumps({**show.plan_json(wanted, here.spec, facts, estimates), **policy}, default=list))
     else:
         told = checking.told_in_plan(verdict, here.loaded)
         print("\n".join(show.plan_lines(wanted, here.spec, estimates, told)), file=to or sys.stdout)

@@ -61,7 +61,8 @@ def rollback(
             print(json.dumps({"schema": 1, "release": wanted.release}) if as_json else _nothing(wanted))
             return 0
         read.refuse_unpinned(here.spec, facts, here.endpoints)
-        prices = {site.site: estimate(way.spec.site(site.site), site.count) for site in wanted.sites}
+        known = here.loaded.prices
+        prices = {site.site: estimate(way.spec.site(site.site), site.count, known) for site in wanted.sites}
         # Without its last line, which says how to make the changes: by another verb.
         print("\n".join(show.plan_lines(wanted, way.spec, prices)[:-1]), file=sys.stderr if as_json else sys.stdout)
         confirm(f"Go back to release {wanted.release}?", yes)

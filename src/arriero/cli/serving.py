@@ -106,7 +106,8 @@ def run_controller(
         is_told.clear()
         with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
             ours = partial(edge.client, here.project)
-            discovery.run(here.spec, (lambda: theirs) if theirs else ours, is_ended=is_told.is_set)
+            told = (lambda: theirs) if theirs else ours
+            discovery.run(here.spec, told, is_ended=is_told.is_set, prices=here.loaded.prices)
 
 
 def client_of(config: Path) -> Gateway:

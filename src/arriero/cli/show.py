@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from arriero.cli.cost_lines import budget_lines
+from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
 from arriero.plan.model import Change, Cloud, Facts, Plan, SiteFacts, SitePlan, StoreFacts, StorePlan, TargetFacts
@@ -15,13 +17,14 @@ CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local
 
 def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: Sequence[str] = ()) -> list[str]:
     """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line; then
-    what `policy` found.
+    whether it fits into the budget, and what `policy` found.
     """
     staying = [line for site in plan.sites if not site.is_leaving for line in _site_lines(site, spec, estimates)]
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
     stores = [line for store in plan.stores for line in _store_lines("ledger: its store", store)]
     stores += [line for store in plan.registries for line in _store_lines("images: their registry", store)]
-    return [*staying, *leaving, *stores, *_total(tuple(estimates.values())), *policy, _verdict(plan)]
+    money = [*_total(tuple(estimates.values())), *budget_lines(judge(spec.budget, estimates.values()))]
+    return [*staying, *leaving, *stores, *money, *policy, _verdict(plan)]
 
 
 def unasked_lines(facts: Facts) -> list[str]:
@@ -106,7 +109,8 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[str, object]:
+def plan_json(plan: Plan, spec: Spec, facts: Facts, estimates: dict[str, Estimate]) -> dict[str, object]:
+    budget = judge(spec.budget, estimates.values())
     return {
         "schema": 1,
         "service": plan.service,
@@ -115,6 +119,7 @@ def plan_json(plan: Plan, facts: Facts, estimates: dict[str, Estimate]) -> dict[
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [_store_json(store) for store in plan.stores],
         "registries": [_store_json(store) for store in plan.registries],
+        "budget": budget.as_json() if budget else None,
         "unasked": [problem.as_json() for problem in facts.unasked],
     }
 

@@ -13,6 +13,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "locking": ("promote", "lock"),
     "rolling_back": ("rollback",),
     "looking": ("status", "logs", "doctor", "env"),
+    "costing": ("cost", "prices"),
     "ask": ("ask",),
     "checking": ("check",),
     "explaining": ("explain",),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from arriero.catalog import catalog
-from arriero.catalog.catalog import Price, Source
+from arriero.catalog.catalog import Source
+from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.cost.money import Money
 from arriero.spec.model import ResolvedSite
 
@@ -113,17 +114,17 @@ class _Need:
     unit: str
 
 
-def estimate(site: ResolvedSite, count: int) -> Estimate:
+def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estimate:
     """The expected cost of `count` targets at that site, all of them running all the time."""
     lines: list[Line] = []
     unknown: list[Unknown] = []
     for need in _needs(site, count):
-        price = catalog.price(site.cloud, site.region, need.key)
+        price = prices.find(site.cloud, site.region, need.key)
         if price:
             lines.append(Line(need.item, need.quantity, price.unit, Money(price.amount), price.source))
         else:
             unknown.append(Unknown(need.item, need.quantity, need.unit))
-    uses = tuple(_by_use(site))
+    uses = tuple(_by_use(site, prices))
     return Estimate(site.name, site.cloud, site.region, count, tuple(lines), uses, tuple(unknown))
 
 
@@ -144,10 +145,10 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
         yield _Need("public IPv4", "public_ipv4", Decimal(1), "address-hour")
 
 
-def _by_use(site: ResolvedSite) -> Iterator[ByUse]:
+def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
     wanted = {"aws": (("logs", "logs.ingested"),), "azure": (("NAT gateway data", "nat_gateway.data"),)}
     for item, key in wanted.get(site.cloud, ()):
-        price: Price | None = catalog.price(site.cloud, site.region, key)
+        price = prices.find(site.cloud, site.region, key)
         yield ByUse(item, "GB", Money(price.amount) if price else None, price.source if price else None)
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.clock import Clock, SystemClock
 from arriero.clouds.read import facts_of, refs
 from arriero.control.client import GatewayError
@@ -132,9 +133,9 @@ def entries(reader: SiteReader, targets: Sequence[TargetFacts]) -> tuple[TargetE
     )
 
 
-def readers(spec: Spec) -> tuple[SiteReader, ...]:
+def readers(spec: Spec, prices: Prices = BUILT_IN) -> tuple[SiteReader, ...]:
     """A reader for every site of the spec, through its cloud's SDK."""
-    costs = hourly_by_site(spec)
+    costs = hourly_by_site(spec, prices)
     return tuple(_reader(spec, ref, costs[ref.site]) for ref in refs(spec))
 
 
@@ -144,10 +145,11 @@ def run(
     clock: Clock | None = None,
     listener: Listener = ignore,
     is_ended: Callable[[], bool] = lambda: False,
+    prices: Prices = BUILT_IN,
 ) -> None:
     """Looks every two seconds until `is_ended`. `edge` gives the gateway's client, or None while none is running."""
     clock = clock or SystemClock()
-    discovery = Discovery(readers(spec), clock, listener)
+    discovery = Discovery(readers(spec, prices), clock, listener)
     try:
         keep(discovery, edge, clock, is_ended)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import gateway, image, ledger, model, pipeline, policy, strategy, validation
+from arriero.spec import budget, gateway, image, ledger, model, pipeline, policy, strategy, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "validation.tolerance": validation.Tolerance,
     "pipeline": pipeline.Pipeline,
     "policy": policy.Policy,
+    "budget": budget.Budget,
     "ledger": ledger.Ledger,
     "logs": model.Logs,
     "deploy": model.Deploy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from arriero.catalog import prices as price_file
+from arriero.catalog.prices import Prices
 from arriero.errors import Problem, SpecError
 from arriero.secret import Secret
 from arriero.spec.check import check
@@ -34,11 +37,15 @@ _STAND_INS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checked spec, and where each of its written values stands: `sites.aws-east.region` -> Place."""
+    """A checked spec, and where each of its written values stands: `sites.aws-east.region` -> Place.
+
+    `prices` are the catalog's, and over them those of the file `arriero.prices.json` beside the spec, if there is one.
+    """
 
     spec: Spec
     path: Path
     origins: Mapping[str, Place]
+    prices: Prices = price_file.BUILT_IN
 
     def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """The problems, each with the line where its key stands, or else the nearest section around that."""
@@ -70,7 +77,28 @@ def load(path: Path, overlay: str | None, environment: Mapping[str, str]) -> Loa
     if overlay is not None:
         over = _overlay_path(path, overlay)
         tree = merged(tree, read(over, _display(over), "overlay", problems), problems)
-    return _Loading(path, _with_names(tree), problems, environment).loaded()
+    prices = load_prices(path)
+    return replace(_Loading(path, _with_names(tree), problems, environment).loaded(), prices=prices)
+
+
+def load_prices(spec: Path) -> Prices:
+    """The prices that plans beside that spec go by; raises SpecError where the user's file can't be used."""
+    path = spec.with_name(price_file.FILE)
+    remedy = "correct it, or write it anew: arriero prices update --from FILE"
+    try:
+        return price_file.parse(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return price_file.BUILT_IN
+    except OSError as error:
+        what = f"can't be read: {error.strerror or error}"
+        raise SpecError(Problem(what, "check its permissions", file=_display(path))) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        raise SpecError(Problem("is not JSON", remedy, file=_display(path), line=line)) from None
+    except ValueError as error:
+        key, _, rest = str(error).partition(": ")
+        what, _, better = rest.partition("; ")
+        raise SpecError(Problem(what, better or remedy, key, _display(path))) from None
 
 
 def _display(path: Path) -> str:

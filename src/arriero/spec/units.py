@@ -135,6 +135,25 @@ class Percent(_Quantity, float):
         return f"{float(self) * 100:g}%"
 
 
+class Dollars(_Quantity, float):
+    """An amount of US dollars, to the cent."""
+
+    pattern = r"^\d{1,12}(\.\d{1,2})? ?USD$"
+    example = "500 USD"
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        if isinstance(text, cls):
+            return text
+        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,2})?) ?USD", text) if isinstance(text, str) else None
+        if not match:
+            raise ValueError(f"is {_shown(text)}, not an amount of US dollars; write it like 500 USD")
+        return cls(match[1])
+
+    def __str__(self) -> str:
+        return f"{float(self):.2f} USD".replace(".00 ", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class TimeOfDay(_Quantity):
     """A moment of every day on the clock of a place: `22:00 Europe/Berlin`."""

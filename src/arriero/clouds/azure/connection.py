@@ -81,12 +81,16 @@ class Arm:
         """The JSON at `path` (from `/subscriptions/<id>` on, which is filled in); None where nothing is there."""
         return self._read(f"{ADDRESS}/subscriptions/{self.subscription}{path}", {"api-version": version, **query})
 
-    def post(self, path: str, version: str) -> Found:
+    def post(self, path: str, version: str, body: Found | None = None) -> Found:
         """What an action at `path` answers that changes nothing, such as listing keys."""
+        url = f"{ADDRESS}/subscriptions/{self.subscription}{path}?api-version={version}"
+        return self.post_at(url, body)
+
+    def post_at(self, url: str, body: Found | None = None) -> Found:
+        """The same at a whole URL, such as the next page of an answer."""
         from azure.core.rest import HttpRequest
 
-        url = f"{ADDRESS}/subscriptions/{self.subscription}{path}"
-        response = self._client.send_request(HttpRequest("POST", url, params={"api-version": version}))
+        response = self._client.send_request(HttpRequest("POST", url, json=body))
         response.raise_for_status()
         found: Found = response.json()
         return found

@@ -23,6 +23,7 @@ from arriero.rehearse.aws.server import Door, Server
 from arriero.rehearse.aws.state import Keeper, Snapshots
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.meter import Meter
 from arriero.rehearse.processes import Processes
 from arriero.rehearse.processes import Server as ServerProcess
 from arriero.rehearse.tripwire import Tripwire
@@ -51,7 +52,10 @@ class AwsEmulator:
         self._snapshots = Snapshots(folder / "aws.state", self._world)
         self._keeper = Keeper(self._snapshots)
         self._faults = Faults(self._world, clock)
-        self._reconciler = Reconciler(self._world, processes, latency, self._faults.holds, self._keeper.mark)
+        self._meter = Meter("aws", folder / "aws.meter.json")
+        self._reconciler = Reconciler(
+            self._world, processes, latency, self._faults.holds, self._keeper.mark, self._meter, clock
+        )
         agent = Agent(self._world, self._reconciler.find, self._written)
         self._door = Door(
             self._world, self._log, self._judge, self._written, latency, clock, agent, tripwire or Tripwire()
@@ -66,6 +70,7 @@ class AwsEmulator:
     def start(self) -> None:
         """Restores what was there and serves. An ArrieroError says why it cannot."""
         patches.fill_the_gaps()
+        patches.bill_by(self._meter)
         if self._snapshots.load():
             with self._world:
                 self._reconciler.lose_all_tasks()
@@ -80,6 +85,7 @@ class AwsEmulator:
             return
         for part in (self._server, self._reconciler, self._faults, self._keeper):
             part.stop()
+        self._meter.keep()
         self._log.close()
         _end([server for server in self._processes.all() if server.spec.cloud == "aws"])
         self._server = None

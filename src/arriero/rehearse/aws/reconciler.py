@@ -16,6 +16,8 @@ from typing import cast
 
 from moto.ecs.models import ecs_backends
 
+from arriero.catalog import catalog
+from arriero.clock import Clock
 from arriero.rehearse.aws import wording
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_task import StageTask
@@ -23,9 +25,11 @@ from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.scheduler import Scheduler
 from arriero.rehearse.aws.task_life import TaskLife
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.meter import Meter, Usage
 from arriero.rehearse.processes import Processes
 
 _TURN_SECONDS = 0.1
+_METER_SECONDS = 0.5
 _STOPPED_KEPT = 50
 _ACCOUNT = "123456789012"
 _LOG = logging.getLogger(__name__)
@@ -43,8 +47,12 @@ class Reconciler:
         latency: Latency,
         is_held: Callable[[str], bool],
         changed: Callable[[], None],
+        meter: Meter,
+        clock: Clock,
     ) -> None:
         self._world = world
+        self._meter, self._clock = meter, clock
+        self._metered_at = 0.0
         self._processes = processes
         self._is_held = is_held
         self._changed = changed
@@ -115,6 +123,9 @@ class Reconciler:
             self._life.start_processes(run, self.agent_url)
         for name in ended:
             self._processes.release(name)
+        if now - self._metered_at >= _METER_SECONDS:
+            self._metered_at = now
+            self._meter.tick(self._clock.now(), [_usage(run.task) for run in self._running.values() if run.containers])
         if self._version() != before:
             self._changed()
 
@@ -171,3 +182,13 @@ class Reconciler:
         if repr(error) != self._last_error:
             self._last_error = repr(error)
             _LOG.error("a turn of the emulated ECS failed", exc_info=error)
+
+
+def _usage(task: StageTask) -> Usage:
+    """What Fargate bills of it: what the task asks for, and of its storage what is not included."""
+    tags = {tag["key"]: tag["value"] for tag in task.tags or []}
+    definition = task._backend.describe_task_definition(task.task_definition_arn)
+    disk = (getattr(definition, "ephemeral_storage", None) or {}).get("sizeInGiB", 0)
+    items = {"fargate.vcpu": int(task.cpu) / 1024, "fargate.memory": int(task.memory) / 1024}
+    extra = max(0, int(disk) - catalog.fargate_limits().storage_included_gib)
+    return Usage(task.region_name, tags, {**items, **({"fargate.storage": float(extra)} if extra else {})})

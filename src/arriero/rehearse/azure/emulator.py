@@ -24,6 +24,7 @@ from arriero.rehearse.azure.state import State
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.meter import Meter
 from arriero.rehearse.processes import Processes, Server
 from arriero.rehearse.tripwire import Tripwire
 
@@ -50,7 +51,8 @@ class AzureEmulator:
         context, self._authority = server_context(self._folder, hosts)
         self._identity = Identity.kept_in(self._folder, clock)
         self._log = RequestLog(folder / "requests.jsonl", clock)
-        self._world = World(State(self._folder / "state.json", Seal(self._folder)), clock, latency)
+        self._meter = Meter("azure", self._folder / "meter.json")
+        self._world = World(State(self._folder / "state.json", Seal(self._folder)), clock, latency, self._meter)
         self._faults = Faults(lambda: self._world.now)
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
@@ -72,6 +74,7 @@ class AzureEmulator:
         self._proxy.stop()
         self._reconciler.stop()
         self._world.state.stop()
+        self._meter.keep()
         self._log.close()
 
     def environment(self) -> Mapping[str, str]:

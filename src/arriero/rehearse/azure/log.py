@@ -11,7 +11,7 @@ from arriero.clock import Clock
 from arriero.rehearse.azure.answers import Request
 from arriero.rehearse.azure.ids import ResourceId
 
-_READING_ACTIONS = ("list", "checknameavailability", "sharedkeys")
+_READING_ACTIONS = ("list", "checknameavailability", "sharedkeys", "query")
 
 
 class RequestLog:

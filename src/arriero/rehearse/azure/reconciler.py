@@ -21,9 +21,11 @@ from arriero.rehearse.azure.runs import ContainerRun, GroupRun
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.emulator import ContainerRow
 from arriero.rehearse.launch import port_of
+from arriero.rehearse.meter import Usage
 from arriero.rehearse.processes import Processes, Server, ServerSpec
 
 TICK_SECONDS = 0.05
+TICKS_A_METERING = 10
 GRACE_SECONDS = 30.0
 _GIGABYTE = 10**9
 
@@ -67,7 +69,20 @@ class Reconciler:
                 self._advance(self._world.state.resources[key], run)
             self._let_leave()
             self._hold_frozen()
+            if self._ticks % TICKS_A_METERING == 0:
+                self._world.meter.tick(self._world.today, self._usages())
             operations.finish_due(self._world)
+
+    def _usages(self) -> Iterator[Usage]:
+        """What is billed now: groups whose containers run, and addresses."""
+        for key, resource in self._world.state.resources.items():
+            run, tags = self._world.state.runs.get(key), resource.get("tags") or {}
+            if run and run.phase in ("initializing", "running", "stopping"):
+                asked = [group_rules.requests(one) for one in resource["properties"]["containers"]]
+                memory = sum(float(one.get("memoryInGB", 0)) for one in asked)
+                yield Usage(resource["location"], tags, {"aci.vcpu": group_rules.cores(resource), "aci.memory": memory})
+            elif resource.get("type", "").lower() == "microsoft.network/publicipaddresses":
+                yield Usage(resource["location"], tags, {"public_ipv4": 1.0})
 
     def servers(self, region: str, group: str = "") -> Iterator[tuple[str, Server]]:
         """The running servers of a region, or of one group in it, with the group's name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arriero.rehearse.azure import operations, resource_groups, resources, usages
+from arriero.rehearse.azure import billing, operations, resource_groups, resources, usages
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.ids import ResourceId, group_key
@@ -49,6 +49,8 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
         return operations.answer(world, request, parts[5])
     operations.finish_due(world)
     faults.check(region(world, request), writes=is_writing(request))
+    if billing.is_asked(parts):
+        return billing.answer(world.meter, request)
     if place := usages.region(parts):
         return usages.answer(world, place)
     if what == "resources" and request.method == "GET":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from arriero.clock import Clock
 from arriero.rehearse.azure.answers import ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId, group_key
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.meter import Meter
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 
@@ -18,6 +20,11 @@ class World:
     state: State
     clock: Clock
     latency: Latency
+    meter: Meter
+
+    @property
+    def today(self) -> datetime:
+        return self.clock.now()
 
     @property
     def now(self) -> float:

@@ -1,0 +1,79 @@
+"""Reads answers of the Azure Retail Prices API, one page or several: list prices of meters, by region.
+
+Its form: https://learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices. A meter is known by
+service, product and its own name; only pay-as-you-go (`Consumption`) in US dollars counts, and of what is not the
+first step of its price nothing. `Global` stands for all public regions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from arriero.catalog.catalog import Price, Source
+from arriero.catalog.listing import Listing, Row, gathered
+from arriero.catalog.prices import EVERYWHERE
+
+# Service, product and meter: our item, our unit, and Azure's word for the unit.
+_ITEMS: Mapping[tuple[str, str, str], tuple[str, str, str]] = {
+    ("Container Instances", "Container Instances", "Standard vCPU Duration"): ("aci.vcpu", "vCPU-hour", "1 Hour"),
+    ("Container Instances", "Container Instances", "Standard Memory Duration"): ("aci.memory", "GB-hour", "1 GB Hour"),
+    ("NAT Gateway", "NAT Gateway", "Standard Gateway"): ("nat_gateway", "hour", "1 Hour"),
+    ("NAT Gateway", "NAT Gateway", "Standard Data Processed"): ("nat_gateway.data", "GB", "1 GB"),
+    ("Virtual Network", "IP Addresses", "Standard IPv4 Static Public IP"): ("public_ipv4", "address-hour", "1 Hour"),
+}
+
+
+def read(document: Mapping[str, Any], page: str, today: str) -> Listing:
+    """`page` is where it was read, on the day `today`. Raises ValueError where an item has not the form of one."""
+    left_out: list[str] = []
+    rows = list(_rows(document["Items"], page, today, left_out))
+    return gathered(rows, left_out)
+
+
+def next_page(document: Mapping[str, Any]) -> str:
+    """Where the list goes on; empty at its end."""
+    return str(document.get("NextPageLink") or "")
+
+
+def _rows(items: list[Any], page: str, today: str, left_out: list[str]) -> Iterator[Row]:
+    for each in items:
+        if not isinstance(each, dict):
+            raise ValueError("holds an item that is no JSON object")
+        kind = _ITEMS.get((_text(each, "serviceName"), _text(each, "productName"), _text(each, "meterName")))
+        if kind is None or _text(each, "type") != "Consumption" or _text(each, "skuName") != "Standard":
+            continue
+        item, unit, wanted = kind
+        region = _region(_text(each, "armRegionName"))
+        where = f"{item} in {region} of azure"
+        amount, as_of = _number(each.get("retailPrice")), _text(each, "effectiveStartDate")[:10]
+        if _number(each.get("tierMinimumUnits", 0)) != 0:
+            continue
+        if _text(each, "currencyCode") != "USD" or amount is None:
+            left_out.append(f"{where} has no price in US dollars")
+        elif _text(each, "unitOfMeasure") != wanted:
+            left_out.append(f"{where} is by {_text(each, 'unitOfMeasure') or 'no unit'}, not by {wanted}")
+        elif not re.fullmatch(r"\d{4}-\d\d-\d\d", as_of):
+            left_out.append(f"{where} says no day since when it holds")
+        else:
+            source = Source(page, today, as_of, "Azure Retail Prices, pay as you go")
+            yield Row(("azure", region, item), Price(amount, unit, source))
+
+
+def _region(name: str) -> str:
+    return EVERYWHERE if name in ("", "Global") else name
+
+
+def _text(item: Mapping[str, Any], key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> Decimal | None:
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return found.normalize() if found.is_finite() and found >= 0 else None
