@@ -15,6 +15,8 @@ from typing import TextIO
 
 LINES_LIMIT = 20_000
 FLUSH_SECONDS = 0.2
+# Text of megabytes, put together five times a second, would stay with the process as memory that is free in pieces.
+LINES_AT_ONCE = 100
 
 
 class Log:
@@ -52,8 +54,10 @@ class Log:
                 self._file.close()
 
     def _flush(self) -> None:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        if lines and self._file is not None:
+        left = len(self._lines)
+        while left and self._file is not None:
+            lines = [self._lines.popleft() for _ in range(min(left, LINES_AT_ONCE))]
+            left -= len(lines)
             try:
                 self._file.write("\n".join(lines) + "\n")
                 self._file.flush()
