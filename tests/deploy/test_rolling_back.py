@@ -163,6 +163,24 @@ def test_what_cannot_stand_again_is_refused_before_anything_is_touched(
     assert said == words
 
 
+def test_the_registry_that_each_site_pulls_from_is_asked() -> None:
+    named = {"name": "one.example/llm:1", "registries": {"azure": "other.example/llm"}}
+    history = (release(1, "acme/llm:1"), replace(release(2, "acme/llm:2"), spec=spec_json(spec(cast("str", named)))))
+    way, asked = found("2", Books(history)), list[str]()
+
+    def gone(image: str) -> str:
+        asked.append(image)
+        return GONE if image.startswith("other") else ""
+
+    with pytest.raises(Refused) as told:
+        rolling_back.refuse_what_cannot_be(way, facts(2), None, gone)
+    said = f"image.registries.azure: the image of release 2 is gone: {GONE}; choose other sites with --site, or {ANEW}"
+    assert str(told.value) == said
+    assert asked == ["one.example/llm:1", "other.example/llm:1"]
+    rolling_back.refuse_what_cannot_be(way, facts(2), ["aws-east"], gone)
+    rolling_back.refuse_what_cannot_be(way, facts(2, azure=UNREAD), None, gone)
+
+
 def test_a_site_that_a_release_never_was_at_is_refused_only_where_it_is_asked_for() -> None:
     one = replace(HISTORY[0], sites={"aws-east": HISTORY[0].sites["aws-east"]})
     way = found("1", Books((one,)))

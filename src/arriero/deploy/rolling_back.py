@@ -12,7 +12,7 @@ from typing import cast
 
 from arriero.errors import Problem, Refused
 from arriero.plan import place
-from arriero.plan.model import Facts, Plan, SiteFacts
+from arriero.plan.model import Cloud, Facts, Plan, SiteFacts
 from arriero.plan.place import Former
 from arriero.releases.ledger import Ledger
 from arriero.releases.record import Release, SiteRelease, spec_of
@@ -74,10 +74,21 @@ def refuse_what_cannot_be(way: Return, facts: Facts, only: Collection[str] | Non
     if len(unread) == len(names):
         raise Refused([replace(problem, key=f"sites.{name}") for name, problem in unread.items()])
     problems = [problem for name in names for problem in _objections(way, name, facts.sites.get(name))]
-    if why := gone(way.spec.image.name):
-        problems.append(Problem(f"the image of release {way.release.number} is gone: {why}", _ANEW, key="image"))
+    problems += _images_gone(way, [name for name in names if name in way.spec.sites and name not in unread], gone)
     if problems:
         raise Refused(problems)
+
+
+def _images_gone(way: Return, names: Sequence[str], gone: Gone) -> Iterator[Problem]:
+    """Each registry is asked that one of these sites pulls from: that of one cloud may be gone and the other's not."""
+    clouds: dict[str, Cloud] = {}
+    for name in names:
+        clouds.setdefault(way.spec.site(name).image, way.spec.sites[name].cloud)
+    found = {image: why for image in clouds if (why := gone(image))}
+    elsewhere = f"choose other sites with --site, or {_ANEW}" if len(found) < len(clouds) else _ANEW
+    for image, why in found.items():
+        key = "image" if image == way.spec.image.name else f"image.registries.{clouds[image]}"
+        yield Problem(f"the image of release {way.release.number} is gone: {why}", elsewhere, key=key)
 
 
 _ANEW = "deploy what it was as a new release: arriero show has its spec"
