@@ -1,9 +1,11 @@
 """A four-site service whose deployers are killed at their writing calls, and what is looked at afterwards.
 
 The stage counts and kills (`arriero.rehearse.tripwire`). A point is the n-th writing call of a deployment, before it is
-carried out or before its answer leaves. A deployment of a new release dies there, one machine then runs `up` again: the
-same wish, which is resumed, or the former one, which undoes. It has a state folder of its own and knows of the first
-machine nothing but the clouds and the ledger. Clients ask through the first one's gateway all the while.
+carried out or before its answer leaves. A deployment of a new release dies there. What comes of it then is the point's
+way out: another machine runs `up` with the same wish, which is resumed, or with the former one, which undoes; or it is
+overtaken by the deployment of yet another wish, which dies at a point of its own. So points make a chain, at whose end
+all is looked at. The other machine has a state folder of its own and knows of the first one nothing but the clouds and
+the ledger. Clients ask through the first one's gateway all the while.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from places import Command, Place, open_spec
@@ -37,6 +39,8 @@ import watcher
 CLIENTS = 2
 PAUSE_SECONDS = 0.1
 UP_SECONDS = 300.0
+# A dead one's lease is waited for at most points.
+LEASE_SECONDS = 5
 LEASES = 3
 SITES = {
     "aws-east": ("aws", "us-east-1"),
@@ -49,13 +53,17 @@ name: fleet
 image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
-ledger: {lease: 12s}
+ledger: {lease: @LEASEs}
 scale: {min: 1}
 gateway: {port: @PORT}
 sites:
 """ + "".join(f"  {name}: {{cloud: {cloud}, region: {region}}}\n" for name, (cloud, region) in SITES.items())
 VICTIMS: tuple[Victim, ...] = ("deployer", "machine", "ansible")
 WHENS: tuple[When, ...] = ("before", "after")
+Way = Literal["resumed", "overtaken", "undone"]
+WAYS: tuple[Way, ...] = ("resumed", "overtaken", "overtaken", "undone")
+# Of points in one chain: where something is wrong at its end, each of them may be why.
+LONGEST = 4
 
 
 @dataclass(frozen=True)
@@ -65,21 +73,35 @@ class Point:
     call: int
     when: When
     victim: Victim
-    undoes: bool
+    way: Way
 
     @classmethod
     def numbered(cls, number: int) -> Point:
         """The points of a deployment, one after the other: two for each call, victims and ways out in turn."""
         call, late = divmod(number, 2)
-        return cls(call + 1, WHENS[late], VICTIMS[(call + late) % 3], undoes=(call // 3 + late) % 4 == 3)
+        return cls(call + 1, WHENS[late], VICTIMS[(call + late) % 3], WAYS[(call // 3 + late) % 4])
 
     def __str__(self) -> str:
-        return f"{self.when} call {self.call}, {self.victim} killed, {'undone' if self.undoes else 'resumed'}"
+        return f"{self.when} call {self.call}, {self.victim} killed, {self.way}"
+
+
+def chains(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """Points in their order, as many together as overtake one another."""
+    chain: list[int] = []
+    for number in numbers:
+        chain.append(number)
+        if Point.numbered(number).way != "overtaken" or len(chain) == LONGEST:
+            yield chain
+            chain = []
+    if chain:
+        yield chain
 
 
 @dataclass(frozen=True)
 class Played:
-    """What came of a point: `problems` is empty where all was as it should be."""
+    """What came of a point: `said` is what the one that came next said of it; `problems` is empty where all was as it
+    should be.
+    """
 
     point: Point
     tripped: Tripped
@@ -140,42 +162,61 @@ class Fleet:
     asking: Asking
     spec: str
     wish: int = 0
+    wishes: int = 0
+    numbers: int = 1
     clean: Mapping[str, Any] = field(default_factory=dict)
 
     def says(self, wish: int) -> None:
-        self.wish = wish
+        self.wish, self.wishes = wish, max(wish, self.wishes)
         for place in (self.first, self.second):
             (place.folder / "arriero.yaml").write_text(f"{self.spec}environment: {{OLLAMA_DEBUG: 'wish {wish}'}}\n")
 
     def count(self) -> tuple[int, list[str]]:
         """A clean deployment: how many writing calls it makes, and which. What stands then is what all must come to."""
         former = len(self.first.calls())
-        self.says(self.wish + 1)
+        self.says(self.wishes + 1)
         deployer = self._begin(Crash(0, 0, "before", "deployer"))
         ended = _ended(deployer)
         assert ended.code == 0, ended.err
         calls = [call for call in self.first.calls()[former:] if call["writes"]]
-        self.clean = self.standing()
+        self.clean, self.numbers = self.standing(), self.numbers + 1
         return self.stage.tripped().calls, [f"{call['cloud']} {call['action']} {call['name']}" for call in calls]
 
-    def play(self, point: Point) -> Played:
-        start, asked, lost = time.monotonic(), self.asking.asked, len(self.asking.lost)
-        former = self.wish
-        before = self._history()[-1]["release"]
-        self.says(former + 1)
-        first = _ended(self._begin(Crash(0, point.call, point.when, point.victim)))
-        tripped = self.stage.tripped()
-        if point.undoes:
-            self.says(former)
+    def play(self, chain: Sequence[Point]) -> list[Played]:
+        """The points one after the other. The last one's way out is what the chain's end is: where it is to be
+        overtaken, by a deployment that nobody kills.
+        """
+        before, stood, played = self.numbers, self.wish, list[Played]()
+        for place, point in enumerate(chain):
+            start, asked, lost = time.monotonic(), self.asking.asked, len(self.asking.lost)
+            self.says(self.wishes + 1)
+            died = _ended(self._begin(Crash(0, point.call, point.when, point.victim)))
+            tripped = self.stage.tripped()
+            problems = [f"a traceback: {died.err[-3000:]}"] if "Traceback" in died.err else []
+            said = _way_out(died.err)
+            if played:
+                played[-1] = replace(played[-1], said=said)
+            if place == len(chain) - 1:
+                said, more = self._end(point.way, stood, before + place + 2, died)
+                problems += more
+            problems += [f"lost: {line}" for line in self.asking.lost[lost:]]
+            seconds = round(time.monotonic() - start, 1)
+            played.append(Played(point, tripped, seconds, self.asking.asked - asked, said, tuple(problems)))
+        return played
+
+    def _end(self, way: Way, stood: int, most: int, died: Command) -> tuple[str, list[str]]:
+        """Lets a deployment come to its end after one that `died`; what it said, and what is not as it should be.
+
+        `most` releases there may be then.
+        """
+        if way != "resumed":
+            self.says(stood if way == "undone" else self.wishes + 1)
         second = self._again()
-        problems = [] if second.code == 0 else [f"the second up ended with {second.code}: {second.err[-1500:]}"]
-        if "Traceback" in first.err + second.err:
-            problems.append(f"a traceback: {first.err[-3000:]}{second.err[-3000:]}")
-        problems += self._found(before, is_kept=point.undoes and first.code == 1)
-        problems += [f"lost: {line}" for line in self.asking.lost[lost:]]
-        seconds = round(time.monotonic() - start, 1)
-        said = _way_out(second.err + second.out)
-        return Played(point, tripped, seconds, self.asking.asked - asked, said, tuple(problems))
+        problems = [] if second.code == 0 else [f"the last up ended with {second.code}: {second.err[-1500:]}"]
+        if "Traceback" in second.err:
+            problems.append(f"a traceback: {second.err[-3000:]}")
+        problems += self._found(most, is_kept=way == "undone" and died.code == 1)
+        return _way_out(second.err + second.out), problems
 
     def _again(self) -> Command:
         """`up` from the second machine. Where a whole machine stands still for longer than a lease, `up` says that it
@@ -191,7 +232,7 @@ class Fleet:
         """What stands in both clouds, as they themselves say; the numbers of releases and revisions left out."""
         return {**self._of_aws(), **self._of_azure()}
 
-    def _found(self, before: int, is_kept: bool) -> list[str]:
+    def _found(self, most: int, is_kept: bool) -> list[str]:
         """What is not as a clean deployment leaves it.
 
         `is_kept`: a deployer that lived has written down that it failed, and what was there may stand untouched.
@@ -202,8 +243,9 @@ class Fleet:
         problems = [] if plan.code == 0 else [f"plan: {plan.out}{plan.err}"]
         problems += [f"{site['name']} is {site['state']}" for site in status.json["sites"] if site["state"] != "ready"]
         numbers = [release["release"] for release in history.json["releases"]]
-        if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > before + 2:
-            problems.append(f"the numbers are {numbers}")
+        if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > most:
+            problems.append(f"the numbers are {numbers}, and {most} at most can be")
+        self.numbers = len(numbers)
         last = history.json["releases"][-1]
         if last["state"] != "done" and not (is_kept and last["state"] == "failed" and plan.code == 0):
             problems.append(f"release {last['release']} is {last['state']}")
@@ -220,9 +262,6 @@ class Fleet:
             time.sleep(0.5)
         names = sorted(name for name in {*now, *self.clean} if now.get(name) != self.clean.get(name))
         return [f"{name} is {now.get(name)}, after a clean run {self.clean.get(name)}" for name in names]
-
-    def _history(self) -> list[dict[str, Any]]:
-        return list(self.first.arriero("history", "--json").json["releases"])
 
     def _begin(self, crash: Crash) -> subprocess.Popen[str]:
         """A deployer, which has not made its first call when it is counted on."""
@@ -273,7 +312,7 @@ class Fleet:
 def fleet(folder: Path) -> Iterator[Fleet]:
     """Release 1 stands at four sites, and is asked."""
     (folder / "first").mkdir()
-    spec = SPEC.replace("@PORT", str(_free_port()))
+    spec = SPEC.replace("@PORT", str(_free_port())).replace("@LEASE", str(LEASE_SECONDS))
     for first in open_spec(folder / "first", spec):
         up = first.arriero("up", "--yes")
         assert up.code == 0, up.err
