@@ -10,7 +10,7 @@ import pytest
 from rightsizing import made
 
 from arriero.catalog import catalog
-from arriero.scale.rightsize import Advice, Shape, Size, Used, leak_per_day, percentile, rightsize
+from arriero.scale.rightsize import Advice, Rates, Shape, Size, Used, leak_per_day, percentile, rightsize
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "cases" / "scale" / "rightsize.json").read_text()
@@ -27,7 +27,7 @@ def advice(case: dict[str, Any]) -> Advice:
         case["count"],
         case["waiting"],
     )
-    return rightsize(used, Size(*case["size"]), FARGATE, 0.04048, 0.004445)
+    return rightsize(used, Size(*case["size"]), FARGATE, Rates(0.04048, 0.004445))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

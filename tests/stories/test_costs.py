@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,39 @@ def test_a_million_tokens_have_a_price_once_a_validation_measured_their_speed(pl
     found = costs(place)["sites"][0]
     assert list(found["a_million_tokens"]) == ["llama2:latest"]
     assert float(found["a_million_tokens"]["llama2:latest"]) > 0
+
+
+def plant(place: Place, site: str, cpu: float, memory: float) -> None:
+    """Eight days up to now of one load, as if somebody had measured it."""
+    samples = 8 * 24 * 12
+    start = datetime.now(UTC) - timedelta(minutes=5 * samples)
+    told = {"start": start.isoformat(), "step": 300, "cpu": [cpu] * samples, "memory": [memory] * samples}
+    (place.stage / "metrics").mkdir(exist_ok=True)
+    (place.stage / "metrics" / f"llm-{site}.json").write_text(json.dumps(told))
+
+
+def test_sizes_are_advised_by_what_both_clouds_measured_and_written_into_the_spec(place: Place) -> None:
+    first = place.arriero("rightsize", "--json")
+    assert first.code == 0, first.err
+    assert {each["shape"] for each in first.json["sites"]} == {"unknown"}
+    plant(place, "aws-east", 10.0, 50.0)
+    plant(place, "azure-east", 12.0, 30.0)
+    told = place.arriero("rightsize")
+    assert "\n  size.cpu: 2 vCPU\n  size.memory: 10GiB\n  saves $" in told.out, told.out + told.err
+    text = (place.folder / "arriero.yaml").read_text()
+    found = place.arriero("rightsize", "--write", "--json").json
+    assert [each["changes"] for each in found["sites"]] == [
+        {"size.cpu": "2 vCPU", "size.memory": "10GiB"},
+        {"size.cpu": "1 vCPU", "size.memory": "6GiB"},
+    ]
+    written = (place.folder / "arriero.yaml").read_text()
+    sizes = (", size: {cpu: 2 vCPU, memory: 10GiB}", ", size: {cpu: 1 vCPU, memory: 6GiB}")
+    assert written == text.replace("us-east-1}", f"us-east-1{sizes[0]}}}").replace("eastus}", f"eastus{sizes[1]}}}")
+    assert place.arriero("plan").code == 2
+    # Figures of the former size say nothing of the new one, once it runs.
+    assert place.arriero("up", "--yes").code == 0
+    after = place.arriero("rightsize", "--json").json
+    assert {each["shape"] for each in after["sites"]} == {"unknown"}
 
 
 def test_the_bill_of_a_site_that_is_gone_stays(place: Place) -> None:

@@ -14,6 +14,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "rolling_back": ("rollback",),
     "looking": ("status", "logs", "doctor", "env"),
     "costing": ("cost", "prices"),
+    "rightsizing": ("rightsize",),
     "ask": ("ask",),
     "checking": ("check",),
     "explaining": ("explain",),

@@ -45,7 +45,8 @@ class Size:
 @dataclass(frozen=True, slots=True)
 class Used:
     """Samples of one service, evenly over `days`: percent of the processors and of the memory, means over targets (the
-    memory's: the fullest target's). `count` targets ran; `most_waiting` is the 99th percentile of the gateway's line.
+    memory's: the fullest target's). `count` targets ran; `most_waiting` is the 99th percentile of the gateway's line,
+    `wait_seconds` that of how long a request waited in it.
     """
 
     cpu: Sequence[float]
@@ -53,6 +54,7 @@ class Used:
     days: float
     count: int
     most_waiting: float = 0.0
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,25 @@ class Advice:
     size: Size
     min: int
     max: int
-    saving: float
+    saving: float | None
     risk: str
     evidence: tuple[str, ...]
 
 
-def rightsize(used: Used, size: Size, sizes: Sequence[Size], vcpu_price: float, gib_price: float) -> Advice:
-    """`sizes` are those the cloud has; prices are for an hour, and only their proportion counts."""
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a processor and a GiB cost for an hour; only their proportion counts."""
+
+    vcpu: float
+    gib: float
+
+
+# Where a price is unknown: a processor is never given for less than any memory, and no saving is told.
+_UNKNOWN_RATES = Rates(1e6, 1.0)
+
+
+def rightsize(used: Used, size: Size, sizes: Sequence[Size], rates: Rates | None, least: int = 0) -> Advice:
+    """`sizes` are those the cloud has; `least` targets always run."""
     days, samples = used.days, min(len(used.cpu), len(used.memory))
     if days < LEAST_DAYS or samples < LEAST_SAMPLES:
         known = f"{days:.1f} days and {samples} samples are known; {LEAST_DAYS:.0f} and {LEAST_SAMPLES} are needed"
@@ -80,21 +94,25 @@ def rightsize(used: Used, size: Size, sizes: Sequence[Size], vcpu_price: float, 
     cpu50, cpu99 = percentile(used.cpu, 50), percentile(used.cpu, 99)
     memory = max(used.memory)
     leak = leak_per_day(used.memory, days)
-    shape = _shape(cpu50, cpu99, leak, used.most_waiting)
+    shape = _shape(cpu50, cpu99, leak, max(used.most_waiting, used.wait_seconds))
     count_min, count_max = _counts(shape, used, cpu50, cpu99)
+    count_min, count_max = max(least, count_min), max(least, count_max)
+    by = rates or _UNKNOWN_RATES
     wanted = Size(_cpu(shape, size.cpu, cpu99), _memory(size.memory_gib, memory, leak))
-    new = _fitting(wanted, sizes, vcpu_price, gib_price) or size
-    if _price(new, vcpu_price, gib_price) >= _price(size, vcpu_price, gib_price) and _holds(size, wanted):
+    new = _fitting(wanted, sizes, by) or size
+    if _price(new, by) >= _price(size, by) and _holds(size, wanted):
         new = size
-    before = _price(size, vcpu_price, gib_price) * used.count
-    after = _price(new, vcpu_price, gib_price) * _mean_count(shape, count_min, count_max, used)
+    before = _price(size, by) * used.count
+    after = _price(new, by) * _mean_count(shape, count_min, count_max, used, least)
     evidence = (
         f"processors: {cpu50:.0f} % at the median, {cpu99:.0f} % at the 99th percentile of {samples} samples",
         f"memory: {memory:.0f} % at most of {size.memory_gib:g} GiB",
         *((f"memory grows by {leak:.1f} % a day between restarts",) if leak else ()),
         *((f"{used.most_waiting:.0f} requests wait at the 99th percentile",) if used.most_waiting else ()),
+        *((f"a request waits {used.wait_seconds:.1f} s at the 99th percentile",) if used.wait_seconds else ()),
     )
-    return Advice(shape, new, count_min, count_max, 1.0 - after / before, _risk(shape, new, size, cpu99), evidence)
+    saving = 1.0 - after / before if rates and before else None
+    return Advice(shape, new, count_min, count_max, saving, _risk(shape, new, size, cpu99), evidence)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -169,26 +187,26 @@ def _counts(shape: Shape, used: Used, cpu50: float, cpu99: float) -> tuple[int, 
     return count, max(count, ceil(count * cpu99 / SATURATED))
 
 
-def _mean_count(shape: Shape, least: int, most: int, used: Used) -> float:
+def _mean_count(shape: Shape, least: int, most: int, used: Used, always: int) -> float:
     """How many run in the mean when the counts follow the work at `AIM`."""
     if shape is Shape.IDLE:
-        return 0.0
+        return float(always)
     work = used.count * sum(used.cpu) / len(used.cpu) / AIM
     return min(float(most), max(float(least), work)) if shape in (Shape.SPIKY, Shape.SATURATED) else float(least)
 
 
-def _fitting(wanted: Size, sizes: Sequence[Size], vcpu_price: float, gib_price: float) -> Size | None:
+def _fitting(wanted: Size, sizes: Sequence[Size], rates: Rates) -> Size | None:
     """The cheapest that holds it; None if the cloud has none."""
     fitting = [size for size in sizes if _holds(size, wanted)]
-    return min(fitting, key=lambda size: (_price(size, vcpu_price, gib_price), size.cpu), default=None)
+    return min(fitting, key=lambda size: (_price(size, rates), size.cpu), default=None)
 
 
 def _holds(size: Size, wanted: Size) -> bool:
     return size.cpu >= wanted.cpu - 1e-9 and size.memory_gib >= wanted.memory_gib - 1e-9
 
 
-def _price(size: Size, vcpu_price: float, gib_price: float) -> float:
-    return size.cpu * vcpu_price + size.memory_gib * gib_price
+def _price(size: Size, rates: Rates) -> float:
+    return size.cpu * rates.vcpu + size.memory_gib * rates.gib
 
 
 def _risk(shape: Shape, new: Size, size: Size, cpu99: float) -> str:

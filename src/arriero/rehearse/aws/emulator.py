@@ -24,6 +24,7 @@ from arriero.rehearse.aws.state import Keeper, Snapshots
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes
 from arriero.rehearse.processes import Server as ServerProcess
 from arriero.rehearse.tripwire import Tripwire
@@ -52,6 +53,7 @@ class AwsEmulator:
         self._snapshots = Snapshots(folder / "aws.state", self._world)
         self._keeper = Keeper(self._snapshots)
         self._faults = Faults(self._world, clock)
+        self._figures = Figures(folder)
         self._meter = Meter("aws", folder / "aws.meter.json")
         self._reconciler = Reconciler(
             self._world, processes, latency, self._faults.holds, self._keeper.mark, self._meter, clock
@@ -71,6 +73,7 @@ class AwsEmulator:
         """Restores what was there and serves. An ArrieroError says why it cannot."""
         patches.fill_the_gaps()
         patches.bill_by(self._meter)
+        patches.watch_by(self._figures)
         if self._snapshots.load():
             with self._world:
                 self._reconciler.lose_all_tasks()

@@ -13,6 +13,7 @@ from typing import Any
 
 import moto.autoscaling.responses
 import moto.ce.responses
+import moto.cloudwatch.models
 import moto.ec2.models.elastic_network_interfaces
 import moto.ecs.models
 import moto.ecs.urls
@@ -23,11 +24,12 @@ import moto.ssm.urls
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse, EmptyResult
 
-from arriero.rehearse.aws import billing
+from arriero.rehearse.aws import billing, watching
 from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.planted import Figures
 
 
 def fill_the_gaps() -> None:
@@ -52,6 +54,22 @@ def bill_by(meter: Meter) -> None:
 
     responses: Any = moto.ce.responses.CostExplorerResponse
     responses.get_cost_and_usage = get_cost_and_usage
+
+
+def watch_by(figures: Figures) -> None:
+    """Gap: nobody measures ECS services. Figures of them are those that were planted."""
+    theirs = moto.cloudwatch.models.CloudWatchBackend
+    whole = getattr(theirs.get_metric_data, "whole", theirs.get_metric_data)
+
+    def get_metric_data(self: Any, queries: Any, start_time: Any, end_time: Any, scan_by: str = "") -> list[Any]:
+        ours = [query for query in queries if watching.is_ours(query)]
+        if not ours:
+            return list(whole(self, queries, start_time, end_time, scan_by or "TimestampAscending"))
+        return watching.answer(figures, ours, start_time, end_time)
+
+    get_metric_data.whole = whole  # type: ignore[attr-defined]
+    backend: Any = theirs
+    backend.get_metric_data = get_metric_data
 
 
 def _managed_policies() -> None:

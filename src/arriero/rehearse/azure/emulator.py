@@ -25,6 +25,7 @@ from arriero.rehearse.azure.world import SUBSCRIPTION, World
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes, Server
 from arriero.rehearse.tripwire import Tripwire
 
@@ -52,7 +53,8 @@ class AzureEmulator:
         self._identity = Identity.kept_in(self._folder, clock)
         self._log = RequestLog(folder / "requests.jsonl", clock)
         self._meter = Meter("azure", self._folder / "meter.json")
-        self._world = World(State(self._folder / "state.json", Seal(self._folder)), clock, latency, self._meter)
+        state = State(self._folder / "state.json", Seal(self._folder))
+        self._world = World(state, clock, latency, self._meter, Figures(folder))
         self._faults = Faults(lambda: self._world.now)
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)

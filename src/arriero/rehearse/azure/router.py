@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arriero.rehearse.azure import billing, operations, resource_groups, resources, usages
+from arriero.rehearse.azure import billing, monitor, operations, resource_groups, resources, usages
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.ids import ResourceId, group_key
@@ -58,6 +58,8 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
     if what == "resourcegroups" and len(parts) <= 3:
         return resource_groups.answer(world, request, parts[1:])
     wanted = ResourceId.parse(request.path)
+    if wanted is not None and monitor.is_asked(wanted):
+        return monitor.answer(world, request, wanted)
     if wanted is None or (not wanted.names and not wanted.group and len(parts) <= 2):
         return resource_groups.subscription(request, parts)
     return resources.answer(world, request, wanted)

@@ -11,6 +11,7 @@ from arriero.rehearse.azure.ids import ResourceId, group_key
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.planted import Figures
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 
@@ -21,6 +22,7 @@ class World:
     clock: Clock
     latency: Latency
     meter: Meter
+    figures: Figures
 
     @property
     def today(self) -> datetime:

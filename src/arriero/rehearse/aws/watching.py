@@ -1,0 +1,42 @@
+"""CloudWatch's figures of ECS services on the stage: GetMetricData, answered from what was planted.
+
+Only for the namespace AWS/ECS, of which nobody may put figures on AWS either; all else is moto's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from arriero.rehearse.planted import Figures
+
+_KINDS = {"CPUUtilization": "cpu", "MemoryUtilization": "memory"}
+
+
+def is_ours(query: Mapping[str, Any]) -> bool:
+    return bool(query.get("MetricStat", {}).get("Metric", {}).get("Namespace") == "AWS/ECS")
+
+
+def answer(figures: Figures, queries: Iterable[Mapping[str, Any]], start: datetime, end: datetime) -> list[Any]:
+    """As moto's backend answers: oldest first."""
+    return [_one(figures, query, _aware(start), _aware(end)) for query in queries]
+
+
+def _one(figures: Figures, query: Mapping[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
+    stat = query["MetricStat"]
+    metric = stat["Metric"]
+    names = {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
+    planted, kind = figures.of(names.get("ClusterName", "")), _KINDS.get(metric["MetricName"])
+    found = list(planted.between(kind, start, end, float(stat["Period"]))) if planted and kind else []
+    return {
+        "id": query["Id"],
+        "label": query.get("Label") or metric["MetricName"],
+        "timestamps": [at for at, _ in found],
+        "values": [value for _, value in found],
+        "status_code": "Complete",
+    }
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
