@@ -98,5 +98,19 @@ def test_the_document_for_machines() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (SiteFacts("a", "aws", "us-east-1", resources=(Resource("aws.service", "llm-a"),)), "asleep"),
+        (site("stopped"), "asleep"),
+        (site("ready"), "degraded"),
+        (SiteFacts("a", "aws", "us-east-1"), "absent"),
+        (site(problem=Problem("no", "wait")), "unknown"),
+    ],
+)
+def test_a_site_that_is_off_sleeps_once_nothing_runs_there(found: SiteFacts, expected: str) -> None:
+    assert status.look(SPEC, {"a": found}, None, {}, BOTH.get, ["a"]).sites[0].state == expected
+
+
 def test_stopped_targets_are_not_listed() -> None:
     assert status.look(SPEC, {"a": site("stopped")}, None, {}, BOTH.get).sites[0].targets == ()

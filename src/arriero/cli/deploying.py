@@ -99,7 +99,7 @@ def up(
             else:
                 wish = replace(_wish(here, books, facts, wanted, site), image=written)
                 done = releasing.deploy(run, wish, wait or 0.0)
-            running, unserved = _gateway(here, progress, done.outcome) if gateway else (edge.find(here.project), ())
+            running, unserved = _gateway(here, progress, done) if gateway else (edge.find(here.project), ())
         problems = [*done.outcome.problems, *_still_different(here, facts, done), *unserved]
         if problems:
             raise (VerdictFailed if done.outcome.is_judged_bad else ArrieroError)(problems)
@@ -183,7 +183,8 @@ def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]
         opened = ledger.result()
     for line in show.unasked_lines(facts):
         print(line, file=sys.stderr)
-    return opened, replace(facts, stores=opened.stores, last=opened.last, registry=registry.result())
+    known = replace(facts, stores=opened.stores, last=opened.last, registry=registry.result())
+    return opened, replace(known, orders=opened.orders)
 
 
 def _settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], Opened, Facts, Plan]:
@@ -236,12 +237,13 @@ def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | No
         print("\n".join(show.plan_lines(wanted, here.spec, estimates, told)), file=to or sys.stdout)
 
 
-def _gateway(here: Here, listener: Listener, outcome: engine.Outcome) -> tuple[Edge | None, tuple[Problem, ...]]:
+def _gateway(here: Here, listener: Listener, done: Deployed) -> tuple[Edge | None, tuple[Problem, ...]]:
     """The running gateway, or why there is none: that never hides why a site failed, and follows from it at times."""
-    if outcome.problems and not outcome.done:
+    if done.outcome.problems and not done.outcome.done:
         return edge.find(here.project), ()
     try:
-        return edge.ensure(here.project, here.spec, listener), ()
+        sleeping = all(site.asleep for site in done.plan.sites)
+        return edge.ensure(here.project, here.spec, listener, has_targets=not sleeping), ()
     except ArrieroError as error:
         return None, error.problems
 

@@ -49,10 +49,11 @@ def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> l
     head += f", {_counted(site.count, 'target')}, release {site.release}, {estimate.sentence}"
     if site.problem:
         return [head, f"  ! {site.problem}"]
+    asleep = [f"  {site.asleep}"] if site.asleep else []
     changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
     adopted = map(_adopted_line, site.adopted)
     drift = [f"  drift: {sentence}" for sentence in site.drift]
-    return [head, *changes, *adopted, *drift, *(f"  note: {note}" for note in site.notes if site.steps)]
+    return [head, *asleep, *changes, *adopted, *drift, *(f"  note: {note}" for note in site.notes if site.steps)]
 
 
 def _adopted_line(target: TargetFacts) -> str:
@@ -134,6 +135,7 @@ def _site_json(site: SitePlan, facts: Facts, estimate: Estimate | None) -> dict[
         "leaving": site.is_leaving,
         "price": estimate.as_json() if estimate else None,
         "notes": list(site.notes),
+        "asleep": site.asleep,
         "drift": list(site.drift),
         "problem": site.problem.as_json() if site.problem else None,
         "steps": [

@@ -22,4 +22,4 @@ def read_sites(here: Here) -> Facts:
     for name, found in facts.sites.items():
         if found.problem:
             print(f"! {name} can't be read, so what stands there is left out: {found.problem}", file=sys.stderr)
-    return replace(facts, stores=books.stores, last=books.last)
+    return replace(facts, stores=books.stores, last=books.last, orders=books.orders)

@@ -15,6 +15,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "looking": ("status", "logs", "doctor", "env"),
     "costing": ("cost", "prices"),
     "rightsizing": ("rightsize",),
+    "sleeping": ("sleep", "wake", "schedule"),
     "ask": ("ask",),
     "checking": ("check",),
     "explaining": ("explain",),

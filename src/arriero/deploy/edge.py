@@ -77,8 +77,8 @@ def obstacles(project: Project, spec: Spec) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
-    """The running edge, started where it is not; returns once the gateway reports a target that is up.
+def ensure(project: Project, spec: Spec, listener: Listener, *, has_targets: bool = True) -> Edge:
+    """The running edge, started where it is not; returns once the gateway reports a target that is up, if it has any.
 
     One that runs already is told to read its spec anew: sites may have come and gone. Where the spec's `gateway`
     changed, a new gateway process takes over, without a lost connection unless the address is another.
@@ -99,7 +99,8 @@ def ensure(project: Project, spec: Spec, listener: Listener) -> Edge:
     else:
         running.controller.signal(signal.SIGHUP)
         running = _renew(project, spec, running, listener)
-    _wait_for_a_target(project, running)
+    if has_targets:
+        _wait_for_a_target(project, running)
     return running
 
 

@@ -79,7 +79,7 @@ def read_world(spec_path: Path, overlay: str | None, environment: Mapping[str, s
         credentials.refuse_unopened(spec, spec_path.parent, environment)
     accounts = read.check_accounts(spec, _endpoints(spec, spec_path, environment))
     opened = opening.read(spec, accounts)
-    facts = replace(read.read(spec), stores=opened.stores, last=opened.last)
+    facts = replace(read.read(spec), stores=opened.stores, last=opened.last, orders=opened.orders)
     if not back_to:
         return World(spec, accounts, opened, facts, place.plan(spec, facts))
     way = rolling_back.found(opened.ledger, back_to, None, spec)

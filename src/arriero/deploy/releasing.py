@@ -25,7 +25,7 @@ from arriero.errors import ArrieroError, Problem, Refused
 from arriero.events import Event, Json
 from arriero.plan import place
 from arriero.plan.model import Facts, Plan, SiteFacts, SitePlan, StoreFacts
-from arriero.releases import journal, opening, record
+from arriero.releases import journal, opening, orders, record
 from arriero.releases.folder import Folder
 from arriero.releases.head import Holder
 from arriero.releases.lease import Lease, acquire
@@ -116,6 +116,7 @@ def remove(run: Run, spec: Spec, opened: Opened, there: Sequence[SiteFacts], *, 
 def begin(run: Run, wish: Wish, lease: Lease) -> int:
     """Has the plan's release begun under the lease; returns its number. Raises Lost and ArrieroError."""
     books, now = wish.opened.ledger, run.clock.now()
+    _keep_counts(run, wish)
     if wish.plan.release <= lease.head.last:
         books.begin_again(lease, wish.plan.release, who(), now.isoformat(timespec="seconds"))
         return wish.plan.release
@@ -127,6 +128,14 @@ def begin(run: Run, wish: Wish, lease: Lease) -> int:
         )
     _copied(run, books, f"release {taken.number}")
     return taken.number
+
+
+def _keep_counts(run: Run, wish: Wish) -> None:
+    """How many targets run at sites that are put to sleep now, so that as many wake. Raises ArrieroError."""
+    for site in wish.plan.sites:
+        running = wish.facts.sites[site.site].count
+        if site.asleep and running:
+            orders.slept(wish.opened.ledger, site.site, running, run.clock.now())
 
 
 def end(run: Run, wish: Wish, lease: Lease, number: int, outcome: Outcome, after: Facts) -> None:

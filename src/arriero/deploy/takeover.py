@@ -58,6 +58,7 @@ class Takeover:
     def _one(self, wave: Wave, is_proven: bool) -> Outcome:
         walk = self._walk(wave)
         self._back_by_weight(wave)
+        self._drain_for_sleep(wave)
         if walk:
             walk.keep_off()
         built = self.play(self.facts, [site for each in wave if (site := _only(each, retiring=False)).steps])
@@ -74,6 +75,12 @@ class Takeover:
         return Outcome(
             frozenset(site.site for site in alive if site.site not in gone), (*built.problems, *retired.problems)
         )
+
+    def _drain_for_sleep(self, wave: Wave) -> None:
+        """Open answers end before a site is put to sleep: a count of none takes targets away without asking."""
+        sites = [site.site for site in wave if site.asleep and site.steps]
+        going = [target.id for name in sites for target in self.facts.sites[name].targets if not target.is_adopted]
+        switch.drain(self.run.project, going, self.run.listener, self.run.clock)
 
     def _retired(self, sites: Sequence[SitePlan]) -> RunOutcome:
         """Drains what goes, and has it go."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -93,12 +93,13 @@ def look(
     gateway_url: str | None,
     processes: Mapping[str, ServerProcess],
     probe: Probe,
+    asleep: Collection[str] = (),
 ) -> Status:
-    """The status of every site in the spec; all servers are asked side by side."""
+    """The status of every site in the spec; all servers are asked side by side. `asleep` are off by schedule now."""
     addresses = sorted({t.address for facts in found.values() for t in facts.targets if t.address})
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(addresses)))) as pool:
         answers = dict(zip(addresses, pool.map(probe, addresses), strict=True))
-    sites = tuple(_site_status(spec.site(name), found[name], processes, answers) for name in spec.sites)
+    sites = tuple(_site_status(spec.site(name), found[name], processes, answers, name in asleep) for name in spec.sites)
     releases = [t.facts.release for site in sites for t in site.targets if t.facts.release]
     return Status(spec.name, max(releases, default=None), gateway_url, sites)
 
@@ -132,22 +133,25 @@ def _site_status(
     found: SiteFacts,
     processes: Mapping[str, ServerProcess],
     answers: Mapping[str, tuple[str, ...] | None],
+    is_off: bool,
 ) -> SiteStatus:
     targets = tuple(
         TargetStatus(_with_process(t, processes), answers.get(t.address)) for t in found.targets if t.state != "stopped"
     )
     engines = {processes[t.id].engine for t in found.targets if t.id in processes}
     engine = "simulated" if "simulated" in engines else "ollama"
-    return SiteStatus(site, _site_state(site, found, targets), engine, targets, found.problem)
+    return SiteStatus(site, _site_state(site, found, targets, is_off), engine, targets, found.problem)
 
 
 def _with_process(target: TargetFacts, processes: Mapping[str, ServerProcess]) -> TargetFacts:
     return replace(target, pid=processes[target.id].pid) if target.id in processes else target
 
 
-def _site_state(site: ResolvedSite, found: SiteFacts, targets: Sequence[TargetStatus]) -> SiteState:
+def _site_state(site: ResolvedSite, found: SiteFacts, targets: Sequence[TargetStatus], is_off: bool) -> SiteState:
     if found.problem:
         return "unknown"
+    if is_off and not targets and (found.resources or site.cloud == "local"):
+        return "asleep"
     if not found.resources and not targets:
         return "absent"
     needed = {model.name for model in site.models}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from arriero.errors import ArrieroError, Problem, Refused
-from arriero.pipeline import gateway, github, gitlab
+from arriero.pipeline import gateway, github, gitlab, schedule
 from arriero.pipeline.image import files as docker
 from arriero.pipeline.jenkins import files as jenkins
 from arriero.pipeline.terraform import module as terraform
@@ -41,6 +41,7 @@ KINDS: Mapping[str, Kind] = {
     "jenkins": Kind("what a Jenkins needs to build, test and release the service", jenkins.files, jenkins.NEXT),
     "github": Kind("the same pipeline for GitHub Actions", github.files, github.NEXT),
     "gitlab": Kind("the same pipeline for GitLab CI", gitlab.files, gitlab.NEXT),
+    "schedule": Kind("the playbook and the crontab of sites' off hours", schedule.files, schedule.NEXT),
     "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }
 

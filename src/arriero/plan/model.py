@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from arriero.errors import Problem
+from arriero.plan.sleep import Orders
 
 # A normalised, comparable value: text, number, truth, nothing, or tuples and mappings of them. Lists whose order means
 # nothing are sorted by whoever makes the Resource, so that equal worlds compare equal.
@@ -139,7 +140,7 @@ class Facts:
 
     `unasked` says of which clouds it is not known whether such sites stand there, and why. `stores` are the ledger's,
     by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read. `registry` is
-    the repository of ECR that the image is in, None where it is in none.
+    the repository of ECR that the image is in, None where it is in none. `orders` say who was woken, or put to sleep.
     """
 
     service: str
@@ -149,6 +150,7 @@ class Facts:
     stores: Mapping[Cloud, StoreFacts] = field(default_factory=dict)
     last: LastRelease | None = None
     registry: StoreFacts | None = None
+    orders: Orders = field(default_factory=Orders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class SitePlan:
 
     A site that `is_leaving` is in no spec any more: all its things are removed, in one step. `drift` is told only:
     models that somebody changed where the spec lets them. `revision` is the ECS task definition (`family:5`) that is to
-    run again, for a release that stood before.
+    run again, for a release that stood before. `asleep` says until when and why it has no targets, by its off hours.
     """
 
     site: str
@@ -204,6 +206,7 @@ class SitePlan:
     adopted: tuple[TargetFacts, ...] = ()
     drift: tuple[str, ...] = ()
     revision: str = ""
+    asleep: str = ""
 
     @property
     def changes(self) -> tuple[Change, ...]:

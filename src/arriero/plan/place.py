@@ -10,10 +10,11 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from arriero.errors import Problem, Refused
-from arriero.plan import order, registries, stores
+from arriero.plan import order, registries, sleep, stores
 from arriero.plan.compare import compare
 from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
 from arriero.spec.model import ResolvedSite, Spec
+from arriero.spec.schedule import Standing
 
 LEFT = "its site is no longer in the spec"
 RELEASE_TAG, DEFINITION_TAG = "arriero-release", "arriero-definition"
@@ -56,7 +57,7 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
     digests = {site.name: definition_hash(wanted_of(site.cloud).definition(site)) for site in sites}
     number = next_release(digests, {name: recorded(found) for name, found in facts.sites.items()}, facts.last)
-    staying = [_site_plan(site, facts.sites[site.name], number, digests[site.name]) for site in sites]
+    staying = [_site_plan(site, facts, number, digests[site.name]) for site in sites]
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
     leaving = (_leaving_plan(found) for found in left if _is_there(found))
     kept = registries.plans(spec, facts.registry)
@@ -82,7 +83,7 @@ def plan_again(
     sites = sorted((spec.site(name) for name in names), key=lambda site: site.role == "standby")
     plans = [
         replace(
-            _site_plan(site, facts.sites[site.name], former[site.name].release, former[site.name].definition),
+            _site_plan(site, facts, former[site.name].release, former[site.name].definition),
             revision=former[site.name].revision,
         )
         for site in sites
@@ -124,6 +125,15 @@ def count(site: ResolvedSite, found: SiteFacts) -> int:
     return site.min if recorded(found) is None else max(site.min, min(found.count + len(site.adopt), site.max))
 
 
+def _count(site: ResolvedSite, found: SiteFacts, rest: Standing | None, slept: int | None) -> int:
+    """As `count`; none of our own while the site is off, and as many as fell asleep when it wakes."""
+    if rest and rest.is_off:
+        return len(site.adopt)
+    if rest and slept is not None and not found.count:
+        return max(site.min, min(slept, site.max))
+    return count(site, found)
+
+
 def definition_hash(definition: Mapping[str, Value]) -> str:
     """Twelve hex digits that change when anything in the definition does."""
     text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=list)
@@ -148,16 +158,19 @@ def _leaving_plan(found: SiteFacts) -> SitePlan:
     return SitePlan(found.site, found.cloud, release, 0, (), steps, region=found.region, is_leaving=True)
 
 
-def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -> SitePlan:
+def _site_plan(site: ResolvedSite, facts: Facts, number: int, digest: str) -> SitePlan:
+    found = facts.sites[site.name]
     if found.problem:
         return _unplanned(site, number, site.min, found.problem)
     module, before = wanted_of(site.cloud), recorded(found)
     release = before.release if before and before.digest == digest else number
+    rest = sleep.standing_of(site, facts.orders, facts.read_at)
+    targets = _count(site, found, rest, facts.orders.counts.get(site.name))
     try:
-        own = max(0, count(site, found) - len(site.adopt))
+        own = max(0, targets - len(site.adopt))
         wanted = module.wanted(site, found, release, own, digest)
     except Refused as error:
-        return _unplanned(site, release, count(site, found), error.problems[0])
+        return _unplanned(site, release, targets, error.problems[0])
     # Where each target is a thing of its own, a removal has its reason: it drifted, failed or is of a past release.
     explain = getattr(module, "removal_reasons", None)
     reasons = explain(site, found, release, own, digest) if explain else None
@@ -166,10 +179,11 @@ def _site_plan(site: ResolvedSite, found: SiteFacts, number: int, digest: str) -
         site=site.name,
         cloud=site.cloud,
         release=release,
-        count=count(site, found),
+        count=targets,
         wanted=wanted,
         steps=order.steps(site.name, changes, module.KINDS),
         notes=module.notes(site),
         region=site.region,
         adopted=tuple(target for target in found.targets if target.is_adopted),
+        asleep=sleep.sentence(rest, site) if rest and rest.is_off else "",
     )

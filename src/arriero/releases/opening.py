@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 from arriero.clouds.local import ledger as local_ledger
 from arriero.errors import ArrieroError, CloudError, Problem
 from arriero.plan import stores
 from arriero.plan.model import Cloud, LastRelease, StoreFacts
-from arriero.releases import merging, objects
+from arriero.plan.sleep import Orders
+from arriero.releases import merging, objects, orders
 from arriero.releases.folder import Folder
 from arriero.releases.head import Head
 from arriero.releases.ledger import Ledger
@@ -31,6 +32,7 @@ class Opened:
     stores: Mapping[Cloud, StoreFacts]
     head: Head
     last: LastRelease | None
+    orders: Orders = field(default_factory=Orders)
 
     @property
     def epoch(self) -> int:
@@ -46,7 +48,8 @@ def read(spec: Spec, accounts: Mapping[str, str]) -> Opened:
     first = _authority(clouds, found)
     ledger = _ledger(first, clouds, found)
     head, last = _newest(ledger)
-    return Opened(ledger, first, {cloud: seen.facts for cloud, seen in found.items()}, head, last)
+    ordered = orders.read(ledger) if any(spec.site(name).off for name in spec.sites) else Orders()
+    return Opened(ledger, first, {cloud: seen.facts for cloud, seen in found.items()}, head, last, ordered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ledger import Ledger
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
+from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.strategy import Strategy
 from arriero.spec.units import Bytes, Duration, VCpu
@@ -71,6 +72,12 @@ KeepAlive = Annotated[
     WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": Duration.pattern}]}),
 ]
 Wait = Annotated[Duration, values.above_zero]
+OffHours = Annotated[
+    Schedule,
+    PlainValidator(parse_value),
+    PlainSerializer(lambda found: found.text),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": [EXAMPLE]}),
+]
 
 Part = TypeVar("Part", bound=Section)
 
@@ -237,6 +244,7 @@ class Site(Section):
         default=None, description="Besides the service's environment; the site's value wins."
     )
     network: Network | None = Field(default=None, description="Instead of the service's network.")
+    off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")
     gpu: str | None = Field(default=None, description="Neither Fargate nor ACI has GPUs: the check names what does.")
 
 
@@ -262,6 +270,9 @@ class Spec(Section):
     )
     network: Network = Field(default=Network(), description="Each site's address range and who may reach it.")
     gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
+    off: OffHours | None = Field(
+        default=None, description="When sites sleep: 22:00-06:00 Europe/Berlin on weekdays, weekends."
+    )
     logs: Logs = Field(default=Logs(), description="How long logs are kept.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     validation: Validation = Field(
@@ -306,6 +317,7 @@ class Spec(Section):
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
             network=_over(self.network, site.network),
+            off=site.off or self.off,
             logs=self.logs,
             deploy=self.deploy,
         )
@@ -330,6 +342,7 @@ class ResolvedSite(Section):
     ollama: Ollama
     environment: Mapping[str, str]
     network: Network
+    off: OffHours | None = None
     logs: Logs
     deploy: Deploy
 

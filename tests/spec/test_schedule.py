@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arriero.scale.schedule import Override, parse, standing, switches
+from arriero.spec.schedule import Override, parse, standing, switches
 
 NIGHTLY = "22:00-06:00 Europe/Berlin on weekdays, weekends"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -66,6 +66,15 @@ class Standing:
     until: datetime | None
 
 
+def parse_value(value: object) -> Schedule:
+    """As `parse`, of what stands in a spec."""
+    if isinstance(value, Schedule):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"is no text; write it like {EXAMPLE}")
+    return parse(value)
+
+
 def parse(text: str) -> Schedule:
     """Raises ValueError: `what; remedy`. A time zone said once holds for what follows."""
     found: list[Hours] = []
