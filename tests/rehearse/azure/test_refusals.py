@@ -23,6 +23,8 @@ from arriero.rehearse.azure.secrets import Seal, hidden
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.meter import Meter
+from arriero.rehearse.planted import Figures
 from conftest import container, group
 
 CASES = Path(__file__).parents[2] / "cases" / "azure-refusals"
@@ -41,7 +43,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def world(tmp_path: Path, clock: ManualClock) -> World:
-    made = World(State(tmp_path / "state.json", Seal(tmp_path)), clock, Latency(0))
+    state, meter = State(tmp_path / "state.json", Seal(tmp_path)), Meter("azure", tmp_path / "meter.json")
+    made = World(state, clock, Latency(0), meter, Figures(tmp_path))
     made.state.resources[group_key(SUBSCRIPTION, "rg")] = {"location": "eastus", "name": "rg", "properties": {}}
     return made
 
