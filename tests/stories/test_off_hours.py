@@ -90,6 +90,8 @@ def test_as_many_wake_as_fell_asleep(place: Place) -> None:
     assert place.arriero("sleep", "--site", "aws-dev", "--yes").code == 0
     assert place.states() == {**AWAKE, "aws-dev": "asleep"}
     assert asked(place) == 200
+    checks = [each for each in place.arriero("validate", "--json").json["findings"] if each["place"] == "aws-dev"]
+    assert [(each["check"], each["verdict"]) for each in checks] == [("targets", "skipped")]
     assert place.arriero("wake", "--site", "aws-dev", "--for", "1h", "--yes").code == 0
     assert targets(place) == {"aws-dev": 3, "azure-dev": 1, "desk": 1}
 

@@ -16,7 +16,7 @@ import typer
 from arriero.cli import show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites, VaultPassword
-from arriero.clock import SystemClock
+from arriero.cli.sites import asleep
 from arriero.clouds import read
 from arriero.deploy import collections, edge
 from arriero.errors import ArrieroError, Problem
@@ -24,8 +24,6 @@ from arriero.observe import doctor as checks
 from arriero.observe import logs as merged
 from arriero.observe import status as observed
 from arriero.observe.status import ServerProcess, Status
-from arriero.plan.sleep import sleeps
-from arriero.releases import opening
 
 VERDICT_FAILED = 3
 WATCH_SECONDS = 1.0
@@ -151,17 +149,7 @@ def _status(here: Here) -> Status:
     facts = read.read(here.spec)
     running = edge.find(here.project)
     url = running.url if running else None
-    return observed.look(here.spec, facts.sites, url, _processes(here), observed.served_models, _asleep(here))
-
-
-def _asleep(here: Here) -> set[str]:
-    """Sites that are off now; the ledger is asked only where the spec has off hours at all."""
-    sites = [site for name in here.spec.sites if (site := here.spec.site(name)).off]
-    if not sites:
-        return set()
-    orders = opening.read(here.spec, read.check_accounts(here.spec, here.endpoints)).orders
-    now = SystemClock().now()
-    return {site.name for site in sites if sleeps(site, orders, now)}
+    return observed.look(here.spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
 
 
 def _processes(here: Here) -> dict[str, ServerProcess]:

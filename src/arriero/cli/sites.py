@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from arriero.cli.here import Here
+from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.plan.model import Facts
+from arriero.plan.sleep import sleeps
 from arriero.releases import opening
 
 
@@ -23,3 +25,13 @@ def read_sites(here: Here) -> Facts:
         if found.problem:
             print(f"! {name} can't be read, so what stands there is left out: {found.problem}", file=sys.stderr)
     return replace(facts, stores=books.stores, last=books.last, orders=books.orders)
+
+
+def asleep(here: Here) -> frozenset[str]:
+    """Sites that are off now; the ledger is asked only where the spec has off hours at all."""
+    sites = [site for name in here.spec.sites if (site := here.spec.site(name)).off]
+    if not sites:
+        return frozenset()
+    orders = opening.read(here.spec, read.check_accounts(here.spec, here.endpoints)).orders
+    now = SystemClock().now()
+    return frozenset(site.name for site in sites if sleeps(site, orders, now))

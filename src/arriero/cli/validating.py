@@ -15,6 +15,7 @@ import typer
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword
 from arriero.cli.releases import ledger
+from arriero.cli.sites import asleep
 from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.control.client import Gateway as Client
@@ -71,10 +72,10 @@ def validate(
         facts = read.read(here.spec, here.only(site))
         books, release = _books(here), _newest(facts.sites.values())
         expected = _expected(books, release, baseline)
-        within = here.spec.validation.answer_within
-        with _gateway(here, gateway) as edge_of_sites:
+        within, off = here.spec.validation.answer_within, asleep(here)
+        with _gateway(here, gateway, facts.sites.keys() - off) as edge_of_sites:
             found = look.validate(
-                here.spec, facts.sites, edge_of_sites, expected, lambda a: Server(f"http://{a}", within)
+                here.spec, facts.sites, edge_of_sites, expected, lambda a: Server(f"http://{a}", within), off
             )
         _record(books, found)
     if junit:
@@ -147,7 +148,7 @@ def _show(found: Validation, as_json: bool) -> None:
 
 
 @contextmanager
-def _gateway(here: Here, url: str) -> Iterator[Gateway | Problem]:
+def _gateway(here: Here, url: str, awake: Collection[str]) -> Iterator[Gateway | Problem]:
     """The gateway that was named, or the one that runs here, or else one of its own for as long as it takes."""
     key, tls = Secret(os.environ.get(KEY_VARIABLE, "")), here.spec.gateway.tls
     certificate = here.project.file(tls.certificate) if tls else None
@@ -158,8 +159,8 @@ def _gateway(here: Here, url: str) -> Iterator[Gateway | Problem]:
     running = edge.find(here.project)
     try:
         try:
-            serving = running or edge.ensure(here.project, here.spec, ignore)
-            reached = _reached(serving.client(), here.spec.sites)
+            serving = running or edge.ensure(here.project, here.spec, ignore, has_targets=bool(awake))
+            reached = _reached(serving.client(), awake)
             found: Gateway | Problem = Gateway(Server(serving.url, within, key, certificate), reached)
         except ArrieroError as error:
             found = error.problems[0]

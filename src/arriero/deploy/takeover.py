@@ -103,7 +103,7 @@ class Takeover:
 
     def _walk(self, wave: Wave) -> Walk | None:
         """The trial of this wave's release; None where nothing older serves, or none is asked for."""
-        sites = [site.site for site in wave if _is_newer(site, self.facts.sites[site.site])]
+        sites = [site.site for site in wave if not site.asleep and _is_newer(site, self.facts.sites[site.site])]
         if not self.spec.deploy.is_canary or not sites:
             return None
         deploy = self.spec.deploy

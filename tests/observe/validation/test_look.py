@@ -106,6 +106,15 @@ def test_a_site_that_can_not_be_read_fails_and_hides_nothing() -> None:
     assert failed(found) == {"health": "no login"}
 
 
+def test_a_site_that_sleeps_is_asked_nothing_and_proves_nothing() -> None:
+    off = {"here": SiteFacts("here", "local", "")}
+    found = validate(spec(), off, None, Expected(), lambda a: Server(f"http://{a}", 5), ["here"])
+    assert [(each.check, each.verdict, each.found) for each in found.findings] == [
+        ("targets", "skipped", "asleep in its off hours")
+    ]
+    assert not found.failed
+
+
 def test_slower_than_the_stable_release_fails_and_nothing_to_compare_with_is_skipped() -> None:
     speeds = speeds_from_json({"here": {"llama2:latest": {"first_token_seconds": 0.01, "tokens_per_second": 200}}})
     assert (

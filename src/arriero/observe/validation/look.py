@@ -46,17 +46,25 @@ class Gateway:
 
 
 def validate(
-    spec: Spec, found: Mapping[str, SiteFacts], gateway: Gateway | Problem | None, expected: Expected, clients: Clients
+    spec: Spec,
+    found: Mapping[str, SiteFacts],
+    gateway: Gateway | Problem | None,
+    expected: Expected,
+    clients: Clients,
+    asleep: Collection[str] = (),
 ) -> Validation:
     """All findings about the sites in `found`; raises ArrieroError before any request if a tool is missing.
 
-    `gateway` is a Problem where there should be one and none could be had, None where none is asked for.
+    `gateway` is a Problem where there should be one and none could be had, None where none is asked for. Of sites that
+    are `asleep` nothing is asked, and where all are, of the gateway neither.
     """
     golden.check_tools(spec.validation.prompts)
     judges = _Judges(spec, expected)
     with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="validate") as pool:
-        sheets = list(pool.map(lambda each: judges.site(each, clients), found.values()))
-    sheets.append(judges.gateway(gateway, found))
+        sheets = list(pool.map(lambda each: judges.site(each, clients, each.site in asleep), found.values()))
+    awake = {name: facts for name, facts in found.items() if name not in asleep}
+    if awake:
+        sheets.append(judges.gateway(gateway, awake))
     judges.agreement(sheets)
     speeds = {sheet.place: now for sheet in sheets if (now := _typical(sheet))}
     for sheet in sheets:
@@ -78,12 +86,15 @@ class _Judges:
     spec: Spec
     expected: Expected
 
-    def site(self, facts: SiteFacts, clients: Clients) -> Sheet:
+    def site(self, facts: SiteFacts, clients: Clients, is_off: bool) -> Sheet:
         sheet, site = Sheet(facts.site), self.spec.site(facts.site)
         if facts.problem:
             sheet.tell("", "health", False, str(facts.problem))
             return sheet
         there = [target for target in facts.targets if target.address and target.state != "stopped"]
+        if is_off and not there:
+            sheet.skip("", "targets", "asleep in its off hours")
+            return sheet
         sheet.tell("", "targets", len(there) >= site.min, f"{len(there)} of at least {site.min} have an address")
         for target in there:
             self._target(sheet, site, target, clients(target.address))
