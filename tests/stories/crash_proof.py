@@ -1,10 +1,12 @@
 """Every crash point of a four-site deployment, one after the other: a part of `make proof`.
 
-    python tests/stories/crash_proof.py [--points N] [--seed S] [--progress FILE] [--report FILE]
+    python tests/stories/crash_proof.py [--points N] [--seed S] [--share K/N] [--progress FILE] [--report FILE]
 
 Points that FILE says were played, at this state of the product, are not played again; so it can be cut off at any time.
 Those that overtake one another make a chain, and are written down together. A stage serves for some sixty points, for a
-ledger that grows makes each deployment slower. Exit code 1 where a point did not end as it should, or points are left.
+ledger that grows makes each deployment slower. With `--share 0/2` and `--share 1/2` two of them play side by side, each
+every second point, into one FILE; one without it plays what is left, and tells of all. Exit code 1 where a point did
+not end as it should, or points are left.
 """
 
 from __future__ import annotations
@@ -33,11 +35,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=100_000, help="at most so many, in an order that the seed gives")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", default="0/1", help="only those points whose number leaves K when divided by N")
     parser.add_argument("--minutes", type=float, default=100_000.0, help="begin no point after that time")
     parser.add_argument("--progress", type=Path, default=PROGRESS)
     parser.add_argument("--report", type=Path, default=None, help="a JSON file for the figures")
     asked = parser.parse_args()
     end = time.monotonic() + 60 * asked.minutes
+    place, shares = map(int, asked.share.split("/"))
     state = _state()
     rows = _rows(asked.progress, state)
     count, left = max((row["of"] for row in rows), default=0), 1
@@ -47,7 +51,7 @@ def main() -> int:
             count = max(2 * calls, *(row["of"] for row in rows)) if rows else 2 * calls
             print(f"a clean deployment makes {calls} writing calls:", dict(_kinds(told)), flush=True)
             done = {row["point"] for row in rows}
-            wanted = [n for n in crashes.sample(count, count, asked.seed) if n not in done]
+            wanted = [n for n in crashes.sample(count, count, asked.seed) if n not in done and n % shares == place]
             wanted = _spread(wanted, asked.seed)[: max(0, asked.points - len(done))]
             for chain in crashes.chains(wanted[:PER_STAGE]):
                 if time.monotonic() > end:
