@@ -14,6 +14,7 @@ import pytest
 from arriero.rehearse.processes import Server
 
 CAPTURES = Path(__file__).parents[4] / "shared" / "data" / "ollama-captures" / "v0.32.15"
+needs_captures = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the recorded exchanges are not here")
 QUICK = {"load_seconds": 0.02, "first_token_seconds": 0.001, "tokens_per_second": 2000, "pull_seconds": 0.01}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from speaking import CAPTURES, Client, Response, Start, parse
+from speaking import CAPTURES, Client, Response, Start, needs_captures, parse
 
 ENDLESS = {"num_predict": 100_000, "temperature": 0, "stop": []}
 
@@ -45,6 +45,7 @@ def say(client: Client, **body: object) -> dict:  # type: ignore[type-arg]
     return client.ask("/api/generate", model="llama2", stream=False, **body).json()
 
 
+@needs_captures
 def test_past_the_loading_queue_a_request_is_refused_as_recorded(start: Start) -> None:
     client = start({"load_seconds": 0.4}, OLLAMA_MAX_QUEUE="2")
     paths = ("/api/generate", "/v1/chat/completions")

@@ -12,7 +12,9 @@ import time
 from typing import Any
 
 import pytest
-from speaking import CAPTURES, Client, Response, Start, parse, recorded
+from speaking import CAPTURES, Client, Response, Start, needs_captures, parse, recorded
+
+pytestmark = needs_captures
 
 PARAMETERS = {"num_predict": 32, "num_thread": 1, "stop": ["<|user|>"], "num_ctx": 2048}
 MODEL = {
