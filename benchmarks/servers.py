@@ -19,7 +19,6 @@ from proxies import free_port, is_listening, until
 from arriero.rehearse.launch import engine_command
 
 _LOADED = re.compile(r'"llama runner started in ')
-_CHILDREN = "/proc/{0}/task/{0}/children"
 
 
 @dataclass
@@ -43,20 +42,13 @@ class Server:
 
     def signal(self, number: int) -> None:
         """To it and to what it started (Ollama leaves its runners behind when it is killed)."""
-        for pid in (*self._children(), self.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def end(self) -> None:
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGKILL)
         self.process.wait()
-
-    def _children(self) -> list[int]:
-        try:
-            return [int(pid) for pid in Path(_CHILDREN.format(self.process.pid)).read_text().split()]
-        except OSError:
-            return []
 
 
 def real_ollama() -> str | None:
@@ -107,7 +99,13 @@ def start(folder: Path, name: str, command: Sequence[str], environment: Mapping[
     own = {"OLLAMA_HOST": address, "HOME": str(home), "OLLAMA_NO_CLOUD": "1", **environment}
     with log.open("ab") as file:
         process = subprocess.Popen(
-            command, env={**kept, **own}, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            command,
+            env={**kept, **own},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # A group of its own: a runner is the child of whichever thread started it, so nobody lists them all.
+            start_new_session=True,
         )
     return Server(name, address, process, log, command, environment)
 
