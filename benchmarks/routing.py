@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bars import Bar, conclude, table
-from proxies import Proxy, arriero, nginx
+from proxies import Proxy, arriero, nginx, until
 from routing_load import Arrival, Heard, arrivals, empty_memories, percentile, play
 from servers import Server, engines, ollamas
 
@@ -120,6 +120,9 @@ def proxies(folder: Path, servers: list[Server]) -> Iterator[list[Proxy]]:
 
 def played(scene: Scene, proxy: Proxy, servers: list[Server]) -> Result:
     asyncio.run(empty_memories([server.address for server in servers]))
+    if (control := proxy.control) is not None:
+        # Emptied behind its back, and filled by the proxy before: it learns that with its next look, a second later.
+        until(lambda: not any(target.resident for target in control.status().targets), "models stay in memory")
     before = sum(server.loads() for server in servers)
     heard: list[Heard] = asyncio.run(play(proxy.port, scene.requests, proxy.headers))
     loads = sum(server.loads() for server in servers) - before
