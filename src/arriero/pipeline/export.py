@@ -12,6 +12,7 @@ from arriero.errors import ArrieroError, Problem, Refused
 from arriero.pipeline import gateway, github, gitlab, schedule
 from arriero.pipeline.image import files as docker
 from arriero.pipeline.jenkins import files as jenkins
+from arriero.pipeline.prometheus import files as prometheus
 from arriero.pipeline.terraform import module as terraform
 from arriero.plan.model import Facts
 from arriero.spec.model import Spec
@@ -42,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "github": Kind("the same pipeline for GitHub Actions", github.files, github.NEXT),
     "gitlab": Kind("the same pipeline for GitLab CI", gitlab.files, gitlab.NEXT),
     "schedule": Kind("the playbook and the crontab of sites' off hours", schedule.files, schedule.NEXT),
+    "prometheus": Kind("what a Prometheus scrapes, computes and calls for", prometheus.files, prometheus.NEXT),
     "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }
 

@@ -1,0 +1,104 @@
+"""The files themselves: where to scrape, the rules, and promtool's tests of each alert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from arriero.pipeline.prometheus.alerts import ALERTS, JOB, Alert
+from arriero.pipeline.prometheus.objectives import records
+from arriero.pipeline.yaml_file import yaml_file
+from arriero.spec.model import Spec
+
+CONFIG, RULES, TESTS = "prometheus.yml", "arriero.rules.yml", "arriero.rules.test.yml"
+RUNBOOKS = "runbooks"
+NEXT = f"""\
+Try the rules:        promtool test rules {TESTS}
+Serve:                prometheus --config.file={CONFIG}
+Where the gateway asks for keys, put one with the role viewer into a file, and name that in {CONFIG}."""
+
+
+def files(spec: Spec, _home: Path) -> Mapping[str, str]:
+    """Three files, and a page for each alert; no secret is in them."""
+    pages = resources.files(__package__).joinpath(RUNBOOKS)
+    runbooks = {f"{RUNBOOKS}/{a.name}.md": pages.joinpath(f"{a.name}.md").read_text("utf-8") for a in ALERTS}
+    return {
+        **runbooks,
+        CONFIG: yaml_file("prometheus", _config(spec)) + _WITH_KEYS,
+        RULES: yaml_file("prometheus", _rules(spec)),
+        TESTS: yaml_file("prometheus", _tests(spec)),
+    }
+
+
+_WITH_KEYS = """\
+# Where the gateway asks for keys, add to the job above:
+#   authorization: {credentials_file: viewer.key}
+"""
+
+
+def _config(spec: Spec) -> Mapping[str, Any]:
+    address = f"{spec.gateway.address}:{spec.gateway.port}"
+    job = {
+        "job_name": JOB,
+        "metrics_path": "/metrics",
+        "static_configs": [{"targets": [address], "labels": {"service": spec.name}}],
+    }
+    return {
+        "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
+        "rule_files": [RULES],
+        "scrape_configs": [job],
+    }
+
+
+def _rules(spec: Spec) -> Mapping[str, Any]:
+    recorded = [{"record": name, "expr": expr} for name, expr in records().items()]
+    return {
+        "groups": [
+            {"name": "arriero objectives", "interval": "1m", "rules": recorded},
+            {"name": "arriero alerts", "interval": "1m", "rules": [_alert(alert, spec) for alert in ALERTS]},
+        ]
+    }
+
+
+def _alert(alert: Alert, spec: Spec) -> Mapping[str, Any]:
+    return {
+        "alert": alert.name,
+        "expr": alert.expr,
+        "for": alert.holds,
+        "labels": {"severity": alert.severity, "service": spec.name},
+        "annotations": {"summary": alert.summary, "runbook": f"{RUNBOOKS}/{alert.name}.md"},
+    }
+
+
+def _tests(spec: Spec) -> Mapping[str, Any]:
+    """Each alert twice: where it must fire, and where it must not."""
+    return {
+        "rule_files": [RULES],
+        "evaluation_interval": "1m",
+        "tests": [case for alert in ALERTS for case in (_case(alert, spec, True), _case(alert, spec, False))],
+    }
+
+
+def _case(alert: Alert, spec: Spec, fires: bool) -> Mapping[str, Any]:
+    series = alert.fires if fires else alert.quiet
+    summary = alert.summary
+    for label, value in alert.labels.items():
+        summary = summary.replace(f"{{{{ $labels.{label} }}}}", value)
+    fired = {
+        "exp_labels": {"severity": alert.severity, "service": spec.name, **alert.labels},
+        "exp_annotations": {"summary": summary, "runbook": f"{RUNBOOKS}/{alert.name}.md"},
+    }
+    return {
+        "name": f"{alert.name} {'fires' if fires else 'stays quiet'}",
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [
+            {
+                "eval_time": f"{alert.minutes}m" if alert.minutes > 60 else "59m",
+                "alertname": alert.name,
+                "exp_alerts": [fired] if fires else [],
+            }
+        ],
+    }
