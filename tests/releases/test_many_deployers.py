@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.story, pytest.mark.wide]
 
 DEPLOYERS = 20
 KILLED, PAUSED = "deployer 7", "deployer 13"
+# Comes when those two are in trouble: were one of them the last, nobody would take the lease from it.
+LATE = "deployer 19"
 # Twice as long as a lease.
 PAUSE_SECONDS = 2 * deployer.LEASE_SECONDS
 SKEWS = (-300, 0, 300)
@@ -76,12 +78,11 @@ def played(folder: Path, environment: dict[str, str]) -> Seen:
         for one in everyone.values():
             assert one.stdout is not None
             assert one.stdout.readline() == "ready\n"
-        patience = threading.Thread(target=let_go_on, args=(everyone[PAUSED],))
+        patience = threading.Thread(target=let_go_on, args=(everyone[PAUSED], everyone[KILLED], everyone[LATE]))
         patience.start()
-        for one in everyone.values():
-            assert one.stdin is not None
-            one.stdin.write("\n")
-            one.stdin.flush()
+        for name, one in everyone.items():
+            if name != LATE:
+                begin(one)
         said = {name: one.communicate(timeout=250)[0] for name, one in everyone.items()}
         patience.join()
     requests = [json.loads(line) for line in (folder / "stage" / "requests.jsonl").read_text().splitlines()]
@@ -95,16 +96,28 @@ def played(folder: Path, environment: dict[str, str]) -> Seen:
     )
 
 
-def let_go_on(process: subprocess.Popen[str]) -> None:
-    """Lets one go on a while after it has stopped itself."""
-    stat = Path(f"/proc/{process.pid}/stat")
-    while process.poll() is None:
-        # The state comes after the name, which is in brackets and may hold anything.
-        if stat.read_text().rpartition(")")[2].split()[0] == "T":
-            time.sleep(PAUSE_SECONDS)
-            process.send_signal(signal.SIGCONT)
-            return
+def begin(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def let_go_on(paused: subprocess.Popen[str], killed: subprocess.Popen[str], late: subprocess.Popen[str]) -> None:
+    """Lets one go on a while after it has stopped itself; the late one begins once both are in trouble."""
+    stopped_at, is_late_at_work = 0.0, False
+    while not is_late_at_work or not stopped_at or time.monotonic() < stopped_at + PAUSE_SECONDS:
+        if not stopped_at and is_stopped(paused):
+            stopped_at = time.monotonic()
+        if not is_late_at_work and stopped_at and killed.poll() is not None:
+            is_late_at_work = True
+            begin(late)
         time.sleep(0.05)
+    paused.send_signal(signal.SIGCONT)
+
+
+def is_stopped(process: subprocess.Popen[str]) -> bool:
+    # The state comes after the name, which is in brackets and may hold anything.
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def noted_line(line: str) -> tuple[int, str, str]:
