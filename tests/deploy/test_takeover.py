@@ -10,10 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from arriero.clock import ManualClock
+import pytest
+
+from arriero.clock import Clock, ManualClock
+from arriero.deploy import switch
 from arriero.deploy.engine import Run
 from arriero.deploy.outcome import Outcome, RunOutcome
 from arriero.deploy.project import Project
+from arriero.deploy.switch import Heir
 from arriero.deploy.takeover import Takeover
 from arriero.errors import Problem
 from arriero.events import ignore
@@ -128,3 +132,19 @@ def test_a_trial_that_its_deployer_left_is_gone_on_with(tmp_path: Path) -> None:
     world.golden = lambda found: asked.append(tuple(found)) or ()  # type: ignore[method-assign,assignment,func-returns-value]
     assert world.take_over().problems == ()
     assert asked == [("one",), ("two",)]
+
+
+def test_a_site_whose_new_targets_get_no_requests_keeps_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: Project, heirs: Sequence[Heir], leaving: Collection[str], __: Clock) -> tuple[Heir, ...]:
+        assert sorted(leaving) == sorted(f"llm-{site}-r1-{n}" for site in SITES for n in (1, 2))
+        return tuple(heir for heir in heirs if heir.site == "one")
+
+    monkeypatch.setattr(switch, "unknown_heirs", unknown)
+    world = World(tmp_path, is_canary=False)
+    outcome = world.take_over()
+    assert outcome.done == {"two"}
+    assert [problem.key for problem in outcome.problems] == ["sites.one"]
+    assert "the gateway sends no requests to release 2 there" in outcome.problems[0].what
+    assert world.releases == {"one": [1, 2], "two": [2]}

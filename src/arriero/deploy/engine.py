@@ -65,7 +65,8 @@ def deploy(run: Run, spec: Spec, facts: Facts, plan: Plan, beside: Sequence[Site
     taken = Takeover(run, spec, facts, wave).all(readable)
     _without_stores(run, play(run, "every_site.yml", waiting))
     done = Outcome(problems=unread).and_then(taken)
-    return _without(run, spec, [facts.sites[site.site] for site in leaving], done)
+    staying = sum(site.count for site in readable if not site.asleep)
+    return _without(run, spec, [facts.sites[site.site] for site in leaving], staying, done)
 
 
 def _without_stores(run: Run, outcome: runner.RunOutcome) -> runner.RunOutcome:
@@ -79,16 +80,24 @@ def _without_stores(run: Run, outcome: runner.RunOutcome) -> runner.RunOutcome:
     return replace(outcome, failed={name: p for name, p in outcome.failed.items() if name not in stores})
 
 
-def _without(run: Run, spec: Spec, leaving: Sequence[SiteFacts], done: Outcome) -> Outcome:
-    """Removes the sites that left the spec, once all others are as wished: until then they may be what serves."""
+def _without(run: Run, spec: Spec, leaving: Sequence[SiteFacts], staying: int, done: Outcome) -> Outcome:
+    """Removes the sites that left the spec, once all others are as wished and serve: until then they may be what
+    serves. `staying` is how many targets the others have.
+    """
     if done.problems:
-        what, remedy = "it is not removed as long as other sites fail", "mend those and run arriero up again"
-        kept = tuple(Problem(what, remedy, key=f"sites.{found.site}") for found in leaving)
-        return replace(done, problems=(*done.problems, *kept))
+        return _keeping(leaving, "it is not removed as long as other sites fail", "mend those", done)
     targets = [target.id for found in leaving for target in found.targets if target.state != "stopped"]
+    if switch.unknown_heirs(run.project, [switch.Heir(min(1, staying))], targets, run.clock):
+        what = "it is not removed, because the gateway sends no requests to any other site"
+        return _keeping(leaving, what, "see with arriero status why it reaches none", done)
     switch.drain(run.project, targets, run.listener, run.clock)
     removed = _removal(run, spec, leaving, purge=False)
     return Outcome(done.done | removed.done, removed.problems)
+
+
+def _keeping(leaving: Sequence[SiteFacts], what: str, remedy: str, done: Outcome) -> Outcome:
+    again = f"{remedy}, and run arriero up again"
+    return done.and_then(Outcome(problems=tuple(Problem(what, again, key=f"sites.{found.site}") for found in leaving)))
 
 
 def standing(facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...]:

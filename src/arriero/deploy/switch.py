@@ -1,16 +1,64 @@
-"""Traffic: takes it away from targets before they go."""
+"""Traffic: takes it away from targets before they go, and not before others have it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from arriero.clock import Clock
 from arriero.control.client import GatewayError
+from arriero.control.messages import TargetStatus
 from arriero.deploy import edge
 from arriero.deploy.project import Project
 from arriero.events import Event, Listener
 
 DRAIN_SECONDS = 300.0
+LOOK_SECONDS = 0.1
+# Many rounds of the loop that tells the gateway of targets, each of which waits ten seconds for a slow cloud.
+HEAR_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """What takes over: so many targets of a release at a site, or of any release at any site."""
+
+    count: int
+    site: str | None = None
+    release: int | None = None
+
+
+def unknown_heirs(project: Project, heirs: Sequence[Heir], leaving: Collection[str], clock: Clock) -> tuple[Heir, ...]:
+    """Those that the gateway sends no requests to, even after a minute: none, if all is well.
+
+    Only what is needed is waited for: where a site's `leaving` targets answer nobody, nobody misses them, and as many
+    heirs as targets that do answer are enough. Without a gateway here, or with a silent one, there is nothing to wait
+    for.
+    """
+    running = edge.find(project)
+    deadline = clock.monotonic() + HEAR_SECONDS
+    is_told = False
+    while running is not None:
+        try:
+            up = [target for target in running.client().status().targets if target.state == "up"]
+        except GatewayError:
+            return ()
+        missing = tuple(heir for heir in heirs if _is_missed(heir, up, leaving))
+        if not missing or clock.monotonic() >= deadline:
+            return missing
+        if not is_told:
+            # It looks every two seconds, at the sites of the spec as it was when it was told last.
+            running.controller.signal(signal.SIGHUP)
+            is_told = True
+        clock.sleep(LOOK_SECONDS)
+    return ()
+
+
+def _is_missed(heir: Heir, up: Sequence[TargetStatus], leaving: Collection[str]) -> bool:
+    here = [target for target in up if heir.site in (None, target.site)]
+    going = sum(target.id in leaving for target in here)
+    come = sum(heir.release in (None, target.release) and target.id not in leaving for target in here)
+    return come < min(heir.count, going)
 
 
 def drain(project: Project, targets: Sequence[str], listener: Listener, clock: Clock) -> None:

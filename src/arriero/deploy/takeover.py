@@ -83,11 +83,20 @@ class Takeover:
         switch.drain(self.run.project, going, self.run.listener, self.run.clock)
 
     def _retired(self, sites: Sequence[SitePlan]) -> RunOutcome:
-        """Drains what goes, and has it go."""
+        """Drains what goes, and has it go; a site keeps it where the gateway does not send requests to what came."""
+        run = self.run
+        heirs = [switch.Heir(site.count, site.site, site.release) for site in sites if not site.asleep]
+        unknown = {heir.site for heir in switch.unknown_heirs(run.project, heirs, self._going(sites), run.clock)}
+        known = [site for site in sites if site.site not in unknown]
+        switch.drain(run.project, self._going(known), run.listener, run.clock)
+        played = self.play(self.facts, known)
+        kept = {site.site: _unknown(site) for site in sites if site.site in unknown}
+        return replace(played, failed={**played.failed, **kept})
+
+    def _going(self, sites: Sequence[SitePlan]) -> list[str]:
         names = [change.name for site in sites for change in site.changes]
         leaving = [name for site in sites for name in former(site, self.facts.sites[site.site])]
-        switch.drain(self.run.project, list(dict.fromkeys([*names, *leaving])), self.run.listener, self.run.clock)
-        return self.play(self.facts, sites)
+        return list(dict.fromkeys([*names, *leaving]))
 
     def _undone(self, wave: Wave, failed: Sequence[Problem], verdict: Problem | None) -> Outcome:
         """The new release's targets go; what served goes on. First by weight, which took no time, then by removal."""
@@ -149,6 +158,13 @@ def _is_newer(site: SitePlan, found: SiteFacts) -> bool:
     """Whether older targets serve there. A way back is not tried out: the ones that it leads away from are worse."""
     serving = {t.release for t in found.targets if t.release is not None and t.state != "stopped"}
     return any(release < site.release for release in serving) and max(serving) <= site.release
+
+
+def _unknown(site: SitePlan) -> Problem:
+    what = f"the gateway sends no requests to release {site.release} there, so what served before is kept"
+    return Problem(
+        what, "see with arriero status which of it is not up, and run arriero up again", key=f"sites.{site.site}"
+    )
 
 
 def _removal(site: SitePlan, found: SiteFacts) -> SitePlan:
