@@ -54,13 +54,13 @@ def found(*rules: str) -> StoreFacts:
 
 
 def test_a_plan_tells_what_a_repository_lets_go_that_it_should_keep() -> None:
-    (plan,) = registries.plans(spec(f"{ECR}:1"), found("git-*: sinceImagePushed 1 days"))
+    (plan,) = registries.plans(spec(f"{ECR}:1"), [found("git-*: sinceImagePushed 1 days")])
     assert [(change.action, change.name) for change in plan.changes] == [("update", "team/llm")]
     assert "expires" in plan.changes[0].reason
-    (same,) = registries.plans(spec(f"{ECR}:1"), found(*RULES))
+    (same,) = registries.plans(spec(f"{ECR}:1"), [found(*RULES)])
     assert not same.changes
 
 
 def test_a_repository_that_is_not_there_is_not_made() -> None:
-    assert registries.plans(spec(f"{ECR}:1"), StoreFacts("aws", "team/llm", "eu-west-1")) == ()
-    assert registries.plans(spec("acme/llm:1"), None) == ()
+    assert registries.plans(spec(f"{ECR}:1"), [StoreFacts("aws", "team/llm", "eu-west-1")]) == ()
+    assert registries.plans(spec("acme/llm:1"), []) == ()

@@ -178,12 +178,12 @@ def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]
     accounts = read.check_accounts(here.spec, here.endpoints)
     with ThreadPoolExecutor(2, thread_name_prefix="ledger") as pool:
         ledger = pool.submit(opening.read, here.spec, accounts)
-        registry = pool.submit(read.registry, here.spec, accounts)
+        registries = pool.submit(read.image_registries, here.spec, accounts)
         facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
         opened = ledger.result()
     for line in show.unasked_lines(facts):
         print(line, file=sys.stderr)
-    known = replace(facts, stores=opened.stores, last=opened.last, registry=registry.result())
+    known = replace(facts, stores=opened.stores, last=opened.last, registries=registries.result())
     return opened, replace(known, orders=opened.orders)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol, cast, get_args
 from arriero.clock import Clock, SystemClock
 from arriero.clouds.endpoints import Endpoints
 from arriero.errors import CloudError, Problem, Refused
-from arriero.plan import registries
+from arriero.plan import purging, registries
 from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
 from arriero.spec.model import Spec
 
@@ -64,13 +64,14 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
     return replace(facts, sites={**facts.sites, **(read_sites(left) if left else {})}, unasked=unasked)
 
 
-def registry(spec: Spec, accounts: Mapping[str, str]) -> StoreFacts | None:
-    """The repository of ECR that the image is in; None where it is in none, or in one of another account."""
-    place = registries.place(spec)
-    if place is None or accounts.get("aws") != place.account:
-        return None
-    found: StoreFacts = import_module("arriero.clouds.aws.repository").read(place)
-    return found
+def image_registries(spec: Spec, accounts: Mapping[str, str]) -> tuple[StoreFacts, ...]:
+    """Those that the image is in: a repository of ECR, if it is of this account, and a registry of ACR."""
+    found: list[StoreFacts] = []
+    if (place := registries.place(spec)) and accounts.get("aws") == place.account:
+        found.append(import_module("arriero.clouds.aws.repository").read(place))
+    if (purged := purging.place(spec)) and accounts.get("azure"):
+        found.append(import_module("arriero.clouds.azure.registry").read(purged))
+    return tuple(found)
 
 
 def clouds_of(spec: Spec, endpoints: Endpoints) -> tuple[Cloud, ...]:

@@ -23,12 +23,15 @@ def remove_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Pr
 
 
 def registry_hosts(spec: Spec, facts: Facts, plan: Plan) -> list[SiteHost]:
-    """The registry of the images, if its rules are to be set."""
-    if facts.registry is None or not any(each.changes for each in plan.registries):
-        return []
-    variables = import_module("arriero.clouds.aws.repository").variables(facts.registry, spec.image.keep)
-    part = {**variables, "arriero_part": "registry"}
-    return [SiteHost("registry.aws", "aws", facts.registry.region, "active", part, group="stores")]
+    """The registries of the images whose rules are to be set."""
+    changing = {each.cloud for each in plan.registries if each.changes}
+    return [_registry_host(spec, found) for found in facts.registries if found.cloud in changing]
+
+
+def _registry_host(spec: Spec, found: StoreFacts) -> SiteHost:
+    module = {"aws": "arriero.clouds.aws.repository", "azure": "arriero.clouds.azure.registry"}[found.cloud]
+    part = {**import_module(module).variables(spec, found), "arriero_part": "registry"}
+    return SiteHost(f"registry.{found.cloud}", found.cloud, found.region, "active", part, group="stores")
 
 
 def host(spec: Spec, store: StoreFacts) -> SiteHost:

@@ -139,8 +139,8 @@ class Facts:
     """The world as it was read at one moment, by site name; tagged sites that left the spec are here too.
 
     `unasked` says of which clouds it is not known whether such sites stand there, and why. `stores` are the ledger's,
-    by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read. `registry` is
-    the repository of ECR that the image is in, None where it is in none. `orders` say who was woken, or put to sleep.
+    by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read. `registries`
+    are those that the image is in, as far as they are ECR's or ACR's own. `orders` say who was woken, or put to sleep.
     """
 
     service: str
@@ -149,7 +149,7 @@ class Facts:
     unasked: tuple[Problem, ...] = ()
     stores: Mapping[Cloud, StoreFacts] = field(default_factory=dict)
     last: LastRelease | None = None
-    registry: StoreFacts | None = None
+    registries: tuple[StoreFacts, ...] = ()
     orders: Orders = field(default_factory=Orders)
 
 

@@ -60,7 +60,7 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     staying = [_site_plan(site, facts, number, digests[site.name]) for site in sites]
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
     leaving = (_leaving_plan(found) for found in left if _is_there(found))
-    kept = registries.plans(spec, facts.registry)
+    kept = registries.plans(spec, facts.registries)
     return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores), kept)
 
 

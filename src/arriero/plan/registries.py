@@ -1,7 +1,7 @@
 """How long a registry keeps a service's images, pure: every digest of the last N releases, and what was ever stable.
 
-Set at ECR only, on a repository that stands: it has to be there before anything can be pushed, so it is never made here
-and never removed. ACR has no such rules but a task of its own, which `arriero export docker` writes.
+Set on a registry that stands: it has to be there before anything can be pushed, so it is never made here and never
+removed. What is here is ECR's lifecycle policy; ACR has no such rules but a task of its own (`purging.py`).
 
 ECR evaluates rules by priority, and "an image that matches the tagging requirements of a rule cannot be expired by a
 rule with a lower priority" (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html): so a first
@@ -11,17 +11,18 @@ rule that never comes true keeps what is stable.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from arriero.plan import purging
 from arriero.plan.compare import compare
 from arriero.plan.model import Resource, StoreFacts, StorePlan
 from arriero.spec.image import repository_of
 from arriero.spec.model import Spec
 
 KEPT_ALWAYS = 9999
-COMMIT_DAYS = 30
+COMMIT_DAYS = purging.COMMIT_DAYS
 UNTAGGED_DAYS = 7
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 
@@ -60,15 +61,22 @@ def rules(found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_line(rule["selection"]) for rule in ordered)
 
 
-def plans(spec: Spec, found: StoreFacts | None) -> tuple[StorePlan, ...]:
-    """What the repository needs; nothing where there is none of ours."""
-    if found is None or not (found.is_there or found.problem):
-        return ()
+def plans(spec: Spec, found: Iterable[StoreFacts]) -> tuple[StorePlan, ...]:
+    """What the registries need; nothing where there is none of ours."""
+    return tuple(_plan(spec, each) for each in found if each.is_there or each.problem)
+
+
+def _plan(spec: Spec, found: StoreFacts) -> StorePlan:
     plan = StorePlan(found.cloud, found.name, found.region, problem=found.problem)
     if found.problem:
-        return (plan,)
-    wish = Resource("aws.repository", found.name, {"expires": rules(policy(spec.image.keep))})
-    return (replace(plan, changes=compare("registry", [wish], found.resources, {})),)
+        return plan
+    where = purging.place(spec)
+    if found.cloud == "azure" and where:
+        wish = purging.wish(spec, where)
+    else:
+        wish = Resource("aws.repository", found.name, {"expires": rules(policy(spec.image.keep))})
+    there = [resource for resource in found.resources if resource.kind == wish.kind]
+    return replace(plan, changes=compare("registry", [wish], there, {}))
 
 
 def _line(selection: Mapping[str, Any]) -> str:

@@ -19,24 +19,23 @@ WISH = spec(image={"name": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/ll
 
 
 def found() -> StoreFacts:
-    there = read.registry(WISH, ACCOUNTS)
-    assert there is not None
+    (there,) = read.image_registries(WISH, ACCOUNTS)
     return there
 
 
 def planned(site: AwsSite) -> StorePlan:
-    (plan,) = place.plan(WISH, Facts("llm", {"aws-east": site.read()}, registry=found())).registries
+    (plan,) = place.plan(WISH, Facts("llm", {"aws-east": site.read()}, registries=(found(),))).registries
     return plan
 
 
 def test_another_accounts_repository_is_not_looked_at() -> None:
-    assert read.registry(WISH, {"aws": "210987654321"}) is None
-    assert read.registry(spec(), ACCOUNTS) is None
+    assert read.image_registries(WISH, {"aws": "210987654321"}) == ()
+    assert read.image_registries(spec(), ACCOUNTS) == ()
 
 
 def test_a_repository_that_is_not_there_is_left_to_who_pushes(site: AwsSite) -> None:
-    facts = Facts("llm", {"aws-east": site.read()}, registry=found())
-    assert not facts.registry.is_there  # type: ignore[union-attr]
+    facts = Facts("llm", {"aws-east": site.read()}, registries=(found(),))
+    assert not facts.registries[0].is_there
     assert place.plan(WISH, facts).registries == ()
 
 
@@ -47,7 +46,7 @@ def test_its_rules_are_set_and_nothing_else_of_it(site: AwsSite) -> None:
         repositoryName="team/llm", imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
     )
     assert [change.action for change in planned(site).changes] == ["update"]
-    facts = Facts("llm", {"aws-east": site.read()}, registry=found())
+    facts = Facts("llm", {"aws-east": site.read()}, registries=(found(),))
     (host,) = making.registry_hosts(WISH, facts, place.plan(WISH, facts))
     done = site.play("site.yml", host.variables)
     assert (done.code, done.changed) == (0, 1), done.output
@@ -62,7 +61,7 @@ def test_its_rules_are_set_and_nothing_else_of_it(site: AwsSite) -> None:
     assert about["imageTagMutability"] == "IMMUTABLE"
     assert about["imageScanningConfiguration"] == {"scanOnPush": True}
     assert planned(site).changes == ()
-    assert site.play("site.yml", repository.variables(found(), 7) | {"arriero_part": "registry"}).changed == 0
+    assert site.play("site.yml", repository.variables(WISH, found()) | {"arriero_part": "registry"}).changed == 0
     ecr.put_image_tag_mutability(
         repositoryName="team/llm",
         imageTagMutability="IMMUTABLE_WITH_EXCLUSION",

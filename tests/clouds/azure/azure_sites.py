@@ -98,9 +98,9 @@ class Azure:
     def down(self) -> Played:
         return self.play(variables.removal_variables(self.read(), purge=True), "remove")
 
-    def play(self, values: Mapping[str, Json], tasks: str = "main") -> Played:
+    def play(self, values: Mapping[str, Json], tasks: str = "main", role_name: str = "azure_site") -> Played:
         """Runs the role through ansible-playbook."""
-        role = {"name": "arriero.fleet.azure_site", "tasks_from": tasks}
+        role = {"name": f"arriero.fleet.{role_name}", "tasks_from": tasks}
         task = {"name": "Make the site", "ansible.builtin.include_role": role}
         play = {"hosts": "all", "gather_facts": False, "connection": "local", "tasks": [task]}
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]))

@@ -14,6 +14,7 @@ from arriero.events import Json
 from arriero.plan import registries
 from arriero.plan.model import Resource, StoreFacts, Value
 from arriero.plan.registries import Place
+from arriero.spec.model import Spec
 
 MUTABILITIES = ("MUTABLE", "IMMUTABLE")
 _NOT_THERE = ("RepositoryNotFoundException", "LifecyclePolicyNotFoundException")
@@ -43,14 +44,14 @@ def read(place: Place) -> StoreFacts:
     return StoreFacts("aws", place.name, place.region, (resource,))
 
 
-def variables(found: StoreFacts, keep: int) -> dict[str, Json]:
+def variables(spec: Spec, found: StoreFacts) -> dict[str, Json]:
     """What the role `aws_registry` needs: `ecs_ecr` sets back what it is not told."""
     details = found.resources[0].details
     return {
         "aws_registry_region": found.region,
         "aws_registry_account": str(details["account"]),
         "aws_registry_repository": found.name,
-        "aws_registry_lifecycle": dict(registries.policy(keep)),
+        "aws_registry_lifecycle": dict(registries.policy(spec.image.keep)),
         "aws_registry_mutability": str(details["mutability"]).lower(),
         "aws_registry_scans": bool(details["scans"]),
     }

@@ -68,7 +68,9 @@ def _index() -> dict[str, Any]:
 
 @cache
 def _file(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(gzip.decompress((_FOLDER / f"{name}.gz").read_bytes()))
+    own = _FOLDER / name
+    text = own.read_bytes() if own.is_file() else gzip.decompress((_FOLDER / f"{name}.gz").read_bytes())
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
