@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arriero.control.keys import Key, Lock
-from arriero.gateway.access.allowance import DAY, Minute, Shortage, Usage, shortage
+from arriero.gateway.access.allowance import DAY, Minute, Shortage, Usage, shortage, used
 
 LOCK = Lock("0" * 12, bytes(16), bytes(32))
 
@@ -71,3 +71,23 @@ def test_each_limit_is_told_with_its_wait() -> None:
     assert shortage(key(spend_a_day=2.5), usage, now) == Shortage("spend 2.5 a day", 82_800)
     assert shortage(key(spend_a_day=2.5), usage, now + DAY) is None
     assert shortage(key(), usage, now) is None
+
+
+def test_each_limit_tells_which_part_of_it_is_used() -> None:
+    usage = Usage(open=1, open_elsewhere=1, spent=3.0, day=0, spent_elsewhere=1.0)
+    usage.requests.add(30, 10.0)
+    usage.tokens.add(900, 10.0)
+    whole = key(concurrency=4, requests_a_minute=60, tokens_a_minute=1000, spend_a_day=5.0)
+    assert dict(used(whole, usage, 30.0)) == pytest.approx(
+        {"concurrency": 0.5, "requests_a_minute": 0.5, "tokens_a_minute": 0.9, "spend_a_day": 0.8}
+    )
+    assert dict(used(key(tokens_a_minute=1000), usage, 90.0)) == pytest.approx({"tokens_a_minute": 0.45})
+    assert dict(used(key(), usage, 30.0)) == {}
+
+
+@given(tokens=st.lists(st.integers(1, 400), max_size=10), limit=st.integers(1, 1000))
+def test_a_key_is_stopped_when_what_is_told_reaches_one(tokens: list[int], limit: int) -> None:
+    who, usage = key(tokens_a_minute=limit), Usage()
+    for amount in tokens:
+        usage.tokens.add(amount, 100.0)
+    assert (shortage(who, usage, 100.0) is None) == (dict(used(who, usage, 100.0))["tokens_a_minute"] < 1)

@@ -45,7 +45,8 @@ def test_a_streamed_answer_is_counted_in_tokens_and_times() -> None:
     metrics = Metrics()
     metrics.count(
         record(model="m:latest", status=200, attempts=2, migrations=1, key="team", queue_seconds=0.2, load_seconds=0.3,
-               tokens_in=7, tokens_out=11, first_byte_seconds=1.0, seconds=3.0, is_stream=True)
+               tokens_in=7, tokens_out=11, first_byte_seconds=1.0, seconds=3.0, is_stream=True, site="east",
+               found="cold")
     )  # fmt: skip
     text = exposition.text(metrics.figures, ())
     model = {"model": "m:latest"}
@@ -54,6 +55,9 @@ def test_a_streamed_answer_is_counted_in_tokens_and_times() -> None:
     assert value(text, "arriero_time_between_tokens_seconds_sum", **model) == pytest.approx(0.2)
     assert value(text, "arriero_tokens_per_second_sum", **model) == pytest.approx(5)
     assert value(text, "arriero_time_to_first_token_seconds_sum", **model) == 1
+    assert value(text, "arriero_site_time_to_first_token_seconds_sum", site="east") == 1
+    assert value(text, "arriero_model_found_total", found="cold", **model) == 1
+    assert value(text, "arriero_model_found_total", found="warm", **model) == 0
     assert value(text, "arriero_queue_seconds_sum", **model) == pytest.approx(0.2)
     assert value(text, "ollama_load_duration_seconds_bucket", le="0.5", **model) == 1
     assert value(text, "ollama_load_duration_seconds_bucket", le="0.25", **model) == 0
@@ -107,6 +111,14 @@ def test_more_values_than_the_limit_are_one_value() -> None:
     text = exposition.text(metrics.figures, ())
     assert value(text, "arriero_model_requests_total", model="other", outcome="answered") == 50
     assert value(text, "arriero_key_requests_total", key="other") == 50
+
+
+def test_the_keys_beyond_the_limit_are_told_by_the_fullest_of_them() -> None:
+    fullness = [(f"key-{number}", "concurrency", number / 1000) for number in range(VALUES_LIMIT + 50)]
+    told = exposition._used(fullness)
+    assert len(told) == VALUES_LIMIT + 1
+    assert told["key-7", "concurrency"] == 0.007
+    assert told["other", "concurrency"] == (VALUES_LIMIT + 49) / 1000
 
 
 HOSTILE = st.text(alphabet=st.characters(codec=None), min_size=1, max_size=40)

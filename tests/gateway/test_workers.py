@@ -144,6 +144,7 @@ def test_a_keys_limit_holds_for_all_workers_together(tmp_path: Path) -> None:
             asked = (running.ask("POST", "/api/generate", GENERATE, authorization) for _ in range(40))
             statuses = [reply.status for reply in await asyncio.gather(*asked)]
             assert (statuses.count(200), statuses.count(429)) == (10, 30)
+            assert 0.9 < await running.figure("arriero_key_limit_used_ratio") <= 1
             running.process.send_signal(signal.SIGUSR2)
             await running.until(lambda status: status.pid != running.process.pid)
             assert (await running.ask("POST", "/api/generate", GENERATE, authorization)).status == 429

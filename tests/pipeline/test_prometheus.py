@@ -44,7 +44,8 @@ def expressions() -> Iterator[str]:
 
 def labels_of(name: str) -> set[str]:
     [family] = [one for one in families.ALL if name.startswith(one.name) and name[len(one.name) :] in PARTS]
-    return {*family.labels, "le"} if family.bounds else set(family.labels)
+    # From service discovery; only sidecars' series have it.
+    return {*family.labels, "target", *(("le", "site") if family.bounds else ())}
 
 
 PARTS = ("", "_bucket", "_count", "_sum")

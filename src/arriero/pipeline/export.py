@@ -10,6 +10,7 @@ from typing import Literal
 
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.pipeline import gateway, github, gitlab, schedule
+from arriero.pipeline.grafana import files as grafana
 from arriero.pipeline.image import files as docker
 from arriero.pipeline.jenkins import files as jenkins
 from arriero.pipeline.prometheus import files as prometheus
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
     "gitlab": Kind("the same pipeline for GitLab CI", gitlab.files, gitlab.NEXT),
     "schedule": Kind("the playbook and the crontab of sites' off hours", schedule.files, schedule.NEXT),
     "prometheus": Kind("what a Prometheus scrapes, computes and calls for", prometheus.files, prometheus.NEXT),
+    "grafana": Kind("a Grafana's board of that, and what has it loaded", grafana.files, grafana.NEXT),
     "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }
 

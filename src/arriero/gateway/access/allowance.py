@@ -7,7 +7,7 @@ spend stops the next request, not the one that passes it: how long an answer is,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from arriero.control.keys import Key
@@ -131,6 +131,18 @@ class Usage:
 
     def spend(self, amount: float, now: float) -> None:
         self.spent = self.spent_today(now) + amount
+
+
+def used(key: Key, usage: Usage, now: float) -> Iterator[tuple[str, float]]:
+    """Each limit of the key by its name in the file of keys, and the used part of it; 1 when it is reached."""
+    if key.concurrency:
+        yield "concurrency", (usage.open + usage.open_elsewhere) / key.concurrency
+    if key.requests_a_minute:
+        yield "requests_a_minute", usage.requests.level(now) / key.requests_a_minute
+    if key.tokens_a_minute:
+        yield "tokens_a_minute", usage.tokens.level(now) / key.tokens_a_minute
+    if key.spend_a_day:
+        yield "spend_a_day", (usage.spent_today(now) + usage.spent_elsewhere) / key.spend_a_day
 
 
 @dataclass(frozen=True, slots=True)

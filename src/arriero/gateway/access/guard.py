@@ -6,11 +6,11 @@ over, however it ended. Where no keys are set nobody is asked for one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from arriero.control.keys import ROLES, Key, Lock, open_nothing
-from arriero.gateway.access.allowance import Shortage, Usage, shortage
+from arriero.gateway.access.allowance import Shortage, Usage, shortage, used
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.request import Request
 from arriero.gateway.words.naming import canonical
@@ -75,17 +75,19 @@ class Guard:
         self._prices = Prices()
         self._locks: dict[str, Credential] = {}
         self._usages: dict[str, Usage] = {}
+        self._keys: dict[str, Key] = {}
 
     def set_prices(self, prices: Prices) -> None:
         self._prices = prices
 
     def set_keys(self, keys: Iterable[Key]) -> None:
         """From now on a key is needed, even when none is left; what a name has used stays with the name."""
-        former, self._usages, self._locks = self._usages, {}, {}
+        former, self._usages, self._locks, self._keys = self._usages, {}, {}, {}
         self.has_keys = True
         self._edition += 1
         for key in keys:
             self._usages[key.name] = former.get(key.name) or Usage()
+            self._keys[key.name] = key
             models = frozenset(map(canonical, key.models))
             self._locks |= {lock.id: Credential(self._edition, key, lock, models) for lock in key.locks}
 
@@ -160,6 +162,15 @@ class Guard:
     def usages(self) -> Mapping[str, Usage]:
         """What each name has used; for the figures, and to be kept over a restart."""
         return self._usages
+
+    def used(self, now: float) -> Iterator[tuple[str, str, float]]:
+        """Key, limit and the used part of it, for every limit of every key."""
+        self._look(now)
+        for name, key in self._keys.items():
+            yield from ((name, limit, ratio) for limit, ratio in used(key, self._usages[name], now))
+
+    def _look(self, now: float) -> None:
+        """Nobody else counts: see `together.SharedGuard`."""
 
     def restore_spending(self, by_name: Mapping[str, float], day: int) -> None:
         """Takes over what a former process counted on that day (days since 1970)."""

@@ -133,8 +133,7 @@ class SharedGuard(Guard):
             self._untold[caller.name] = caller
             return super().admit(caller, model, now)
         with self._lanes.alone():
-            caller.usage.see(_read(self._lanes.others, _usage(caller.name), 8), now)
-            caller.usage.open_elsewhere = int(sum(row[0] for row in _read(self._lanes.others, _open(caller.name), 1)))
+            self._see(caller.name, caller.usage, now)
             refusal = super().admit(caller, model, now)
             self._tell(caller)
             return refusal
@@ -152,6 +151,15 @@ class SharedGuard(Guard):
         """Writes down what has not been yet."""
         while self._untold:
             self._tell(self._untold.popitem()[1])
+
+    def _look(self, now: float) -> None:
+        for name, usage in self.usages().items():
+            self._see(name, usage, now)
+
+    def _see(self, name: str, usage: Usage, now: float) -> None:
+        others = self._lanes.others
+        usage.see(_read(others, _usage(name), 8), now)
+        usage.open_elsewhere = int(sum(row[0] for row in _read(others, _open(name), 1)))
 
     def _changed(self, caller: Caller) -> None:
         if self._lanes.others:

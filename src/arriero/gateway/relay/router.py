@@ -121,6 +121,7 @@ class Router:
     def _metrics(self) -> Answer:
         context = self._context
         exposition.refresh(context, self.connections)
+        exposition.refresh_keys(context)
         return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)
 
     def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Work | None:

@@ -11,6 +11,7 @@ from arriero.gateway.context import Context
 from arriero.gateway.telling import families as f
 from arriero.gateway.telling.families import ALL, Family
 from arriero.gateway.telling.figures import Figures, add_up
+from arriero.gateway.telling.metrics import OTHER, VALUES_LIMIT
 from arriero.gateway.wire.connection import ClientConnection
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -28,13 +29,17 @@ def refresh(context: Context, connections: Collection[ClientConnection]) -> None
     metrics, pool = context.metrics, context.pool
     targets = pool.status()
     states, flights, resident = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
+    costs, releases = dict[str, float](), dict[str, float]()
     for target in targets:
         states[target.site, target.state] += 1
         resident.update(target.resident)
     sizes = Counter[str]()
     for known in pool:
-        flights[known.entry.site] += known.in_flight
-        sizes[known.entry.site] += sum(_bytes(model.get("size")) for model in known.inventory.resident.values())
+        entry = known.entry
+        flights[entry.site] += known.in_flight
+        sizes[entry.site] += sum(_bytes(model.get("size")) for model in known.inventory.resident.values())
+        costs[entry.site] = costs.get(entry.site, 0.0) + entry.cost
+        releases[entry.site] = max(releases.get(entry.site, 0), entry.release or 0)
     metrics.set(f.OPEN, [((), len(context.open))])
     metrics.set(f.CONNECTIONS, [((), len(connections))])
     told = sum(1 for client in connections if client.current is not None and client.current.warming is not None)
@@ -46,8 +51,30 @@ def refresh(context: Context, connections: Collection[ClientConnection]) -> None
     metrics.set(f.WORKERS, [((), 1)])
     metrics.set(f.LINES_DROPPED, [((), context.log.dropped_lines)])
     metrics.set(f.TARGETS, states.items())
-    for family, counts in ((f.IN_FLIGHT, flights), (f.LOADED_BYTES, sizes), (f.MODELS_LOADED, resident)):
+    by_name: tuple[tuple[Family, Mapping[str, float]], ...] = (
+        (f.IN_FLIGHT, flights), (f.LOADED_BYTES, sizes), (f.MODELS_LOADED, resident), (f.COST, costs),
+        (f.RELEASE, releases),
+    )  # fmt: skip
+    for family, counts in by_name:
         metrics.set(family, [((name,), count) for name, count in counts.items()])
+
+
+def refresh_keys(context: Context) -> None:
+    """The same for what keys have used of their limits: asked for when somebody reads, as there may be many."""
+    ratios = _used(context.guard.used(context.timestamp()))
+    context.metrics.set(f.KEY_LIMIT_USED, ratios.items())
+
+
+def _used(ratios: Iterable[tuple[str, str, float]]) -> dict[tuple[str, str], float]:
+    """By key and limit; of keys beyond VALUES_LIMIT the one that is nearest to its limit."""
+    found, names = dict[tuple[str, str], float](), set[str]()
+    for key, limit, ratio in ratios:
+        if key not in names and len(names) >= VALUES_LIMIT:
+            key = OTHER
+        else:
+            names.add(key)
+        found[key, limit] = max(ratio, found.get((key, limit), 0.0))
+    return found
 
 
 def _family(family: Family, rows: Mapping[str, list[float]]) -> str:

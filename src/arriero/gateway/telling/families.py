@@ -61,6 +61,9 @@ MODEL_REQUESTS = Family("arriero_model_requests_total", "counter", "Requests ove
 FIRST_TOKEN = Family(
     "arriero_time_to_first_token_seconds", "histogram", "From a request to its first token.", ("model",), SECONDS
 )
+SITE_FIRST_TOKEN = Family(
+    "arriero_site_time_to_first_token_seconds", "histogram", "The same, by site.", ("site",), SECONDS
+)
 BETWEEN_TOKENS = Family(
     "arriero_time_between_tokens_seconds",
     "histogram",
@@ -76,10 +79,23 @@ TOKENS_OUT = Family("ollama_eval_total", "counter", "Tokens generated, by model.
 LOAD_SECONDS = Family(
     "ollama_load_duration_seconds", "histogram", "Time spent loading the model for a request.", ("model",), SECONDS
 )
+FOUND = Family(
+    "arriero_model_found_total",
+    "counter",
+    "Requests sent to targets, by how the model was there: warm, loading or cold.",
+    ("model", "found"),
+)
 QUEUE_SECONDS = Family("arriero_queue_seconds", "histogram", "Wait for a target's free slot.", ("model",), SECONDS)
 
 KEY_REQUESTS = Family("arriero_key_requests_total", "counter", "Requests over, by name of the API key.", ("key",))
 KEY_TOKENS = Family("arriero_key_tokens_total", "counter", "Tokens read and generated, by key.", ("key", "direction"))
+KEY_LIMIT_USED = Family(
+    "arriero_key_limit_used_ratio",
+    "gauge",
+    "Used part of a key's limit, 1 when it is reached, as this gateway counts.",
+    ("key", "limit"),
+    is_own=True,
+)
 
 QUEUED = Family("ollama_requests_queued", "gauge", "Requests that wait for a target now, by model.", ("model",))
 QUEUE_CAPACITY = Family("ollama_queue_capacity", "gauge", "Requests that may wait for one model.")
@@ -95,6 +111,14 @@ MODELS_LOADED = Family(
 LOADED_BYTES = Family(
     "arriero_models_loaded_bytes", "gauge", "Memory that loaded models take, by site.", ("site",), is_own=True
 )
+RELEASE = Family("arriero_release", "gauge", "Newest release among a site's targets.", ("site",), is_own=True)
+COST = Family(
+    "arriero_cost_dollars_per_hour",
+    "gauge",
+    "What a site's targets cost an hour, as the list of targets says.",
+    ("site",),
+    is_own=True,
+)
 LINES_DROPPED = Family(
     "arriero_log_lines_dropped_total", "counter", "Access lines lost to a full disk or a stuck reader."
 )
@@ -106,7 +130,7 @@ REQUESTS_LOST = Family(
 
 ALL = (
     REQUESTS, ERRORS, FIRST_BYTE, SECONDS_IN_ALL, ATTEMPTS, RETRIES, MIGRATIONS, MODEL_REQUESTS, FIRST_TOKEN,
-    BETWEEN_TOKENS, TOKEN_RATE, TOKENS_IN, TOKENS_OUT, LOAD_SECONDS, QUEUE_SECONDS, KEY_REQUESTS, KEY_TOKENS, QUEUED,
-    QUEUE_CAPACITY, WARMING, OPEN, IN_FLIGHT, CONNECTIONS, TASKS, TARGETS, MODELS_LOADED, LOADED_BYTES, LINES_DROPPED,
-    WORKERS, WORKER_DEATHS, REQUESTS_LOST,
+    SITE_FIRST_TOKEN, BETWEEN_TOKENS, TOKEN_RATE, TOKENS_IN, TOKENS_OUT, LOAD_SECONDS, FOUND, QUEUE_SECONDS,
+    KEY_REQUESTS, KEY_TOKENS, KEY_LIMIT_USED, QUEUED, QUEUE_CAPACITY, WARMING, OPEN, IN_FLIGHT, CONNECTIONS, TASKS,
+    TARGETS, MODELS_LOADED, LOADED_BYTES, RELEASE, COST, LINES_DROPPED, WORKERS, WORKER_DEATHS, REQUESTS_LOST,
 )  # fmt: skip

@@ -21,7 +21,8 @@ HELD = ("slots{", "open{")
 _STANDING = (
     "arriero_requests_open{", "arriero_requests_in_flight{", "arriero_connections{", "arriero_workers{",
     "arriero_targets{", "arriero_models_loaded_bytes{", "arriero_warming_requests{", "ollama_requests_queued{",
-    "ollama_models_loaded{", "ollama_queue_capacity{",
+    "ollama_models_loaded{", "ollama_queue_capacity{", "arriero_release{", "arriero_cost_dollars_per_hour{",
+    "arriero_key_limit_used_ratio{",
 )  # fmt: skip
 _MUTEX, _FIRST = 0, 1
 

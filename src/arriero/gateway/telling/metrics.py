@@ -38,6 +38,9 @@ class Metrics:
         self._keys: dict[str, tuple[int, int, int]] = {}
         self._gauges: dict[str, frozenset[int]] = {}
         self._singles: dict[tuple[Family, str], int] = {}
+        # Told as 0 from the start: what appears with its first count has not risen, for Prometheus.
+        for family in (f.RETRIES, f.MIGRATIONS):
+            self._single(family, "")
 
     def count(self, record: Record) -> None:
         """`record.path` has to be one of the known ones, or `other`."""
@@ -110,6 +113,8 @@ class Metrics:
     def _count_model(self, model: _Model, record: Record) -> None:
         numbers = self._numbers
         self._observe(model.queue_seconds, f.SECONDS, record.queue_seconds)
+        if record.found:
+            numbers[model.found[record.found]] += 1
         if record.load_seconds > 0:
             self._observe(model.load_seconds, f.SECONDS, record.load_seconds)
         if not record.tokens_out or record.first_byte_seconds is None:
@@ -119,6 +124,7 @@ class Metrics:
         if not record.is_stream:
             return
         self._observe(model.first_token, f.SECONDS, record.first_byte_seconds)
+        self._observe(self._single(f.SITE_FIRST_TOKEN, record.site), f.SECONDS, record.first_byte_seconds)
         taken = record.seconds - record.first_byte_seconds
         if record.tokens_out > 1 and taken > 0:
             between = taken / (record.tokens_out - 1)
@@ -175,7 +181,7 @@ class _Model:
     """The rows of one model."""
 
     __slots__ = (
-        "between_tokens", "first_token", "load_seconds", "name", "queue_seconds", "token_rate", "tokens_in",
+        "between_tokens", "first_token", "found", "load_seconds", "name", "queue_seconds", "token_rate", "tokens_in",
         "tokens_out",
     )  # fmt: skip
 
@@ -185,6 +191,7 @@ class _Model:
         self.between_tokens = metrics.row(f.BETWEEN_TOKENS, name)
         self.token_rate = metrics.row(f.TOKEN_RATE, name)
         self.load_seconds = metrics.row(f.LOAD_SECONDS, name)
+        self.found = {found: metrics.row(f.FOUND, name, found) for found in ("warm", "loading", "cold")}
         self.queue_seconds = metrics.row(f.QUEUE_SECONDS, name)
         self.tokens_in = metrics.row(f.TOKENS_IN, name)
         self.tokens_out = metrics.row(f.TOKENS_OUT, name)

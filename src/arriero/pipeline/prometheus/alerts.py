@@ -26,9 +26,11 @@ _DOWN = 'arriero_targets{site="a",state="down"}'
 _OTHER = 'arriero_targets{site="b",state="up"}'
 _BROKE = 'arriero_attempts_total{result="broke"}'
 _LOADS = 'ollama_load_duration_seconds_count{model="llama2:latest"}'
+_BESIDE = 'ollama_load_duration_seconds_count{site="a",target="a-1"}'
 _RUNS = 'arriero_model_requests_total{model="llama2:latest",outcome="answered"}'
 # A counter is told from its first count on: then it has risen, and `increase` knows of no value before.
 _NEW = "increase({name}[10m]) > 0 or ({name} unless {name} offset 10m) > 0"
+_USED = 'arriero_key_limit_used_ratio{key="app",limit="tokens_a_minute"}'
 _QUEUED = 'ollama_requests_queued{model="llama2:latest"}'
 
 
@@ -113,12 +115,18 @@ ALERTS: tuple[Alert, ...] = (
         labels={"model": "llama2:latest"},
     ),
     Alert(
+        "ArrieroKeyNearLimit", "ticket", "max by (key, limit) (arriero_key_limit_used_ratio) > 0.9", "10m",
+        "The key {{ $labels.key }} is at nine tenths of its limit {{ $labels.limit }} or above.",
+        {_USED: "0.95x60"}, {_USED: "0.8x60"}, labels={"key": "app", "limit": "tokens_a_minute"},
+    ),
+    Alert(
         "ArrieroColdLoads", "ticket",
-        "sum(increase(ollama_load_duration_seconds_count[15m])) > 5"
-        " and sum(increase(ollama_load_duration_seconds_count[15m]))"
+        # Sidecars, which have the label target, tell the same loads under the same name.
+        'sum(increase(ollama_load_duration_seconds_count{target=""}[15m])) > 5'
+        ' and sum(increase(ollama_load_duration_seconds_count{target=""}[15m]))'
         " > 0.2 * sum(increase(arriero_model_requests_total[15m]))", "10m",
         "A fifth of the requests had to wait for a model to be loaded: too little memory for the models in use.",
-        {_LOADS: "0+4x60", _RUNS: "0+10x60"}, {_LOADS: "0+1x60", _RUNS: "0+60x60"},
+        {_LOADS: "0+4x60", _RUNS: "0+10x60"}, {_LOADS: "0+1x60", _RUNS: "0+60x60", _BESIDE: "0+40x60"},
     ),
     Alert(
         "ArrieroRequestsLost", "page", _NEW.format(name="arriero_worker_requests_lost_total"), "0m",
