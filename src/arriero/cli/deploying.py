@@ -13,6 +13,7 @@ import typer
 
 from arriero.cli import checking, show
 from arriero.cli.here import Here, opened
+from arriero.cli.naming import name_release
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
 from arriero.cli.validating import golden
@@ -99,6 +100,7 @@ def up(
             else:
                 wish = replace(_wish(here, books, facts, wanted, site), image=written)
                 done = releasing.deploy(run, wish, wait or 0.0)
+                name_release(here, here.spec, facts, done)
             running, unserved = _gateway(here, progress, done) if gateway else (edge.find(here.project), ())
         problems = [*done.outcome.problems, *_still_different(here, facts, done), *unserved]
         if problems:

@@ -86,3 +86,25 @@ def test_a_stable_release_has_its_names_at_both_registries_and_one_of_them_never
             assert {workshop.digest_of(address, path, tag) for tag in ("stable-v1", "stable")} == {digest}
         (note,) = stable.mark(spec, OURS, lambda _: True).notes
         assert f"{OURS} is not there" in note
+
+
+@pytest.mark.wide
+@pytest.mark.skipif(not shutil.which("docker-registry"), reason="needs docker-registry")
+def test_a_release_has_its_name_at_both_registries_and_a_name_that_is_taken_stays(tmp_path: Path) -> None:
+    with workshop.registry(tmp_path / "east") as east, workshop.registry(tmp_path / "west") as west:
+        digest = put(east, "acme/llm")
+        sites = {"a": {"cloud": "aws", "region": "us-east-1"}, "b": {"cloud": "azure", "region": "eastus"}}
+        image = {"name": f"{east}/acme/llm:1", "registries": {"azure": f"{west}/llm"}}
+        spec = Spec.model_validate({"name": "llm", "image": image, "models": ["tiny"], "sites": sites})
+        assert stable.name_release(spec, digest, 3, lambda _: False) == ()
+        (note,) = stable.name_release(spec, digest, 3, lambda _: True)
+        assert "the image was not named r3" in note
+        assert f"{west}/llm" in note, "it was pushed to one only"
+        put(west, "llm")
+        for _ in range(2):
+            assert stable.name_release(spec, digest, 3, lambda _: True) == ()
+        assert {workshop.digest_of(*where, "r3") for where in ((east, "acme/llm"), (west, "llm"))} == {digest}
+        first, second = stable.name_release(spec, OURS, 3, lambda _: True)
+        assert "acme/llm:r3 is another image already" in first
+        assert "/llm:r3 is another image already" in second
+        assert workshop.digest_of(west, "llm", "r3") == digest

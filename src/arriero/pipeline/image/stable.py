@@ -1,6 +1,7 @@
-"""The names of a release that became stable: the next `stable-v<n>`, which never moves, and `stable`, everywhere.
+"""The names that an image gets after it was pushed: `r<n>` when release n was deployed with it, and when that became
+stable the next `stable-v<n>`, which never moves, and `stable`, everywhere.
 
-Registries keep what has such a name (`lifecycle.py`), so a way back to it stays open.
+Registries keep what has such a name (`plan/registries.py`, `plan/purging.py`), so a way back to it stays open.
 """
 
 from __future__ import annotations
@@ -39,6 +40,26 @@ def mark(spec: Spec, digest: str, may_ask: Callable[[Repository], bool]) -> Mark
     except ArrieroError as error:
         return Marked(notes=tuple(str(problem) for problem in error.problems))
     return Marked(wanted.fixed[0], tuple(notes))
+
+
+def name_release(spec: Spec, digest: str, number: int, may_ask: Callable[[Repository], bool]) -> tuple[str, ...]:
+    """Names the image `r<number>` in the registries of the spec that may be asked; an image that has the name keeps it.
+    Returns what hindered it, and raises nothing, as `mark` does.
+    """
+    wanted = names.wanted("", number, None)
+    notes: list[str] = []
+    for place in map(Repository.of, repositories(spec)):
+        if not digest or not may_ask(place):
+            continue
+        try:
+            there = place.find(wanted.fixed[0])
+            if there is None:
+                name_all([place], [found(place, digest)], wanted)
+            elif there.digest != digest:
+                notes.append(f"{place}:{wanted.fixed[0]} is another image already, so it keeps that one")
+        except ArrieroError as error:
+            notes += [f"the image was not named {wanted.fixed[0]}: {problem}" for problem in error.problems[:1]]
+    return tuple(notes)
 
 
 def number_of(places: Sequence[Repository], digest: str) -> int:
