@@ -20,9 +20,12 @@ import workshop
 from shop import Shop
 from workshop import digest_of
 
+from arriero.clouds.azure.connection import connect
+from arriero.clouds.endpoints import Endpoints
+
 pytestmark = [
     pytest.mark.wide,
-    pytest.mark.timeout(600, func_only=True),
+    pytest.mark.timeout(900, func_only=True),
     pytest.mark.skipif(bool(workshop.missing()), reason=workshop.missing()),
 ]
 
@@ -32,6 +35,7 @@ scale: {min: 1}
 validation: {prompts: [{prompt: hello, model: tiny}]}
 """
 COMMIT = ("--revision", "feedface0123")
+LATER = ("--revision", "c0ffee012345")
 
 
 class Line:
@@ -63,13 +67,29 @@ class Line:
         assert ended.returncode == code, ended.stdout + ended.stderr[-3000:]
         return ended
 
-    def images(self, family: str) -> set[str]:
-        """What the containers of a task definition are made from, as ECS has it."""
+    def images(self) -> dict[str, set[str]]:
+        """What the sites' containers are made from, as the clouds have it: ECS by the task definition that the service
+        runs, ACI by its groups.
+        """
         told = self.json("env")["environment"]
         session = boto3.Session(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
         ecs = session.client("ecs", endpoint_url=told["AWS_ENDPOINT_URL"])
-        found = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-        return {container["image"] for container in found["containerDefinitions"]}
+        (service,) = ecs.describe_services(cluster="llm-east", services=["llm-east"])["services"]
+        task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+        with Endpoints("the test", told).entered():
+            groups = connect().list("/providers/Microsoft.ContainerInstance/containerGroups", "2025-09-01")
+        containers = [container for group in groups for container in group["properties"]["containers"]]
+        return {
+            "east": {container["image"] for container in task["containerDefinitions"]},
+            "west": {container["properties"]["image"] for container in containers},
+        }
+
+    def images_of(self, digest: str) -> dict[str, set[str]]:
+        return {"east": {f"{self.shop.east}/acme/llm@{digest}"}, "west": {f"{self.shop.west}/other/llm@{digest}"}}
+
+    def names(self, tag: str) -> set[str]:
+        """The digests that have the name at both registries."""
+        return {digest_of(self.shop.east, "acme/llm", tag), digest_of(self.shop.west, "other/llm", tag)}
 
     def json(self, *words: str, code: int = 0) -> Any:
         return json.loads(self.arriero(*words, "--json", code=code).stdout)
@@ -104,13 +124,14 @@ def test_what_was_built_is_tested_scanned_pushed_deployed_and_found_good(line: L
     assert "has no latest; push it" in line.arriero("plan", "--site", "east", code=2).stderr
     assert "has no latest; push it" in line.arriero("up", "--yes", "--no-gateway", "--site", "east", code=1).stderr
 
-    line.arriero("up", "--yes", "--pushed", "--no-gateway", "--site", "east")
+    line.arriero("up", "--yes", "--pushed", "--no-gateway")
     release = line.json("show", "1")
     assert (release["image"], release["digest"]) == (f"{line.shop.east}/acme/llm", pushed["digest"])
     models = {model["name"]: model["digest"] for model in built["models"]}
     assert {model["name"]: model["digest"] for model in release["spec"]["models"]} == models
-    assert line.images("llm-east") == {f"{line.shop.east}/acme/llm@{pushed['digest']}"}
-    assert line.json("plan", "--site", "east")["changes"] == 0, "the release's digest stands for the name"
+    assert line.images() == line.images_of(pushed["digest"])
+    assert line.names("r1") == {pushed["digest"]}, "a registry that keeps the newest releases knows it by that name"
+    assert line.json("plan")["changes"] == 0, "the release's digest stands for the name"
 
     found = line.json("validate", "--site", "east")
     assert found["verdict"] == "good"
@@ -118,9 +139,30 @@ def test_what_was_built_is_tested_scanned_pushed_deployed_and_found_good(line: L
 
     promoted = line.json("promote", "--yes")
     assert (promoted["stable"], promoted["notes"]) == (1, [])
-    for address, repository in ((line.shop.east, "acme/llm"), (line.shop.west, "other/llm")):
-        assert {digest_of(address, repository, tag) for tag in (promoted["tag"], "stable")} == {pushed["digest"]}
+    assert line.names(promoted["tag"]) == line.names("stable") == {pushed["digest"]}
     assert line.json("promote", "--yes")["tag"] == promoted["tag"], "a second promotion gives no second name"
+
+
+def test_a_changed_setting_is_a_release_of_its_own_and_the_way_back_names_the_former_digest(line: Line) -> None:
+    first = line.json("show", "1")["digest"]
+    line.shop.write(slots=2, more=MORE)
+    built = line.json("image", "build", "--network", "host", *LATER)
+    pushed = line.json("image", "push", "--yes", *LATER)
+    assert pushed["digest"] != first
+    line.arriero("up", "--yes", "--pushed", "--no-gateway")
+    second = line.json("show", "2")
+    assert (second["digest"], second["spec"]["image"]["name"].partition("@")[2]) == (pushed["digest"],) * 2
+    assert line.images() == line.images_of(pushed["digest"])
+    assert (line.names("r2"), line.names("r1")) == ({pushed["digest"]}, {first})
+    assert {model["name"]: model["digest"] for model in built["models"]} == {
+        model["name"]: model["digest"] for model in line.json("show", "1")["spec"]["models"]
+    }, "no model was built anew for it"
+    assert line.json("validate", "--site", "east")["verdict"] == "good"
+
+    line.arriero("rollback", "1", "--yes")
+    assert line.images() == line.images_of(first)
+    assert (line.names("r2"), line.names("r1")) == ({pushed["digest"]}, {first}), "no name moves on the way back"
+    assert "Nothing to do: release 1 runs." in line.arriero("rollback", "1", "--yes").stdout
 
 
 def test_an_image_that_needs_root_does_not_even_start(line: Line) -> None:
