@@ -20,7 +20,7 @@ from arriero.spec.model import Spec
 
 STABLE = "stable"
 # Of a release's own spec these are not taken back: they say who may act and where clients ask.
-OF_NOW = ("accounts", "credentials", "gateway", "ledger", "rehearse", "secrets")
+OF_NOW = ("accounts", "credentials", "gateway", "ingress", "ledger", "rehearse", "secrets")
 
 # Why an image can't be pulled any more; empty where it can, or where nobody can tell.
 Gone = Callable[[str], str]

@@ -13,6 +13,7 @@ from arriero.pipeline import gateway, github, gitlab, schedule
 from arriero.pipeline.grafana import files as grafana
 from arriero.pipeline.image import files as docker
 from arriero.pipeline.jenkins import files as jenkins
+from arriero.pipeline.nginx import files as nginx
 from arriero.pipeline.prometheus import files as prometheus
 from arriero.pipeline.terraform import module as terraform
 from arriero.plan.model import Facts
@@ -28,17 +29,19 @@ class Kind:
     """`files` gives, by path inside the folder, the whole content of each file; `next` says what to do with them.
 
     It is handed the spec, and the spec's folder as seen from the folder written into. A kind that is made from what
-    stands in the clouds, too, has `from_facts` instead.
+    stands in the clouds, too, has `from_facts` instead. `refuse` looks at what lies in the spec's folder, and raises.
     """
 
     summary: str
     files: Callable[[Spec, Path], Contents] | None
     next: str
     from_facts: Callable[[Spec, Facts], Contents] | None = None
+    refuse: Callable[[Spec, Path], None] | None = None
 
 
 KINDS: Mapping[str, Kind] = {
     "gateway": Kind("the settings of a gateway that runs elsewhere", gateway.files, gateway.NEXT),
+    "nginx": Kind("an nginx before the gateways", nginx.files, nginx.NEXT, refuse=nginx.refuse),
     "docker": Kind("the files that build the image and run it", docker.files, docker.NEXT),
     "jenkins": Kind("what a Jenkins needs to build, test and release the service", jenkins.files, jenkins.NEXT),
     "github": Kind("the same pipeline for GitHub Actions", github.files, github.NEXT),
@@ -58,7 +61,12 @@ def kind_of(name: str) -> Kind:
 
 
 def contents(kind: Kind, spec: Spec, home: Path, folder: Path, facts: Facts | None = None) -> Contents:
-    """What belongs into `folder` for a spec that lies in `home`; `facts` for the kinds that are made from them."""
+    """What belongs into `folder` for a spec that lies in `home`; `facts` for the kinds that are made from them.
+
+    Raises ArrieroError where the kind can't be had from this spec.
+    """
+    if kind.refuse:
+        kind.refuse(spec, home)
     if kind.from_facts and facts:
         return kind.from_facts(spec, facts)
     return kind.files(spec, _seen(home, folder)) if kind.files else {}

@@ -13,6 +13,7 @@ from arriero.errors import Problem
 from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_image import image_problems
+from arriero.spec.check_ingress import ingress_problems
 from arriero.spec.check_ledger import ledger_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_size import size_problems
@@ -53,6 +54,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += policy_problems(spec)
     found += ledger_problems(spec.ledger, {site.cloud for site in spec.sites.values()})
     found += gateway_problems(spec.gateway)
+    found += ingress_problems(spec.ingress, spec.gateway)
     found += validation_problems(spec.validation, [model.name for model in spec.models])
     found += image_problems(spec)
     found += storage_problems(spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import budget, gateway, image, ledger, model, pipeline, policy, strategy, validation
+from arriero.spec import budget, gateway, image, ingress, ledger, model, pipeline, policy, strategy, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
@@ -23,6 +23,10 @@ SECTIONS: Mapping[str, type[Section]] = {
     "gateway.limits": gateway.GatewayLimits,
     "gateway.prices": gateway.Prices,
     "gateway.shared_limits": gateway.SharedLimits,
+    "ingress": ingress.Ingress,
+    "ingress.nginx": ingress.Nginx,
+    "ingress.nginx.tls": gateway.Tls,
+    "ingress.nginx.limits": ingress.NginxLimits,
     "validation": validation.Validation,
     "validation.tolerance": validation.Tolerance,
     "pipeline": pipeline.Pipeline,
@@ -43,6 +47,8 @@ ADD = {
     ("sites", "cloud"): "add cloud: aws, azure or local",
     ("gateway", "certificate"): "add its file, like certificate: tls.crt",
     ("gateway", "key"): "add the certificate's key, like key: tls.key",
+    ("ingress", "certificate"): "add its file, like certificate: tls.crt",
+    ("ingress", "key"): "add the certificate's key, like key: tls.key",
     ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
     ("validation", "prompt"): "add what is asked, like prompt: Say hello.",
     ("policy", "rule"): "add the id of what is waived, like rule: one-region",

@@ -24,6 +24,7 @@ from arriero.spec import image_values, values
 from arriero.spec.budget import Budget
 from arriero.spec.gateway import Gateway
 from arriero.spec.image import Image, accept_a_bare_name
+from arriero.spec.ingress import Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
@@ -270,6 +271,10 @@ class Spec(Section):
     )
     network: Network = Field(default=Network(), description="Each site's address range and who may reach it.")
     gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
+    ingress: Ingress = Field(
+        default=Ingress(),
+        description="What stands before the gateways; so far nginx, which `arriero export nginx` configures.",
+    )
     off: OffHours | None = Field(
         default=None, description="When sites sleep: 22:00-06:00 Europe/Berlin on weekdays, weekends."
     )
