@@ -18,6 +18,7 @@ from arriero.gateway.telling import families
 from arriero.pipeline.prometheus import files as prometheus
 from arriero.pipeline.prometheus.alerts import ALERTS
 from arriero.pipeline.prometheus.objectives import FIRST_TOKEN_SECONDS, records
+from arriero.spec.gateway import Gateway
 from arriero.spec.model import Spec
 
 SITE = {"cloud": "aws", "region": "us-east-1"}
@@ -62,11 +63,22 @@ def test_the_time_of_the_objective_is_a_bucket() -> None:
     assert FIRST_TOKEN_SECONDS in families.FIRST_TOKEN.bounds
 
 
-def test_the_gateway_of_the_spec_is_scraped() -> None:
+def test_the_gateway_of_the_spec_is_scraped_and_asked_for_the_sidecars() -> None:
     config: dict[str, Any] = YAML(typ="safe").load(FILES["prometheus.yml"])
-    [job] = config["scrape_configs"]
-    assert job["static_configs"] == [{"targets": ["127.0.0.1:12345"], "labels": {"service": "llm"}}]
+    gateway, sidecars = config["scrape_configs"]
+    assert gateway["static_configs"] == [{"targets": ["127.0.0.1:12345"], "labels": {"service": "llm"}}]
+    assert [one["url"] for one in sidecars["http_sd_configs"]] == ["http://127.0.0.1:12345/metrics/targets"]
     assert config["rule_files"] == ["arriero.rules.yml"]
+
+
+def test_a_gateway_with_a_certificate_is_asked_over_tls() -> None:
+    tls = {"certificate": "gateway.pem", "key": "gateway.key"}
+    with_tls = SPEC.model_copy(update={"gateway": Gateway.model_validate({"port": 12345, "tls": tls})})
+    text = prometheus.files(with_tls, Path())["prometheus.yml"]
+    gateway, sidecars = YAML(typ="safe").load(text)["scrape_configs"]
+    assert gateway["scheme"] == "https"
+    assert sidecars["http_sd_configs"][0]["url"].startswith("https://")
+    assert "tls_config" in text
 
 
 def test_every_alert_has_a_page_whose_commands_are_there() -> None:

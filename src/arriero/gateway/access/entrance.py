@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arriero.gateway.access.guard import OPEN_PATHS, Refusal
+from arriero.gateway.access.guard import METRICS_PATHS, OPEN_PATHS, Refusal
 from arriero.gateway.access.origins import Origins
 from arriero.gateway.access.sources import Sources, client_address, is_loopback
 from arriero.gateway.context import Context
@@ -11,7 +11,7 @@ from arriero.gateway.wire.request import Request
 from arriero.gateway.words.paths import Rule
 
 FRONT_DOOR_HEADER = b"x-azure-fdid"
-_PROBED = OPEN_PATHS - {"/"} | {"/metrics"}
+_PROBED = OPEN_PATHS - {"/"} | METRICS_PATHS
 
 
 class Entrance:
@@ -48,7 +48,7 @@ class Entrance:
         return (refusal.status, refusal.message) if refusal else None
 
     def without_sight(self, peer: str, request: Request) -> Answer | None:
-        """For /metrics: a key that may, an address that may, or (where no keys are set) this machine."""
+        """For METRICS_PATHS: a key that may, an address that may, or (where no keys are set) this machine."""
         if request.caller is not None:
             return None
         address = client_address(peer, request, self._trusted)

@@ -18,7 +18,7 @@ from arriero.gateway.words.paths import Kind, Rule
 
 # What load balancers and clients ask to see that somebody is there; it tells nothing.
 OPEN_PATHS = frozenset(("/", "/healthz", "/readyz"))
-METRICS_PATH = "/metrics"
+METRICS_PATHS = frozenset(("/metrics", "/metrics/targets"))
 _KEY_HEADERS = (b"x-api-key", b"api-key")
 _SEERS = ("viewer", "admin")
 _ROLES = {Kind.RUN: ("user", "admin"), Kind.WRITE: ("admin",)}
@@ -101,7 +101,7 @@ class Guard:
         if credential is None or credential.edition != self._edition:
             text = presented(request)
             if text is None:
-                return None if request.path == METRICS_PATH else Refusal(401, _MISSING)
+                return None if request.path in METRICS_PATHS else Refusal(401, _MISSING)
             credential = self._credential(text)
             if credential is None:
                 return Refusal(401, _INVALID)
@@ -113,7 +113,7 @@ class Guard:
         if key.expires and key.expires.timestamp() <= now:
             return Refusal(401, "the API key has expired")
         request.caller, role = Caller(key, credential.models, self._usages[key.name]), key.role
-        if role not in (_SEERS if request.path == METRICS_PATH else _ROLES.get(rule.kind, ROLES)):
+        if role not in (_SEERS if request.path in METRICS_PATHS else _ROLES.get(rule.kind, ROLES)):
             return Refusal(403, f"a key with the role {role} may not do this")
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from arriero.gateway.access.entrance import Entrance
+from arriero.gateway.access.guard import METRICS_PATHS
 from arriero.gateway.access.origins import Origins, cors_headers, preflight_headers
 from arriero.gateway.access.shared import Asking
 from arriero.gateway.context import Context
@@ -15,7 +16,7 @@ from arriero.gateway.relay.warming import start_if_asked
 from arriero.gateway.relay.writing import Writing
 from arriero.gateway.routing.pool import Without
 from arriero.gateway.routing.target import Target
-from arriero.gateway.telling import exposition
+from arriero.gateway.telling import exposition, scraping
 from arriero.gateway.telling.record import Record, record_of
 from arriero.gateway.wire.answers import Answer, error_answer, json_answer, try_again
 from arriero.gateway.wire.connection import ClientConnection, Work
@@ -103,8 +104,8 @@ class Router:
             return Answer(200, b"ok\n")
         if path == "/readyz":
             return self._readiness()
-        if path == "/metrics":
-            return self._entrance.without_sight(client.peer, request) or self._metrics()
+        if path in METRICS_PATHS:
+            return self._entrance.without_sight(client.peer, request) or self._metrics(path)
         if not pool.is_ready():
             return self._none(request, Without.HEALTH if any(pool) else Without.TARGETS)
         if path == "/api/version":
@@ -118,8 +119,10 @@ class Router:
             return Answer(503, b"draining\n")
         return Answer(200, b"ok\n") if self._context.pool.is_ready() else Answer(503, b"no target answers\n")
 
-    def _metrics(self) -> Answer:
+    def _metrics(self, path: str) -> Answer:
         context = self._context
+        if path == scraping.PATH:
+            return json_answer(scraping.sidecars(context.pool, context.settings.service), NATIVE)
         exposition.refresh(context, self.connections)
         exposition.refresh_keys(context)
         return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)

@@ -49,13 +49,14 @@ class Target:
     `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere.
     `slots`: how many it answers at a time (its sidecar knows best); `weight` is the entry's, or what was put over it;
     `names` are the header lines that tell a client where its answer is from.
+    `has_sidecar` is None as long as nobody knows.
     From `look_at` on, a target whose sidecar tells its state is to be probed once more.
     """
 
     __slots__ = (
         "_has_answered", "_met", "_misses", "_override", "_told",
-        "breaker", "cooling_until", "entry", "in_flight", "inventory", "look_at", "memory", "names", "others", "reason",
-        "running", "salt", "slots", "state", "tier", "turns", "weight",
+        "breaker", "cooling_until", "entry", "has_sidecar", "in_flight", "inventory", "look_at", "memory", "names",
+        "others", "reason", "running", "salt", "slots", "state", "tier", "turns", "weight",
     )  # fmt: skip
 
     def __init__(self, entry: TargetEntry) -> None:
@@ -74,6 +75,7 @@ class Target:
         self.salt = crc32(entry.id.encode())
         self.memory = Memory()
         self._told: Told | None = None
+        self.has_sidecar: bool | None = None
         self._read_entry()
         self._met: dict[int, None] = {}
 
@@ -99,7 +101,7 @@ class Target:
         """Its sidecar says how it is: that counts from now on, more than what this gateway knows by itself."""
         if self._told is None or self._told.disk != told.disk:
             self.look_at = 0.0
-        self._told, self.slots = told, told.slots
+        self._told, self.slots, self.has_sidecar = told, told.slots, True
         self.others = max(0, told.in_flight - self.in_flight)
         if told.resident is not None:
             self._hold(replace(self.inventory, resident=told.resident))

@@ -87,6 +87,7 @@ class Following:
     def on_head(self, upstream: Upstream, rest: bytes) -> None:
         if upstream.status != 200 or upstream.head.media_type != CONTENT_TYPE:
             self._end(upstream)
+            self._target.has_sidecar = False
             self._ended("it has no sidecar", PLAIN_SECONDS)
             return
         self.on_data(upstream, rest)

@@ -31,6 +31,7 @@ _RULES = {
     "/healthz": Rule(Kind.LOCAL, _GET),
     "/readyz": Rule(Kind.LOCAL, _GET),
     "/metrics": Rule(Kind.LOCAL, _GET),
+    "/metrics/targets": Rule(Kind.LOCAL, _GET),
     "/api/version": Rule(Kind.LOCAL, _GET),
     "/api/tags": Rule(Kind.LOCAL, _GET),
     "/api/ps": Rule(Kind.LOCAL, _GET),

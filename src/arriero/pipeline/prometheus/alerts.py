@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from arriero.pipeline.prometheus.objectives import ERROR_BUDGET, SLOW_BUDGET
 
-JOB = "arriero-gateway"
+JOB, SIDECARS_JOB = "arriero-gateway", "arriero-sidecars"
 FAST, SLOW = 14.4, 6.0
 
 # A request a second, and what is wrong with some of them; a value a minute, for ten hours.

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from arriero.pipeline.prometheus.alerts import ALERTS, JOB, Alert
+from arriero.pipeline.prometheus.alerts import ALERTS, JOB, SIDECARS_JOB, Alert
 from arriero.pipeline.prometheus.objectives import records
 from arriero.pipeline.yaml_file import yaml_file
 from arriero.spec.model import Spec
@@ -26,29 +26,44 @@ def files(spec: Spec, _home: Path) -> Mapping[str, str]:
     runbooks = {f"{RUNBOOKS}/{a.name}.md": pages.joinpath(f"{a.name}.md").read_text("utf-8") for a in ALERTS}
     return {
         **runbooks,
-        CONFIG: yaml_file("prometheus", _config(spec)) + _WITH_KEYS,
+        CONFIG: yaml_file("prometheus", _config(spec)) + _WITH_KEYS + (_WITH_TLS if spec.gateway.tls else ""),
         RULES: yaml_file("prometheus", _rules(spec)),
         TESTS: yaml_file("prometheus", _tests(spec)),
     }
 
 
+# The type is said, as Prometheus 2.42 sends none of its own accord with http_sd_configs.
 _WITH_KEYS = """\
-# Where the gateway asks for keys, add to the job above:
-#   authorization: {credentials_file: viewer.key}
+# Where the gateway asks for keys, add this to its job, and to the entry below http_sd_configs:
+#   authorization: {type: Bearer, credentials_file: viewer.key}
+"""
+_WITH_TLS = """\
+# Where this machine does not know who signed the gateway's certificate, add in the same two places:
+#   tls_config: {ca_file: ca.pem}
 """
 
 
 def _config(spec: Spec) -> Mapping[str, Any]:
+    """Sidecars are found by asking the gateway, which knows all targets that there are now; Prometheus itself has to
+    be in a network that they tell their figures to.
+    """
     address = f"{spec.gateway.address}:{spec.gateway.port}"
-    job = {
+    scheme = "https" if spec.gateway.tls else "http"
+    gateway = {
         "job_name": JOB,
+        "scheme": scheme,
         "metrics_path": "/metrics",
         "static_configs": [{"targets": [address], "labels": {"service": spec.name}}],
+    }
+    sidecars = {
+        "job_name": SIDECARS_JOB,
+        "metrics_path": "/metrics",
+        "http_sd_configs": [{"url": f"{scheme}://{address}/metrics/targets", "refresh_interval": "15s"}],
     }
     return {
         "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
         "rule_files": [RULES],
-        "scrape_configs": [job],
+        "scrape_configs": [gateway, sidecars],
     }
 
 
