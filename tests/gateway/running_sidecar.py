@@ -13,6 +13,7 @@ from running_gateway import Client, Reply, free_port, request
 from scripted_server import ScriptedServer
 
 from arriero.clock import SystemClock
+from arriero.gateway.sidecar.lines import Lines
 from arriero.gateway.sidecar.main import serve
 from arriero.gateway.sidecar.settings import SidecarSettings
 
@@ -72,10 +73,14 @@ class Follower:
 async def sidecar(server: ScriptedServer, **values: Any) -> AsyncIterator[Beside]:
     """Serves on a free port until the block ends; it has seen what Ollama has when the block begins."""
     settings = SidecarSettings(listen=f"127.0.0.1:{free_port()}", ollama=server.address, **values)
-    stop, events = asyncio.Event(), []  # type: ignore[var-annotated]
-    task = asyncio.create_task(
-        serve(settings, SystemClock(), stop, lambda event, **fields: events.append((event, fields)))
-    )
+    stop, events = asyncio.Event(), list[tuple[str, dict[str, Any]]]()
+
+    def heard(text: str) -> None:
+        line = json.loads(text)
+        if (event := line["event"].removeprefix("sidecar.")) != "request":
+            events.append((event, line))
+
+    task = asyncio.create_task(serve(settings, SystemClock(), stop, Lines(SystemClock(), heard)))
     beside = Beside(settings.listen, stop, task, events)
     try:
         async with asyncio.timeout(5):

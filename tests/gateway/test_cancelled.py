@@ -26,6 +26,7 @@ from arriero.gateway.process.admin import apply_targets
 from arriero.gateway.relay.trying import Trier
 from arriero.gateway.server import serve
 from arriero.gateway.sidecar import main as sidecar
+from arriero.gateway.sidecar.lines import Lines
 from arriero.gateway.sidecar.settings import SidecarSettings
 from arriero.gateway.telling.log import Log
 from arriero.gateway.telling.record import Record
@@ -167,14 +168,14 @@ def test_a_sidecar_that_is_cancelled_anywhere_leaves_nothing() -> None:
         async def once(number: int) -> Cancelled:
             listen, stop, asking = f"127.0.0.1:{free_port()}", asyncio.Event(), None
 
-            def tell(event: str, **_: object) -> None:
+            def heard(line: str) -> None:
                 nonlocal asking
-                if event == "started":
+                if '"sidecar.started"' in line:
                     asking = asyncio.create_task(ask(listen, stop))
 
             environment = {"ARRIERO_LISTEN": listen, "ARRIERO_OLLAMA_ADDRESS": server.address, "ARRIERO_SLOTS": "1"}
             settings = SidecarSettings.of(environment)
-            told = await cancelled_at(number, sidecar.serve(settings, SystemClock(), stop, tell))
+            told = await cancelled_at(number, sidecar.serve(settings, SystemClock(), stop, Lines(SystemClock(), heard)))
             if asking is not None:
                 asking.cancel()
                 await asyncio.wait([asking])

@@ -21,8 +21,8 @@ from arriero.clouds import read
 from arriero.deploy import collections, edge
 from arriero.errors import ArrieroError, Problem
 from arriero.observe import doctor as checks
-from arriero.observe import logs as merged
 from arriero.observe import status as observed
+from arriero.observe.logs import following
 from arriero.observe.status import ServerProcess, Status
 
 VERDICT_FAILED = 3
@@ -74,14 +74,19 @@ def logs(
     since: Annotated[str, typer.Option(help="How far back, like 10m.")] = "10m",
     grep: Annotated[str, typer.Option(help="Only lines that hold this text.")] = "",
 ) -> None:
-    """Print the log lines of all sites, merged by time.
+    """Print the log lines of all sites, merged by time: Ollama's, the sidecars', and those of this machine's gateway.
+
+    Ends with --follow when it is interrupted. A line that came too late for its place is marked.
+
+    Example: [bold]arriero logs --grep REQUEST_ID[/bold]
 
     Example: [bold]arriero logs --follow --site aws-east --since 1h[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         refs = read.refs(here.spec, here.only(site))
-        for line in merged.lines(refs, merged.since(since), follow, grep):
-            print(json.dumps(merged.as_json(line)) if as_json else line, flush=True)
+        gateway = here.project.edge / edge.ACCESS_LOG
+        for line in following.lines(refs, following.since(since), follow, grep, gateway):
+            print(json.dumps(line.as_json()) if as_json else line, flush=True)
 
 
 def doctor(

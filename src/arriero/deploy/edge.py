@@ -30,6 +30,7 @@ from arriero.events import Event, Listener
 from arriero.secret import Secret
 from arriero.spec.model import Spec
 
+ACCESS_LOG = "access.log"
 START_SECONDS = 20.0
 DRAIN_SECONDS = 30.0
 GRACE_SECONDS = 5.0
@@ -173,7 +174,7 @@ def _places(project: Project, listen: str, control: str) -> Places:
         targets=str(project.edge / "targets.json"),
         keys=str(project.keys),
         placed=lambda name: str(project.file(name)),
-        access_log=str(project.edge / "access.log"),
+        access_log=str(project.edge / ACCESS_LOG),
         drain_seconds=DRAIN_SECONDS,
     )
 

@@ -11,7 +11,7 @@ from arriero.clouds.azure.connection import connect
 from arriero.clouds.azure.errors import door
 from arriero.plan.model import LogLine, SiteRef
 
-CONTAINER = "ollama"
+CONTAINERS = ("ollama", "sidecar")
 TAIL_LINES = "5000"
 
 
@@ -19,11 +19,13 @@ def read(ref: SiteRef, since: datetime) -> Sequence[LogLine]:
     """All lines since then that the groups still hold. Raises CloudError."""
     targets = [target.id for target in facts.read_targets(ref)]
     with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="logs") as pool:
-        return [line for part in pool.map(lambda group: _of(ref, group), targets) for line in part if line.at >= since]
+        asked = [(group, container) for group in targets for container in CONTAINERS]
+        return [line for part in pool.map(lambda one: _of(ref, *one), asked) for line in part if line.at >= since]
 
 
-def _of(ref: SiteRef, group: str) -> list[LogLine]:
-    path = f"/resourceGroups/{ref.service}-{ref.site}/providers/{groups.TYPE}/{group}/containers/{CONTAINER}/logs"
+def _of(ref: SiteRef, group: str, container: str) -> list[LogLine]:
+    """None where there is no such container."""
+    path = f"/resourceGroups/{ref.service}-{ref.site}/providers/{groups.TYPE}/{group}/containers/{container}/logs"
     answer = connect().get(path, groups.VERSION, tail=TAIL_LINES, timestamps="true")
     return [line for text in str((answer or {}).get("content", "")).splitlines() if (line := _line(ref, group, text))]
 

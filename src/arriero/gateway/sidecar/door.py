@@ -9,12 +9,13 @@ from arriero.clock import Clock
 from arriero.control.settings import Limits
 from arriero.gateway.access.origins import Origins
 from arriero.gateway.sidecar.figures import CONTENT_TYPE, Figures
+from arriero.gateway.sidecar.lines import FOLLOW_PATH, LINES_PATH, Lines
 from arriero.gateway.sidecar.passage import Passage, changes_models, needs_slot
 from arriero.gateway.sidecar.settings import SidecarSettings
 from arriero.gateway.sidecar.tally import Tally
 from arriero.gateway.sidecar.telling import Telling
 from arriero.gateway.sidecar.upload import FilePassage
-from arriero.gateway.telling.record import Record
+from arriero.gateway.telling.record import MODEL_LENGTH_LIMIT, Record
 from arriero.gateway.wire.answers import Answer, error_answer
 from arriero.gateway.wire.connection import ClientConnection, Work
 from arriero.gateway.wire.request import Request
@@ -23,6 +24,9 @@ from arriero.gateway.words.dialects import NATIVE
 from arriero.gateway.words.naming import canonical
 from arriero.gateway.words.told import STATE_PATH
 
+_STREAMS = (STATE_PATH, FOLLOW_PATH)
+_OWN_PATHS = ("/healthz", "/readyz", "/metrics", LINES_PATH, *_STREAMS)
+PATH_LENGTH_LIMIT = 128
 FULL = b"X-Arriero-Full: 1\r\nRetry-After: 1\r\n"
 
 
@@ -31,12 +35,13 @@ class Door:
     `taken`: a slot was taken.
     """
 
-    def __init__(self, settings: SidecarSettings, clock: Clock, upstreams: Upstreams) -> None:
+    def __init__(self, settings: SidecarSettings, clock: Clock, upstreams: Upstreams, lines: Lines) -> None:
         self.settings, self.upstreams = settings, upstreams
         self.home = upstreams.home(settings.ollama)
         self.tally = Tally(settings.slots)
         self.telling = Telling(self.tally)
         self.figures = Figures(clock)
+        self.lines = lines
         self.limits = Limits()
         self.connections: set[ClientConnection] = set()
         self.open: set[Passage] = set()
@@ -54,6 +59,8 @@ class Door:
             return None
         if request.path == STATE_PATH and request.method == "GET":
             return self.telling.start(client, request)
+        if request.path == FOLLOW_PATH:
+            return self.lines.start(client, request)
         if not needs_slot(request):
             self.is_asked_for_disk = self.is_asked_for_disk or changes_models(request)
             way = FilePassage if request.is_begun else Passage
@@ -67,7 +74,10 @@ class Door:
         return b"X-Request-Id: %b\r\n" % request.id.encode("latin-1") if request.id else b""
 
     def answered(self, request: Request, status: int, _: int, __: Record | None) -> None:
-        self.figures.count(request.path, status, "answered" if status < 400 else "refused", None, b"")
+        outcome = "answered" if status < 400 else "refused"
+        self.figures.count(request.path, status, outcome, None, b"")
+        if status >= 400:
+            self.tell_of(request, None, status, outcome, self.now())
 
     # The passages' calls
 
@@ -79,6 +89,19 @@ class Door:
     def ended(self, model: str | None) -> None:
         self.tally.give_back(model)
         self.telling.changed()
+
+    def tell_of(self, request: Request, model: str | None, status: int, outcome: str, since: float) -> None:
+        """A line about a request that is over; never a word of it."""
+        self.lines.tell(
+            "request",
+            id=request.id,
+            method=request.method,
+            path=request.path[:PATH_LENGTH_LIMIT],
+            model=(model or "")[:MODEL_LENGTH_LIMIT],
+            status=status,
+            outcome=outcome,
+            ms=round((self.now() - since) * 1000, 1),
+        )
 
     def look(self) -> None:
         self.look_now.set()
@@ -109,16 +132,17 @@ class Door:
         return Answer(403, b"", b"") if is_foreign and not self._origins.may_ask(origin) else None
 
     def _own(self, client: ClientConnection, request: Request) -> Answer | None:
-        if request.path not in ("/healthz", "/readyz", "/metrics", STATE_PATH):
+        path = request.path
+        if path not in _OWN_PATHS:
             return None
-        if request.method not in ("GET", "HEAD") or (request.path == STATE_PATH and request.method != "GET"):
+        if request.method not in ("GET", "HEAD") or (path in _STREAMS and request.method != "GET"):
             return Answer(405, b"405 method not allowed", b"text/plain", b"Allow: GET\r\n")
-        if request.path == "/healthz":
+        if path == "/healthz":
             return Answer(200, b"ok\n")
-        if request.path == "/readyz":
+        if path == "/readyz":
             why = self.why_not_ready()
             return Answer(503, why.encode() + b"\n") if why else Answer(200, b"ok\n")
-        return self._metrics(client) if request.path == "/metrics" else None
+        return None if path == STATE_PATH else self._for_some(client, path)
 
     def why_not_ready(self) -> str:
         """Empty when it is ready."""
@@ -130,10 +154,13 @@ class Door:
         missing = [model for model in self.settings.models if model not in tally.on_disk]
         return f"not on disk yet: {', '.join(missing)}" if missing else ""
 
-    def _metrics(self, client: ClientConnection) -> Answer:
+    def _for_some(self, client: ClientConnection, path: str) -> Answer | None:
+        """Figures and lines."""
         if not self.settings.may_read_figures(client.peer):
-            return error_answer(NATIVE, 403, "the figures are told to the ranges of ARRIERO_METRICS_SOURCES only")
-        return Answer(200, self.figures.text(self.tally, len(self.telling)), CONTENT_TYPE)
+            return error_answer(NATIVE, 403, "this is told to the ranges of ARRIERO_METRICS_SOURCES only")
+        if path == "/metrics":
+            return Answer(200, self.figures.text(self.tally, len(self.telling)), CONTENT_TYPE)
+        return self.lines.answer() if path == LINES_PATH else None
 
 
 def _id_of(request: Request) -> str:

@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import uvloop
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import ArrieroError, Problem
 from arriero.gateway.sidecar.door import Door
+from arriero.gateway.sidecar.lines import Lines
 from arriero.gateway.sidecar.protection import protect
 from arriero.gateway.sidecar.settings import SidecarSettings
 from arriero.gateway.sidecar.watch import watch
@@ -43,9 +44,6 @@ def run(environment: Mapping[str, str]) -> int:
 async def _run(settings: SidecarSettings) -> None:
     clock, stop, log = SystemClock(), asyncio.Event(), Log("-")
 
-    def tell(event: str, **fields: object) -> None:
-        log.tell(event, clock.now().isoformat(timespec="milliseconds"), **fields)
-
     def told_to_stop() -> None:
         if stop.is_set():
             os._exit(1)
@@ -53,10 +51,10 @@ async def _run(settings: SidecarSettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
-    place = {"service": settings.service, "site": settings.site, "pid": os.getpid()}
+    lines = Lines(clock, log.write, service=settings.service, site=settings.site, pid=os.getpid())
     try:
         with _following(settings.follow):
-            await serve(settings, clock, stop, lambda event, **fields: tell(f"sidecar.{event}", **place, **fields))
+            await serve(settings, clock, stop, lines)
     except OSError as error:
         what = f"cannot listen on {settings.listen}: {error.strerror or error}"
         raise ArrieroError(Problem(what, "free the port, or set another one", "ARRIERO_LISTEN")) from error
@@ -65,10 +63,10 @@ async def _run(settings: SidecarSettings) -> None:
             log.close()
 
 
-async def serve(settings: SidecarSettings, clock: Clock, stop: asyncio.Event, tell: Callable[..., None]) -> None:
+async def serve(settings: SidecarSettings, clock: Clock, stop: asyncio.Event, lines: Lines) -> None:
     """Serves until `stop` is set, then drains. Raises OSError when the address can't be listened on."""
     upstreams = Upstreams(CONNECT_SECONDS)
-    door = Door(settings, clock, upstreams)
+    door, tell = Door(settings, clock, upstreams, lines), lines.tell
     host, port = split_address(settings.listen)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(lambda: ClientConnection(door), host, port, backlog=BACKLOG)
@@ -86,11 +84,12 @@ async def serve(settings: SidecarSettings, clock: Clock, stop: asyncio.Event, te
             for task in running:
                 task.cancel()
     finally:
+        tell("ended")
+        lines.end()
         listener.close()
         for connection in tuple(door.connections):
             connection.transport.close()
         await upstreams.close()
-    tell("ended")
 
 
 async def _sweep(door: Door) -> None:

@@ -138,7 +138,11 @@ class Passage:
         door.open.discard(self)
         if self.has_slot:
             door.ended(self._model)
-        door.figures.count(self._request.path, self._status, outcome, self._model, self._short_way.last)
+        request = self._request
+        door.figures.count(request.path, self._status, outcome, self._model, self._short_way.last)
+        # An edge looks at its targets each second: such lines would hide all others.
+        if self.has_slot or changes_models(request) or outcome != "answered" or self._status >= 400:
+            door.tell_of(request, self._model, self._status, outcome, self.started_at)
 
 
 def as_asked(request: Request) -> Request:

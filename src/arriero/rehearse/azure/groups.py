@@ -116,21 +116,25 @@ def _logs(world: World, request: Request, asked: ResourceId) -> Answer:
         raise ArmError(
             404, "ContainerLogNotAvailable", f"{message} container 'InstanceView' for more information or retry later."
         )
-    content, written = _tail(Path(record.log), record.log_start)
-    lines = content.splitlines(keepends=True)
+    lines = _lines(Path(record.log), record)
     if (tail := request.query.get("tail", "")).isdigit():
         lines = lines[-int(tail) :] if int(tail) else []
-    if request.query.get("timestamps", "").lower() == "true":
-        # A process's file has no moments: each line carries that of the last one written.
-        lines = [f"{stamp(written)} {line}" for line in lines]
-    return Answer(200, {"content": "".join(lines)})
+    with_moments = request.query.get("timestamps", "").lower() == "true"
+    return Answer(200, {"content": "".join(f"{stamp(at)} {line}" if with_moments else line for at, line in lines)})
 
 
-def _tail(file: Path, start: int) -> tuple[str, float]:
+def _lines(file: Path, record: ContainerRun) -> list[tuple[float, str]]:
+    """The file's tail. It has no moments: a line has that of the look which saw it first."""
     with file.open("rb") as opened:
         size = opened.seek(0, 2)
-        opened.seek(max(start, size - _LOG_BYTES))
-        return opened.read().decode(errors="replace"), file.stat().st_mtime
+        offset = opened.seek(max(record.log_start, size - _LOG_BYTES))
+        content = opened.read(size - offset)
+    record.saw(size, file.stat().st_mtime)
+    found = []
+    for raw in content.splitlines(keepends=True):
+        offset += len(raw)
+        found.append((record.moment_of(offset), raw.decode(errors="replace")))
+    return found
 
 
 def _fill_in(body: Document) -> None:

@@ -35,6 +35,16 @@ class ContainerRun:
     back_off_seconds: float = 0.0
     log: str = ""
     log_start: int = 0
+    log_seen: list[tuple[int, float]] = field(default_factory=list)
+
+    def saw(self, size: int, written: float) -> None:
+        """The log has so many bytes, the last of them written then."""
+        if not self.log_seen or size > self.log_seen[-1][0]:
+            self.log_seen.append((size, written))
+
+    def moment_of(self, offset: int) -> float:
+        """When the log's bytes up to this one had been written, as far as anybody looked."""
+        return next(written for size, written in self.log_seen if size >= offset)
 
     def started(self, image: str, now: float) -> None:
         if not self.events:

@@ -1,0 +1,185 @@
+"""Looks once, or follows: all sources side by side, one stream of lines out.
+
+Who runs while lines are followed: a thread a site, which reads its store every STORE_SECONDS and looks which targets
+there are; a thread a target, which hears its sidecar; one that reads the gateway's file. They put lines into one
+bounded queue, and wait when it is full; the caller's thread takes them out, merges and yields. A site or a target that
+is lost ends nothing: its thread tries again, and what it could not tell is in the store. All are daemons: they end with
+the process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from arriero.clock import Clock, SystemClock
+from arriero.clouds.read import facts_of
+from arriero.errors import ArrieroError, CloudError, Problem
+from arriero.observe.logs import sources
+from arriero.observe.logs.entry import Entry, Shown
+from arriero.observe.logs.merging import Merger, Seen
+from arriero.plan.model import SiteRef, TargetFacts
+from arriero.spec.units import Duration
+
+STORE_SECONDS = 2.0
+# A store's line is seen at its next look: so long others wait for it.
+HOLD = timedelta(seconds=2.5)
+# Clouds store lines late: each look goes back this far behind the one before it.
+BACK = timedelta(seconds=60)
+FILE_SECONDS = 0.2
+AGAIN_SECONDS = 1.0
+PLAIN_SECONDS = 15.0
+SHOW_SECONDS = 0.1
+QUEUE_LIMIT = 50_000
+
+
+def since(text: str, clock: Clock | None = None) -> datetime:
+    """The moment that lies `text` (like `10m`) back; raises ArrieroError on other texts."""
+    try:
+        return (clock or SystemClock()).now() - timedelta(seconds=float(Duration.parse(text)))
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise ArrieroError(Problem(what, remedy, key="--since")) from None
+
+
+def lines(
+    refs: Sequence[SiteRef], start: datetime, follow: bool, grep: str = "", gateway: Path | None = None
+) -> Iterator[Shown]:
+    """All lines of these sites from `start` on that hold `grep`; endless with `follow`.
+
+    `gateway` is the log of this machine's gateway, whose lines belong to the sites that answered.
+    """
+    found = _followed(refs, start, gateway) if follow else _looked(refs, start, gateway)
+    sites = {ref.site for ref in refs}
+    for shown in found:
+        entry = shown.entry
+        is_ours = entry.site in sites or entry.site == "-"
+        if is_ours and entry.at >= start and grep in entry.text:
+            yield shown
+
+
+def _looked(refs: Sequence[SiteRef], start: datetime, gateway: Path | None) -> Iterator[Shown]:
+    now = SystemClock().now()
+    with ThreadPoolExecutor(max_workers=max(1, len(refs)), thread_name_prefix="logs") as pool:
+        parts = list(pool.map(lambda ref: _look(ref, start, now), refs))
+    seen, merger = Seen(), Merger(HOLD)
+    for entry in (*(sources.GatewayFile(gateway).fresh() if gateway else ()), *(one for part in parts for one in part)):
+        if seen.is_new(entry):
+            merger.put(entry, max(now, entry.at))
+    yield from merger.rest()
+
+
+def _look(ref: SiteRef, start: datetime, now: datetime) -> list[Entry]:
+    """A site's store and its sidecars."""
+    try:
+        found = sources.stored(ref, start)
+        targets = facts_of(ref.cloud).read_targets(ref)
+    except CloudError as error:
+        return [sources.failure(ref, error, now)]
+    addressed = [target for target in targets if target.address]
+    with ThreadPoolExecutor(max_workers=max(1, min(16, len(addressed)))) as pool:
+        return found + [entry for part in pool.map(sources.kept, addressed) for entry in part]
+
+
+def _followed(refs: Sequence[SiteRef], start: datetime, gateway: Path | None) -> Iterator[Shown]:
+    inbox: queue.Queue[Entry] = queue.Queue(QUEUE_LIMIT)
+    clock = SystemClock()
+    for ref in refs:
+        _run(f"store of {ref.site}", _Site(ref, start, inbox, clock).run)
+    if gateway is not None:
+        _run("gateway's log", lambda: _read_file(sources.GatewayFile(gateway), inbox, clock))
+    yield from merged(inbox, clock)
+
+
+def merged(inbox: queue.Queue[Entry], clock: Clock, is_over: Callable[[], bool] = lambda: False) -> Iterator[Shown]:
+    """What comes out of the queue, in order; until `is_over` and the queue is empty."""
+    seen, merger = Seen(), Merger(HOLD)
+    forget_at = clock.now() + BACK
+    while True:
+        is_last = is_over()
+        for entry in _taken(inbox):
+            if seen.is_new(entry):
+                merger.put(entry, clock.now())
+        now = clock.now()
+        yield from merger.rest() if is_last else merger.ready(now)
+        if is_last:
+            return
+        if now >= forget_at:
+            seen.forget(now - 3 * BACK)
+            forget_at = now + BACK
+
+
+def _taken(inbox: queue.Queue[Entry]) -> Iterator[Entry]:
+    """What is there now, at most a queue full; waits a moment when there is nothing."""
+    try:
+        yield inbox.get(timeout=SHOW_SECONDS)
+        for _ in range(QUEUE_LIMIT):
+            yield inbox.get_nowait()
+    except queue.Empty:
+        return
+
+
+def _read_file(file: sources.GatewayFile, inbox: queue.Queue[Entry], clock: Clock) -> None:
+    while True:
+        for entry in file.fresh():
+            inbox.put(entry)
+        clock.sleep(FILE_SECONDS)
+
+
+@dataclass
+class _Site:
+    """One site's thread, and those of its targets."""
+
+    ref: SiteRef
+    start: datetime
+    inbox: queue.Queue[Entry]
+    clock: Clock
+    _heard: dict[str, TargetFacts] = field(default_factory=dict)
+    _is_lost: bool = False
+
+    def run(self) -> None:
+        """Endless. That the site can't be read is said once, until it can be again."""
+        while True:
+            now = self.clock.now().astimezone(UTC)
+            try:
+                self._hear(facts_of(self.ref.cloud).read_targets(self.ref))
+                for entry in sources.stored(self.ref, self.start):
+                    self.inbox.put(entry)
+                self._is_lost, self.start = False, max(self.start, now - BACK)
+            except CloudError as error:
+                if not self._is_lost:
+                    self._is_lost = True
+                    self.inbox.put(sources.failure(self.ref, error, now))
+            self.clock.sleep(STORE_SECONDS)
+
+    def _hear(self, targets: Sequence[TargetFacts]) -> None:
+        """A thread for each target that is new, or has another address."""
+        known, self._heard = self._heard, {target.id: target for target in targets if target.address}
+        for name, target in self._heard.items():
+            if name not in known or known[name].address != target.address:
+                _run(f"lines of {name}", partial(self._follow, target))
+
+    def _follow(self, target: TargetFacts) -> None:
+        """Until the site has this target no more."""
+        while (now := self._heard.get(target.id)) is not None and now.address == target.address:
+            wait = AGAIN_SECONDS
+            try:
+                for entry in sources.followed(target):
+                    if entry is not None:
+                        self.inbox.put(entry)
+            except sources.NoLines:
+                wait = PLAIN_SECONDS
+            except (OSError, http.client.HTTPException):
+                pass  # Its store has what it says meanwhile.
+            self.clock.sleep(wait)
+
+
+def _run(name: str, work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name=name, daemon=True).start()
