@@ -132,3 +132,10 @@ def test_the_dots_of_a_repository_stand_for_themselves() -> None:
     tags = [Tag(f"r{n}", f"d{n}", n) for n in range(9)]
     assert len(purged(tags, 2, path="a.b/llm", repository="a.b/llm")) == 2
     assert len(purged(tags, 2, path="a.b/llm", repository="a-b/llm")) == 9
+
+
+def test_each_variant_keeps_as_many_releases() -> None:
+    tags = [Tag(f"{head}r{n}", f"{head}d{n}", 200 - n) for n in range(1, 9) for head in ("", "cuda-")]
+    tags += [Tag("cuda-stable-v1", "cuda-d1", 190), Tag("cuda-git-00", "old", 99), Tag("release", "x", 300)]
+    left = purged(tags, 2)
+    assert set(left) == {"r7", "r8", "cuda-r7", "cuda-r8", "cuda-stable-v1", "cuda-git-00", "release"}

@@ -13,8 +13,11 @@ SITES = {"a": {"cloud": "aws", "region": "us-east-1"}, "b": {"cloud": "azure", "
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/llm"
 RULES = (
     "stable*: imageCountMoreThan 9999",
+    "cuda-stable*: imageCountMoreThan 9999",
     "r*: imageCountMoreThan 10",
+    "cuda-r*: imageCountMoreThan 10",
     "git-*: sinceImagePushed 30 days",
+    "cuda-git-*: sinceImagePushed 30 days",
     "untagged: sinceImagePushed 7 days",
 )
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import urllib.request
 from pathlib import Path
+from typing import cast
 
 import pytest
 import workshop
@@ -130,6 +131,81 @@ def test_one_digest_is_at_both_registries_and_a_releases_name_never_moves(shop: 
     assert digest_of(shop.west, "other/llm", "r1") == pushed["digest"]
     with pytest.raises(OSError, match="404"):
         digest_of(shop.east, "acme/llm", "git-fedcba987654")
+
+
+def test_ollama_comes_from_an_image_and_its_gpu_libraries_in_their_variant_only(shop: Shop, tmp_path: Path) -> None:
+    """What Ollama is taken from is a stand-in of that image's shape: a real Ollama, files in place of its libraries."""
+    standing_in = stand_in(shop, tmp_path)
+    source = f"{shop.east}/ollama@{standing_in}"
+    found: dict[str, set[str]] = {}
+    for variant in ("cpu", "cuda"):
+        shop.write(more=f"  variant: {variant}")
+        text = (shop.folder / "arriero.yaml").read_text()
+        text = text.replace("ollama_file: ollama", f"ollama: {source}").replace("\nollama:", f"\n{BARE}\nollama:")
+        (shop.folder / "arriero.yaml").write_text(text)
+        built = shop.build("--revision", "0123456789abcdef")
+        name = "arriero/llm:built" if variant == "cpu" else "arriero/llm:cuda-built"
+        assert (built["name"], built["id"]) == (name, shop.made.docker("image", "inspect", name, "--format", "{{.Id}}"))
+        run = ("run", "--rm", "--network", "none", *SAFE[:3], "--entrypoint")
+        found[variant] = set(shop.made.docker(*run, "find", name, "/usr/lib/ollama", "!", "-type", "d").split())
+        assert labels(shop, name)["org.opencontainers.image.revision"] == "0123456789abcdef"
+        assert json.loads(labels(shop, name)["io.arriero.models"]) == {
+            model["name"]: model["digest"] for model in cast("list[dict[str, str]]", built["models"])
+        }
+        settings = shop.made.docker(*run, "env", name).splitlines()
+        assert ("NVIDIA_VISIBLE_DEVICES=all" in settings) == (variant == "cuda")
+    serves_without_a_gpu(shop, "arriero/llm:cuda-built")
+    libraries = "/usr/lib/ollama"
+    assert found["cpu"] == {f"{libraries}/libggml-base.so", f"{libraries}/libggml-cpu-haswell.so"}
+    gpu = {f"cuda_v{version}/{name}" for version in (11, 12) for name in ("libggml-cuda.so", "libcublas.so.1")}
+    assert found["cuda"] == found["cpu"] | {f"{libraries}/{name}" for name in gpu | LINKS}
+
+    push = ("image", "push", "--yes", "--json", "--revision", "0123456789abcdef", "--release", "40")
+    pushed = json.loads(shop.arriero(*push)[1])
+    assert pushed["tags"] == ["cuda-git-0123456789ab", "cuda-r40"]
+    shop.write()
+    code, _, err = shop.arriero(*push)
+    assert (code, "image.variant: the variant cuda was built here last" in err) == (1, True)
+    shop.build("--revision", "0123456789abcdef")
+    assert json.loads(shop.arriero(*push)[1])["digest"] != pushed["digest"], "r40 is free for the other variant"
+    assert digest_of(shop.west, "other/llm", "cuda-r40") == pushed["digest"]
+
+
+def labels(shop: Shop, image: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(
+        shop.made.docker("image", "inspect", image, "--format", "{{json .Config.Labels}}")
+    )
+    return found
+
+
+def serves_without_a_gpu(shop: Shop, image: str) -> None:
+    """No GPU was at hand: what the variant does on a machine without one is all that can be seen."""
+    port, behind = free_port(), free_port()
+    told = ["--env", f"ARRIERO_LISTEN=127.0.0.1:{port}", "--env", f"ARRIERO_OLLAMA_ADDRESS=127.0.0.1:{behind}"]
+    shop.made.docker("run", "--detach", "--name", "cuda", *SAFE, *VOLUMES, *told, image)
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+    assert ask(f"127.0.0.1:{port}", model="bare")[-1]["done"] is True
+    shop.made.docker("rm", "--force", "cuda")
+
+
+BARE = "  - {name: bare, gguf: mine/mine.gguf}"
+LINKS = {f"cuda_v{version}/libcublas.so" for version in (11, 12)}
+
+
+def stand_in(shop: Shop, folder: Path) -> str:
+    """Pushes an image that has what ollama/ollama has in /usr; gives its digest."""
+    libraries = folder / "usr/lib/ollama"
+    for name in ("cuda_v11/libggml-cuda.so", "cuda_v12/libggml-cuda.so", "libggml-base.so", "libggml-cpu-haswell.so"):
+        (libraries / name).parent.mkdir(parents=True, exist_ok=True)
+        (libraries / name).write_text(name)
+    for version in ("cuda_v11", "cuda_v12"):
+        (libraries / version / "libcublas.so.1").write_text(version)
+        (libraries / version / "libcublas.so").symlink_to("libcublas.so.1")
+    (folder / "usr/bin").mkdir()
+    shutil.copy2(workshop.ollama(), folder / "usr/bin/ollama")
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY usr /usr\n")
+    shop.made.docker("build", "--tag", f"{shop.east}/ollama:1", str(folder))
+    return shop.made.docker("push", f"{shop.east}/ollama:1").rpartition("digest: ")[2].split()[0]
 
 
 def test_what_is_wrong_is_told_before_anything_is_built_or_pushed(shop: Shop, first: dict[str, object]) -> None:

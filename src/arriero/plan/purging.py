@@ -21,14 +21,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from arriero.plan.model import Resource, Value
-from arriero.spec.image import repository_of
+from arriero.spec.image import Variant, repository_of
 from arriero.spec.model import Spec
 
 KIND = "azure.purge_task"
 COMMIT_DAYS = 30
+# What an image's names begin with, by its variant.
+PREFIXES: Mapping[Variant, str] = {"cpu": "", "cuda": "cuda-"}
 SCHEDULE = "17 3 * * *"
 _RUN_SECONDS = 3600
-_ACR = re.compile(r"([a-z0-9-]+\.azurecr\.(?:io|cn|us))/(.+)")
+_ACR = re.compile(r"([a-z0-9-]+\.azurecr\.(?:io|cn|us))(?::443)?/(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,10 @@ def commands(path: str, keep: int) -> tuple[str, ...]:
     is a pattern there, so its dots are written as what they are.
     """
     where = path.replace(".", "[.]")
-    releases = f"acr purge --filter '{where}:^r[0-9]+$' --ago 0d --keep {keep}"
-    return releases, f"acr purge --filter '{where}:^git-' --ago {COMMIT_DAYS}d --keep {keep} --untagged"
+    releases = (f"--filter '{where}:^{head}r[0-9]+$' --ago 0d --keep {keep}" for head in PREFIXES.values())
+    heads = "|".join(filter(None, PREFIXES.values()))
+    commits = f"--filter '{where}:^({heads})?git-' --ago {COMMIT_DAYS}d --keep {keep} --untagged"
+    return tuple(f"acr purge {options}" for options in (*releases, commits))
 
 
 def text(path: str, keep: int) -> str:

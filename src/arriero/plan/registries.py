@@ -22,7 +22,7 @@ from arriero.spec.image import repository_of
 from arriero.spec.model import Spec
 
 KEPT_ALWAYS = 9999
-COMMIT_DAYS = purging.COMMIT_DAYS
+COMMIT_DAYS, PREFIXES = purging.COMMIT_DAYS, purging.PREFIXES
 UNTAGGED_DAYS = 7
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 
@@ -46,13 +46,14 @@ def place(spec: Spec) -> Place | None:
 
 def policy(keep: int) -> Mapping[str, Any]:
     """A lifecycle policy. Commits that were never released go after a month, untagged images in a week."""
-    rules = [
-        _rule(1, "what was ever stable is kept", tagged="stable*", count=KEPT_ALWAYS),
-        _rule(2, f"the newest {keep} releases are kept", tagged="r*", count=keep),
-        _rule(3, "commits that were not released", tagged="git-*", days=COMMIT_DAYS),
-        _rule(4, "images without a tag", days=UNTAGGED_DAYS),
+    heads = PREFIXES.values()  # of both variants, whichever the spec has: a repository has one policy
+    kinds: list[dict[str, Any]] = [
+        *({"why": "what was ever stable is kept", "tagged": f"{head}stable*", "count": KEPT_ALWAYS} for head in heads),
+        *({"why": f"the newest {keep} releases are kept", "tagged": f"{head}r*", "count": keep} for head in heads),
+        *({"why": "commits that were not released", "tagged": f"{head}git-*", "days": COMMIT_DAYS} for head in heads),
+        {"why": "images without a tag", "days": UNTAGGED_DAYS},
     ]
-    return {"rules": rules}
+    return {"rules": [_rule(priority, **kind) for priority, kind in enumerate(kinds, 1)]}
 
 
 def rules(found: Mapping[str, Any]) -> tuple[str, ...]:

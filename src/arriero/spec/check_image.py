@@ -12,6 +12,9 @@ def image_problems(spec: Spec) -> Iterator[Problem]:
     image = spec.image
     if image.ollama_file and "ollama" in image.model_fields_set:
         yield Problem("says what image.ollama says, too", "keep one of them", "image.ollama_file")
+    if image.ollama_file and image.variant == "cuda":
+        what = "is a program without libraries, so the image would use no GPU"
+        yield Problem(what, "write image.ollama, or variant: cpu", "image.ollama_file")
     clouds = {site.cloud for site in spec.sites.values()}
     for cloud in image.registries:
         if cloud not in clouds:

@@ -53,8 +53,11 @@ def test_its_rules_are_set_and_nothing_else_of_it(site: AwsSite) -> None:
     kept = json.loads(ecr.get_lifecycle_policy(repositoryName="team/llm")["lifecyclePolicyText"])["rules"]
     assert [(rule["selection"].get("tagPatternList"), rule["selection"]["countNumber"]) for rule in kept] == [
         (["stable*"], 9999),
+        (["cuda-stable*"], 9999),
         (["r*"], 7),
+        (["cuda-r*"], 7),
         (["git-*"], 30),
+        (["cuda-git-*"], 30),
         (None, 7),
     ]
     (about,) = ecr.describe_repositories(repositoryNames=["team/llm"])["repositories"]

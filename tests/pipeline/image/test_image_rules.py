@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from arriero.pipeline.image import forecast, refusal, tags
+from arriero.pipeline.image import build, forecast, refusal, tags
+from arriero.pipeline.image.engine import Built
 from arriero.pipeline.image.push import repositories
 from arriero.spec.model import Spec
 
@@ -36,6 +37,36 @@ def test_stable_comes_last_and_takes_the_next_number() -> None:
     assert tags.next_stable(["stable", "stable-v2", "stable-v10", "stable-v01", "r4"]) == 11
     assert tags.wanted("git-abc", 4, 11).all == ("git-abc", "r4", "stable-v11", "stable")
     assert tags.wanted("git-abc", None, None).all == ("git-abc",)
+
+
+def test_no_name_of_one_variant_is_one_of_the_others() -> None:
+    cpu, cuda = tags.wanted("git-abc", 4, 2), tags.wanted("git-abc", 4, 2, "cuda")
+    assert cuda.all == ("cuda-git-abc", "cuda-r4", "cuda-stable-v2", "cuda-stable")
+    assert not set(cpu.all) & set(cuda.all)
+    both = [*cpu.all, *cuda.all, "stable-v7"]
+    assert (tags.next_stable(both), tags.next_stable(both, "cuda")) == (8, 3)
+
+
+@pytest.mark.parametrize(
+    ("built", "wished", "is_refused"),
+    [
+        ("cpu", "cpu", False),
+        ("cuda", "cuda", False),
+        ("cpu", "cuda", True),
+        ("cuda", "cpu", True),
+        (None, "cuda", False),
+    ],
+)
+def test_what_was_built_of_one_variant_gets_no_name_of_the_other(
+    built: str | None, wished: str, is_refused: bool
+) -> None:
+    labels = {"io.arriero.variant": built} if built else {}
+    wanted = spec({"name": "acme/llm", "variant": wished})
+    problem = build.other_variant(wanted, Built("sha256:1", 1, (), labels))
+    assert bool(problem) == is_refused
+    if problem:
+        assert problem.what == f"the variant {built} was built here last, and this spec has {wished}"
+    assert build.local_name(wanted) == ("arriero/llm:cuda-built" if wished == "cuda" else "arriero/llm:built")
 
 
 def test_a_fixed_tag_that_is_another_image_is_a_conflict() -> None:

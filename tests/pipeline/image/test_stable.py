@@ -12,7 +12,7 @@ from pathlib import Path
 import dxf
 import pytest
 
-from arriero.pipeline.image import stable
+from arriero.pipeline.image import push, stable
 from arriero.pipeline.image.registry import Manifest, Repository
 from arriero.spec.model import Spec
 
@@ -48,7 +48,7 @@ class Shelf(Repository):
 )
 def test_a_number_is_never_given_to_two_images(east: dict[str, str], west: dict[str, str], number: int) -> None:
     places = [Shelf("east.test", "llm", held=east), Shelf("west.test", "llm", held=west)]
-    assert stable.number_of(places, OURS) == number
+    assert push.number_of(places, OURS) == number
 
 
 def test_nothing_is_named_where_nobody_may_be_asked_or_the_digest_is_not_known() -> None:

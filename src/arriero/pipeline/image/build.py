@@ -18,9 +18,11 @@ from arriero.pipeline.image.engine import Built, Engine
 from arriero.pipeline.image.files import build_arguments, models_label
 from arriero.pipeline.image.recipe import LABELS, Recipe, recipe
 from arriero.pipeline.image.revision import Revision
+from arriero.plan.registries import PREFIXES
 from arriero.spec.model import Spec
 
 MODELS_LABEL = f"{LABELS}.models"
+VARIANT_LABEL = f"{LABELS}.variant"
 _LAYERS_AFTER_MODELS = 2  # Ollama's and the sidecar's
 
 
@@ -33,8 +35,17 @@ def record_of(project: Project) -> Path:
 
 
 def local_name(spec: Spec) -> str:
-    """The engine's name for what was built here last."""
-    return f"arriero/{spec.name}:built"
+    """The engine's name for what was built here last of the spec's variant."""
+    return f"arriero/{spec.name}:{PREFIXES[spec.image.variant]}built"
+
+
+def other_variant(spec: Spec, image: Built) -> Problem | None:
+    """Why what was built here last is not the image of this spec, whose names it would get."""
+    built = image.labels.get(VARIANT_LABEL, spec.image.variant)
+    if built == spec.image.variant:
+        return None
+    what = f"the variant {built} was built here last, and this spec has {spec.image.variant}"
+    return Problem(what, "build it: arriero image build", "image.variant")
 
 
 def image_at_hand(project: Project, spec: Spec) -> str:

@@ -48,6 +48,8 @@ class ImagePlan:
 
 def plan(project: Project, spec: Spec) -> ImagePlan:
     notes: list[str] = []
+    if spec.image.variant == "cuda":
+        notes.append("variant cuda: neither Fargate nor Container Instances has GPUs; it is for machines that have")
     wanted = recipe(spec)
     numbers = {each.name: each for each in wanted.models}
     models = tuple(_model(project, model, numbers.get(model.name), notes) for model in spec.models)

@@ -15,10 +15,10 @@ from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.pipeline.image import record
 from arriero.pipeline.image import tags as names
-from arriero.pipeline.image.build import folder_of, record_of, too_large
+from arriero.pipeline.image.build import folder_of, other_variant, record_of, too_large
 from arriero.pipeline.image.engine import Engine
 from arriero.pipeline.image.registry import Manifest, Repository
-from arriero.spec.image import repository_of
+from arriero.spec.image import Variant, repository_of
 from arriero.spec.model import Spec
 
 
@@ -49,16 +49,18 @@ def push(project: Project, spec: Spec, asked: Asked) -> Outcome:
     """Raises ArrieroError; nothing has a release's name then that does not have it everywhere, unless it says so."""
     built, engine = record.read_built(record_of(project)), Engine.found()
     image = engine.look(built.id)
-    if problem := too_large(spec, image.size):
+    if problem := too_large(spec, image.size) or other_variant(spec, image):
         raise Refused(problem)
     if not asked.commit:
         raise Refused(Problem("there is no commit to name it by", "commit first, or give --revision", "image push"))
     places = [Repository.of(name) for name in repositories(spec)]
     _ask_all(places)
-    number = names.next_stable(tag for place in places for tag in place.tags()) if asked.stable else None
-    wanted = names.wanted(asked.commit, asked.release, number)
+    variant = spec.image.variant
+    wanted = names.wanted(asked.commit, asked.release, None, variant)
     _refuse_taken(places, wanted, built.id)
     digest = _pushed_to_all(engine, built.id, repositories(spec), wanted.first)
+    if asked.stable:
+        wanted = names.wanted(asked.commit, asked.release, number_of(places, digest, variant), variant)
     manifests = [found(place, digest) for place in places]
     notes = name_all(places, manifests, wanted)
     made = record.Pushed(digest, built.id, repositories(spec), wanted.all, built.models)
@@ -114,9 +116,21 @@ def found(place: Repository, digest: str) -> Manifest:
     return manifest
 
 
+def number_of(places: Sequence[Repository], digest: str, variant: Variant = "cpu") -> int:
+    """The next one, or the newest where that is this image already: a second promotion gives no second name."""
+    following = names.next_stable((tag for place in places for tag in place.tags()), variant)
+    (last,) = names.wanted("", None, following - 1, variant).fixed
+    newest = [place.find(last) for place in places]
+    there = {manifest.digest for manifest in newest if manifest}
+    return following - 1 if there == {digest} else following
+
+
 def name_all(places: Sequence[Repository], manifests: Sequence[Manifest], wanted: names.Wanted) -> list[str]:
-    """Fixed names first, everywhere. A registry whose tags never move keeps its `stable`, which is said."""
-    given: list[str] = []
+    """Fixed names first, everywhere. A registry whose tags never move keeps its `stable`, which is said.
+
+    Raises ArrieroError that says which names are given nevertheless.
+    """
+    given: list[tuple[Repository, str]] = []
     before = [{tag: place.find(tag) for tag in wanted.moving} for place in places]
     notes: list[str] = []
     try:
@@ -128,13 +142,22 @@ def name_all(places: Sequence[Repository], manifests: Sequence[Manifest], wanted
                     if not old.get(tag) or tag not in wanted.moving:
                         raise
                     notes.append(f"{place} lets no tag move: {tag} stays where it was")
-                given.append(f"{place}:{tag}")
+                else:
+                    given.append((place, tag))
     except ArrieroError as error:
-        for place, old in zip(places, before, strict=True):
-            for tag, former in old.items():
-                if former and f"{place}:{tag}" in given:
-                    place.tag(former, tag)
-        kept = [name for name in given if name.rpartition(":")[2] not in wanted.moving]
+        former = dict(zip(places, before, strict=True))
+        kept = [f"{place}:{tag}" for place, tag in given if not _put_back(place, tag, former[place].get(tag))]
         said = f"these names were given: {', '.join(kept)}" if kept else "no release's name was given"
         raise ArrieroError([*error.problems, Problem(said, "push again: what is there stays as it is")]) from None
     return notes
+
+
+def _put_back(place: Repository, tag: str, former: Manifest | None) -> bool:
+    """Whether the name stands for what it stood for before: the protocol has no way to take a name away."""
+    if former is None:
+        return False
+    try:
+        place.tag(former, tag)
+    except ArrieroError:
+        return False
+    return True

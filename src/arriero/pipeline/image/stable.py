@@ -6,12 +6,12 @@ Registries keep what has such a name (`plan/registries.py`, `plan/purging.py`), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from arriero.errors import ArrieroError
 from arriero.pipeline.image import tags as names
-from arriero.pipeline.image.push import found, name_all, repositories
+from arriero.pipeline.image.push import found, name_all, number_of, repositories
 from arriero.pipeline.image.registry import Repository
 from arriero.spec.model import Spec
 
@@ -35,7 +35,7 @@ def mark(spec: Spec, digest: str, may_ask: Callable[[Repository], bool]) -> Mark
         return Marked(notes=("it was deployed by its tag, so no image can be named stable",))
     try:
         manifests = [found(place, digest) for place in places]
-        wanted = names.wanted("", None, number_of(places, digest))
+        wanted = names.wanted("", None, number_of(places, digest, spec.image.variant), spec.image.variant)
         notes = name_all(places, manifests, wanted)
     except ArrieroError as error:
         return Marked(notes=tuple(str(problem) for problem in error.problems))
@@ -46,7 +46,7 @@ def name_release(spec: Spec, digest: str, number: int, may_ask: Callable[[Reposi
     """Names the image `r<number>` in the registries of the spec that may be asked; an image that has the name keeps it.
     Returns what hindered it, and raises nothing, as `mark` does.
     """
-    wanted = names.wanted("", number, None)
+    wanted = names.wanted("", number, None, spec.image.variant)
     notes: list[str] = []
     for place in map(Repository.of, repositories(spec)):
         if not digest or not may_ask(place):
@@ -60,11 +60,3 @@ def name_release(spec: Spec, digest: str, number: int, may_ask: Callable[[Reposi
         except ArrieroError as error:
             notes += [f"the image was not named {wanted.fixed[0]}: {problem}" for problem in error.problems[:1]]
     return tuple(notes)
-
-
-def number_of(places: Sequence[Repository], digest: str) -> int:
-    """The next one, or the newest where that is this image already: a second promotion gives no second name."""
-    following = names.next_stable(tag for place in places for tag in place.tags())
-    newest = [place.find(f"{names.STABLE}-v{following - 1}") for place in places]
-    there = {manifest.digest for manifest in newest if manifest}
-    return following - 1 if there == {digest} else following

@@ -1,7 +1,8 @@
 """Names of an image in its registries, pure: `git-<sha>`, `r<release>`, `stable-v<n>`, `stable`.
 
 The first moves with a commit that is built again; `r<n>` and `stable-v<n>` never move; `stable` moves where the
-registry lets it.
+registry lets it. Those of the CUDA variant begin with `cuda-`, so that both variants of a commit may lie in one
+repository; with it in front, and not behind, a registry's rules count each variant's releases by themselves.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from arriero.errors import Problem
+from arriero.plan.registries import PREFIXES
+from arriero.spec.image import Variant
 
 STABLE = "stable"
 
@@ -28,16 +31,17 @@ class Wanted:
         return (self.first, *self.fixed, *self.moving)
 
 
-def wanted(commit: str, release: int | None, stable: int | None) -> Wanted:
+def wanted(commit: str, release: int | None, stable: int | None, variant: Variant = "cpu") -> Wanted:
     """`stable` is the number of `stable-v<n>`."""
-    fixed = [f"r{release}"] if release is not None else []
-    fixed += [f"{STABLE}-v{stable}"] if stable is not None else []
-    return Wanted(commit, tuple(fixed), (STABLE,) if stable is not None else ())
+    head = PREFIXES[variant]
+    fixed = [f"{head}r{release}"] if release is not None else []
+    fixed += [f"{head}{STABLE}-v{stable}"] if stable is not None else []
+    return Wanted(f"{head}{commit}", tuple(fixed), (f"{head}{STABLE}",) if stable is not None else ())
 
 
-def next_stable(known: Iterable[str]) -> int:
+def next_stable(known: Iterable[str], variant: Variant = "cpu") -> int:
     """One more than the highest `stable-v<n>` that any of the registries has."""
-    numbers = (re.fullmatch(rf"{STABLE}-v([1-9]\d*)", tag) for tag in known)
+    numbers = (re.fullmatch(rf"{PREFIXES[variant]}{STABLE}-v([1-9]\d*)", tag) for tag in known)
     return max((int(found[1]) for found in numbers if found), default=0) + 1
 
 

@@ -45,7 +45,7 @@ def verify(project: Project, spec: Spec, digest: str = "") -> list[Check]:
         place = Repository.of(name)
         checks.append(_has(place, pushed.digest))
         # `stable` moves on with the next release; the other names stay.
-        checks += [_named(place, tag, pushed.digest) for tag in pushed.tags if tag != STABLE]
+        checks += [_named(place, tag, pushed.digest) for tag in pushed.tags if not tag.endswith(STABLE)]
     return checks
 
 
