@@ -139,3 +139,17 @@ def test_records_and_notes_come_back_as_they_were_written() -> None:
     assert record_from(encoded(record)) == record
     note = Note(1, 2, AT, "ann", "figures", {"a": 1}, "t")
     assert note_from(encoded(note)) == note
+
+
+def test_the_first_list_of_an_image_s_parts_stays_and_is_copied() -> None:
+    authority, replica = FaultyStore(), FaultyStore(name="azure")
+    books, digest = Ledger(authority, replica), f"sha256:{'1' * 64}"
+    assert books.keep_parts(digest, b"first")
+    assert not books.keep_parts(digest, b"second")
+    assert books.parts(digest) == b"first"
+    assert books.parts(f"sha256:{'2' * 64}") is None
+    assert books.copy() == ""
+    authority.script = ["down"]
+    assert books.parts(digest) == b"first", "the replica has it, too"
+    with pytest.raises(ArrieroError, match="the ledger"):
+        books.keep_parts(digest, b"third")

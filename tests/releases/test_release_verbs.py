@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from faulty_store import FaultyStore
 from test_ledger_faults import deploy
@@ -12,6 +15,8 @@ from arriero.errors import Refused
 from arriero.plan import stores
 from arriero.plan.model import StoreFacts
 from arriero.releases.ledger import Ledger
+
+DIGEST = f"sha256:{'1' * 64}"
 
 
 def test_history_says_what_one_store_only_has() -> None:
@@ -43,3 +48,17 @@ def test_down_says_that_the_ledger_is_kept_and_purge_does_not() -> None:
         "Kept: the ledger (aws arriero-llm-1), billed by use, price unknown; `arriero down --purge` removes it."
     ]
     assert show.kept_lines({"aws": found}, is_gone=True) == []
+
+
+def test_the_parts_of_a_release_s_image_are_written_where_they_were_kept(tmp_path: Path) -> None:
+    authority, replica = FaultyStore(), FaultyStore(name="azure")
+    deploy(authority, replica, "ann", ManualClock())
+    books = Ledger(authority, replica)
+    release = replace(releases.one(books, 1), digest=DIGEST)
+    with pytest.raises(Refused, match="no list of parts was kept of the image of release 1; scan before up --pushed"):
+        releases.write_parts(books, release, tmp_path / "parts.json")
+    assert books.keep_parts(DIGEST, b"{}")
+    releases.write_parts(books, release, tmp_path / "parts.json")
+    assert (tmp_path / "parts.json").read_text() == "{}"
+    with pytest.raises(Refused):
+        releases.write_parts(books, replace(release, digest=""), tmp_path / "other.json")

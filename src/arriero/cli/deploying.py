@@ -13,9 +13,9 @@ import typer
 
 from arriero.cli import checking, show
 from arriero.cli.here import Here, opened
-from arriero.cli.naming import name_release
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
+from arriero.cli.release_image import remember
 from arriero.cli.validating import golden
 from arriero.clouds import read
 from arriero.cost.estimate import Estimate, estimate
@@ -100,7 +100,7 @@ def up(
             else:
                 wish = replace(_wish(here, books, facts, wanted, site), image=written)
                 done = releasing.deploy(run, wish, wait or 0.0)
-                name_release(here, here.spec, facts, done)
+                remember(here, here.spec, facts, books.ledger, done)
             running, unserved = _gateway(here, progress, done) if gateway else (edge.find(here.project), ())
         problems = [*done.outcome.problems, *_still_different(here, facts, done), *unserved]
         if problems:

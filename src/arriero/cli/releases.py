@@ -6,6 +6,7 @@ import difflib
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,10 @@ from arriero.releases.ledger import Ledger
 from arriero.releases.record import Release
 
 Number = Annotated[int, typer.Argument(help="A release's number.", show_default=False)]
+Parts = Annotated[
+    Path | None,
+    typer.Option("--sbom", help="Write the list of its image's parts here (CycloneDX).", metavar="FILE"),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,20 +50,38 @@ def history(file: File = None, overlay: Overlay = None, rehearse: Rehearse = Fal
 
 
 def show(
-    number: Number, file: File = None, overlay: Overlay = None, rehearse: Rehearse = False, as_json: Json = False
+    number: Number,
+    file: File = None,
+    overlay: Overlay = None,
+    rehearse: Rehearse = False,
+    as_json: Json = False,
+    sbom: Parts = None,
 ) -> int:
     """Print one release: what it was made from, what stood where, what was measured.
 
-    Example: [bold]arriero show 7[/bold]
+    Example: [bold]arriero show 7 --sbom parts.json[/bold]
     """
     with opened(file, overlay, rehearse) as here:
         books = ledger(here)
         release = one(books, number)
+        if sbom:
+            write_parts(books, release, sbom)
         if as_json:
             print(json.dumps({"schema": 1, **release.as_json()}))
         else:
             print("\n".join(release_lines(release, books)))
         return 0
+
+
+def write_parts(books: Ledger, release: Release, file: Path) -> None:
+    """Raises Refused where the image's list of parts was not kept."""
+    from arriero.pipeline.image.syft import write_whole
+
+    found = books.parts(release.digest)
+    if found is None:
+        what = f"no list of parts was kept of the image of release {release.number}"
+        raise Refused(Problem(what, "scan before up --pushed: arriero image scan", "--sbom"))
+    write_whole(file, found.decode())
 
 
 def diff(

@@ -12,9 +12,9 @@ import typer
 from arriero.cli import show
 from arriero.cli.deploying import confirm, read_world
 from arriero.cli.here import Here, opened
-from arriero.cli.naming import name_release
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
+from arriero.cli.release_image import remember
 from arriero.cli.validating import golden
 from arriero.clouds import read, registry
 from arriero.cost.estimate import estimate
@@ -70,7 +70,7 @@ def rollback(
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress, golden=golden(here))
             done = releasing.deploy(run, _wish(here, way, books, facts, wanted, site), wait or 0.0)
-            name_release(here, way.spec, facts, done)
+            remember(here, way.spec, facts, books.ledger, done)
         problems = [*done.outcome.problems, *_still_different(way, facts, done)]
         if problems:
             raise (VerdictFailed if done.outcome.is_judged_bad else ArrieroError)(problems)

@@ -6,6 +6,7 @@
     ledger.add_figures(7, {"first_token_ms": …}) # needs no lease: figures change nothing that stands
 
 Keys: `head.json`; `releases/<number>-<epoch>.json`; `notes/<number>/…`; `journal/<epoch>/<n>.json`;
+`parts/<digest>.json`, the list of what is in a release's image, the same for all that have the image;
 `authority/<epoch>-<store>-<known>`, one for each time the authority was moved. All but the head are made once and never
 changed. The replica gets a copy after the authority has taken it: it never knows more, but for what one that had the
 authority before has of its own, which counts no more (`merging.py`). When one store is gone, the other is read; only
@@ -117,6 +118,24 @@ class Ledger:
         self._make(self._writable(), note.key, records.encoded(note))
         lease.update(lambda head: replace(head, stable=number))
 
+    def keep_parts(self, digest: str, data: bytes) -> bool:
+        """Keeps the list of what is in an image, by the image's digest; the first one stays. Returns whether this is
+        it. Needs no lease, for it changes nothing that stands. Raises ArrieroError.
+        """
+        store = self._writable()
+        try:
+            store.create(_parts_key(digest), data)
+        except Conflict:
+            return False
+        except StoreError as error:
+            raise ArrieroError(unwritten(store.name, str(error))) from error
+        return True
+
+    def parts(self, digest: str) -> bytes | None:
+        """That list, None where it was never kept. Raises ArrieroError where no store can be read."""
+        found = self._first(lambda store: store.read(_parts_key(digest))) if digest else None
+        return found.data if found else None
+
     def write_entry(self, lease: Lease, key: str, data: bytes) -> None:
         """Adds a journal's entry at the authority; `copy` takes it to the replica. Raises Lost, StoreError."""
         lease.require()
@@ -202,6 +221,10 @@ def unwritten(store: str, why: str) -> Problem:
         "nothing was changed; run arriero up again when it does, or move the authority: arriero lock move",
         key="ledger",
     )
+
+
+def _parts_key(digest: str) -> str:
+    return f"parts/{digest.replace(':', '-')}.json"
 
 
 def _newest(store: Store) -> tuple[Head, Release | None]:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from arriero.cli import main
+from arriero.deploy.project import Project
 from arriero.errors import ArrieroError
-from arriero.pipeline.image import program, syft
+from arriero.pipeline.image import program, record, syft
+from arriero.pipeline.image import scan as scanning
 
 SPEC = """name: llm
 image: registry.example.com/acme/llm
@@ -81,6 +83,22 @@ def test_what_is_refused_is_exit_code_3_and_the_parts_are_listed_all_the_same(
     found = json.loads(capsys.readouterr().out)
     assert (found["good"], {finding["id"] for finding in found["refused"]}) == (False, {"CVE-2026-1"})
     assert (found["parts"], json.loads((bench / "parts.json").read_text())) == (2, BILL)
+
+
+def test_the_parts_of_what_was_built_are_kept_for_its_release_and_those_of_older_images_go(bench: Path) -> None:
+    put(bench, "syft", BILL)
+    folder = bench / ".arriero/image"
+    for number in (1, 2):
+        image = f"sha256:{number:064}"
+        record.write(folder / "built.json", record.Built(image, "git-abc", 1, {}, {}, 1.0))
+        words = ("--sbom", "parts.json") if number == 2 else ()
+        assert main.run(["image", "scan", "--without", "hadolint", "--without", "trivy", *words]) == 0
+        kept = scanning.kept_bill(Project(bench / "arriero.yaml"), image)
+        assert json.loads(kept.read_text()) == BILL
+        assert list(folder.glob("parts-*.json")) == [kept]
+    assert json.loads((bench / "parts.json").read_text()) == BILL
+    assert scan("--without", "hadolint", "--without", "trivy") == 0
+    assert list(folder.glob("parts-*.json")) == [kept], "another image's are nobody's to keep"
 
 
 def test_a_scan_of_what_was_never_built_is_told(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:

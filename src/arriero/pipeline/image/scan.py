@@ -17,6 +17,7 @@ from arriero.pipeline.image.dockerfile import dockerfile
 from arriero.pipeline.image.gate import Finding, Verdict
 from arriero.pipeline.image.program import Program
 from arriero.pipeline.image.recipe import recipe
+from arriero.pipeline.image.syft import write_whole
 from arriero.spec.model import Spec
 
 PROGRAMS: Mapping[str, Program] = {"hadolint": hadolint.HADOLINT, "trivy": trivy.TRIVY, "syft": syft.SYFT}
@@ -33,6 +34,21 @@ class Scanned:
     parts: int
 
 
+def kept_bill(project: Project, image: str) -> Path:
+    """Where the list of an image's parts lies until a release has that image (`cli/release_image.py`)."""
+    return folder_of(project) / f"parts-{image.removeprefix('sha256:')[:12].replace('/', '-')}.json"
+
+
+def _keep_bill(project: Project, image: str, written: Path) -> None:
+    """Those of images that were built before go: what was not deployed yet will not be."""
+    kept = kept_bill(project, image)
+    if written != kept:
+        write_whole(kept, written.read_text())
+    for other in kept.parent.glob("parts-*.json"):
+        if other != kept:
+            other.unlink(missing_ok=True)
+
+
 def scan(project: Project, spec: Spec, image: str, without: Collection[str], bill: Path | None, today: date) -> Scanned:
     """Scans `image`, or what was built here last. Raises ArrieroError that names every program that is missing."""
     chosen = {name: program for name, program in PROGRAMS.items() if name not in without}
@@ -47,8 +63,10 @@ def scan(project: Project, spec: Spec, image: str, without: Collection[str], bil
             found += hadolint.lint(str(Path(folder) / "Dockerfile"))
         if "trivy" in chosen:
             found += trivy.scan(name, folder)
-    file, parts = bill or folder_of(project) / "sbom.cdx.json", 0
+    file, parts = bill or kept_bill(project, name), 0
     if "syft" in chosen:
         parts = syft.write_bill(name, file)
+        if not image:
+            _keep_bill(project, name, file)
     verdict = gate.judge(found, spec.image.scan, today)
     return Scanned(name, verdict, tuple(chosen), file if "syft" in chosen else None, parts)

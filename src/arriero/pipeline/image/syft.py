@@ -21,6 +21,12 @@ def write_bill(image: str, file: Path) -> int:
             raise ValueError(found["bomFormat"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SYFT.unreadable(error) from None
+    write_whole(file, text)
+    return count
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Raises ArrieroError; then what was there before is there still."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f"{file.name}.new")
@@ -30,4 +36,3 @@ def write_bill(image: str, file: Path) -> int:
         raise ArrieroError(
             Problem(f"can't be written: {error.strerror}", "name another with --sbom", file=str(file))
         ) from None
-    return count
