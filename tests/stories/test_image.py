@@ -164,8 +164,8 @@ def test_ollama_comes_from_an_image_and_its_gpu_libraries_in_their_variant_only(
     pushed = json.loads(shop.arriero(*push)[1])
     assert pushed["tags"] == ["cuda-git-0123456789ab", "cuda-r40"]
     shop.write()
-    code, _, err = shop.arriero(*push)
-    assert (code, "image.variant: the variant cuda was built here last" in err) == (1, True)
+    code, _, err = shop.arriero(*(word for word in push if word != "--json"))
+    assert (code, "image.variant: the variant cuda was built here last" in err) == (1, True), err
     shop.build("--revision", "0123456789abcdef")
     assert json.loads(shop.arriero(*push)[1])["digest"] != pushed["digest"], "r40 is free for the other variant"
     assert digest_of(shop.west, "other/llm", "cuda-r40") == pushed["digest"]
