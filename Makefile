@@ -62,9 +62,9 @@ format: setup-dev
 
 lock: $(BIN)/uv          ## resolves the dependencies anew
 	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana requirements/build.in pyproject.toml -o requirements/run.lock
+	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra top requirements/build.in pyproject.toml -o requirements/run.lock
 	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
+	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra top --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
 	$(UV) compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  -c requirements/run.lock pyproject.toml -o src/arriero/pipeline/image/data/sidecar.lock
 	echo 'checkov==3.3.30' | $(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 - -o requirements/checkov.lock

@@ -13,6 +13,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "locking": ("promote", "lock"),
     "rolling_back": ("rollback",),
     "looking": ("status", "logs", "doctor", "env"),
+    "topping": ("top",),
     "costing": ("cost", "prices"),
     "rightsizing": ("rightsize",),
     "sleeping": ("sleep", "wake", "schedule"),

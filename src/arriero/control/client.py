@@ -51,6 +51,10 @@ class Gateway:
         """Deals requests so at once; None ends the trial. Kept over a restart of the gateway."""
         self._ask("PUT", "/trial", trial.as_json() if trial else {"schema": 1, "trial": None})
 
+    def figures(self) -> str:
+        """What it tells at /metrics, in Prometheus's text form."""
+        return str(self._ask("GET", "/figures")["text"])
+
     def tallies(self) -> Tallies:
         """What each release did at each site in all trials so far: two of these tell what happened between them."""
         return Tallies.from_json(self._ask("GET", "/releases"))

@@ -79,7 +79,8 @@ async def serve(
     files, tls = watched(context)
     context.shared = open_shared(context)
     start, clients = start or Start(), list[asyncio.Server]()
-    router, admin = Router(context), Admin(context, token, start.orders)
+    router = Router(context)
+    admin = Admin(context, token, start.orders, router.figures)
     if start.line is None:
         start.doors.open("control", settings.control)
     start.doors.open("listen", settings.listen)

@@ -28,15 +28,21 @@ Orders = dict[tuple[str, str], Callable[[Any], Any]]
 
 
 class Admin:
-    """The Handler of the control listener; `more` are orders beside those about targets."""
+    """The Handler of the control listener; `more` are orders beside those about targets.
 
-    def __init__(self, context: Context, token: Secret, more: Orders | None = None) -> None:
+    `figures` tells what /metrics does.
+    """
+
+    def __init__(
+        self, context: Context, token: Secret, more: Orders | None = None, figures: Callable[[], bytes] | None = None
+    ) -> None:
         self._context = context
         self._authorization = f"Bearer {token.reveal()}".encode()
         self._orders: Orders = {
             **(more or {}),
             ("GET", "/state"): lambda _: snapshot.taken(context),
             ("GET", "/status"): lambda _: self._status(),
+            ("GET", "/figures"): lambda _: {"schema": 1, "text": figures().decode() if figures else ""},
             ("GET", "/explain"): lambda body: self._explain(Question.from_json(body)),
             ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
             ("PUT", "/targets"): self._set_targets,

@@ -119,13 +119,18 @@ class Router:
             return Answer(503, b"draining\n")
         return Answer(200, b"ok\n") if self._context.pool.is_ready() else Answer(503, b"no target answers\n")
 
-    def _metrics(self, path: str) -> Answer:
+    def figures(self) -> bytes:
+        """What /metrics tells, in Prometheus's text form."""
         context = self._context
-        if path == scraping.PATH:
-            return json_answer(scraping.sidecars(context.pool, context.settings.service), NATIVE)
         exposition.refresh(context, self.connections)
         exposition.refresh_keys(context)
-        return Answer(200, exposition.text(context.metrics.figures, context.beside), exposition.CONTENT_TYPE)
+        return exposition.text(context.metrics.figures, context.beside)
+
+    def _metrics(self, path: str) -> Answer:
+        if path != scraping.PATH:
+            return Answer(200, self.figures(), exposition.CONTENT_TYPE)
+        context = self._context
+        return json_answer(scraping.sidecars(context.pool, context.settings.service), NATIVE)
 
     def _forward(self, client: ClientConnection, request: Request, rule: Rule) -> Work | None:
         parents = request.all_of(b"traceparent") if b"traceparent" in request.known else ()

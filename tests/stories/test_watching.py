@@ -1,4 +1,4 @@
-"""`arriero logs` on a stage: all sites' lines as one, a request found by its id everywhere, a lost site survived.
+"""`arriero logs` and `arriero top` on a stage: all lines as one, a request found by its id, a lost site survived.
 
 The tests go on from one another, in their order, on one stage.
 """
@@ -6,12 +6,16 @@ The tests go on from one another, in their order, on one stage.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -155,3 +159,31 @@ def test_whoever_follows_ends_when_interrupted(place: Place) -> None:
 
 def test_no_word_of_a_question_is_in_any_line(following: Following) -> None:
     assert "Tell told-1" not in (json.dumps(following.lines))
+
+
+def test_the_screen_shows_the_service_in_a_terminal_and_ends_with_q(place: Place) -> None:
+    pid, screen = pty.fork()
+    if not pid:
+        os.chdir(place.folder)
+        os.execve(sys.executable, [sys.executable, "-m", "arriero", "top"], {**os.environ, "TERM": "xterm-256color"})
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    seen = b""
+    try:
+        end = time.monotonic() + 60
+        while not (b"2 of 2 targets up" in seen and b"azure-east" in seen) and time.monotonic() < end:
+            seen += os.read(screen, 65536)
+        assert b"2 of 2 targets up" in seen, seen[-2000:]
+        assert b"azure-east" in seen
+        os.write(screen, b"q")
+        with contextlib.suppress(OSError):  # The other side of the terminal is gone with the program.
+            while os.read(screen, 65536):
+                pass
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(screen)
+
+
+def test_without_a_terminal_there_is_no_screen(place: Place) -> None:
+    refused = place.arriero("top")
+    assert refused.code != 0
+    assert "top needs a terminal" in refused.err
