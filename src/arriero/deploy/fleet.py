@@ -79,7 +79,8 @@ def read_world(spec_path: Path, overlay: str | None, environment: Mapping[str, s
         credentials.refuse_unopened(spec, spec_path.parent, environment)
     accounts = read.check_accounts(spec, _endpoints(spec, spec_path, environment))
     opened = opening.read(spec, accounts)
-    facts = replace(read.read(spec), stores=opened.stores, last=opened.last, orders=opened.orders)
+    found = read.image_registries(spec, accounts)
+    facts = replace(read.read(spec), stores=opened.stores, last=opened.last, orders=opened.orders, registries=found)
     if not back_to:
         return World(spec, accounts, opened, facts, place.plan(spec, facts))
     way = rolling_back.found(opened.ledger, back_to, None, spec)
@@ -104,9 +105,10 @@ def _endpoints(spec: Spec, path: Path, environment: Mapping[str, str]) -> Endpoi
 
 
 def _stores(world: World) -> list[FleetHost]:
-    """The ledger's stores that are missing, or not as they should be."""
+    """The ledger's stores and the images' registries that are not as they should be."""
     missing = [world.opened.stores[plan.cloud] for plan in world.plan.stores if plan.changes]
     hosts = [making.host(world.spec, store) for store in missing]
+    hosts += making.registry_hosts(world.spec, world.facts, world.plan)
     return [FleetHost(host.name, host.groups, host.all_variables) for host in hosts]
 
 

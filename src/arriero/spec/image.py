@@ -67,7 +67,9 @@ class Image(Section):
     wheels: File | None = Field(
         default=None, description="A folder with the sidecar's packages and pip, for a build without internet."
     )
-    variant: Variant = Field(default="cpu", description="`cuda`: with Ollama's libraries for Nvidia's GPUs.")
+    variant: Variant = Field(
+        default="cpu", description="`cuda`: with Ollama's libraries for Nvidia's GPUs; its tags begin with cuda-."
+    )
     limit: Amount | None = Field(default=None, description="A larger image is not pushed.")
     keep: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=10, description="How many releases' images the registries keep."

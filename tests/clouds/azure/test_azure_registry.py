@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from test_facts import put
 
 from arriero.clouds import read
 from arriero.clouds.azure import registry
-from arriero.deploy import making
+from arriero.deploy import fleet, making
 from arriero.plan import place, purging
 from arriero.plan.model import Facts, StorePlan
 from arriero.rehearse.emulator import Fault
@@ -64,6 +65,15 @@ def test_a_task_is_judged_as_azure_would(azure: Azure) -> None:
     wrong = {**body["properties"], "trigger": {"timerTriggers": [{"name": "nightly", "schedule": "daily"}]}}
     with pytest.raises(AssertionError, match=r"InvalidRequestContent.*schedule"):
         put(azure, TASK, "2019-06-01-preview", {**body, "properties": wrong})
+
+
+def test_plain_ansible_sets_the_rules_too(azure: Azure, tmp_path: Path) -> None:
+    make_registry(azure)
+    (tmp_path / "arriero.yaml").write_text(WISH.model_dump_json(include={"name", "image", "models", "sites"}))
+    with azure.entered():
+        hosts = {host.name: host for host in fleet.inventory(tmp_path / "arriero.yaml", None, azure.environment())}
+    assert hosts["registry.azure"].groups[0] == "stores"
+    assert hosts["registry.azure"].variables["azure_registry_task"] == "llm-purge"
 
 
 @pytest.mark.wide
