@@ -1,4 +1,4 @@
-"""`arriero logs` and `arriero top` on a stage: all lines as one, a request found by its id, a lost site survived.
+"""`arriero logs`, `top` and `report` on a stage: all lines as one, a request found by its id, a lost site survived.
 
 The tests go on from one another, in their order, on one stage.
 """
@@ -129,6 +129,7 @@ def test_one_site_alone_and_words_for_people(place: Place) -> None:
     assert shown.code == 0, shown.err
     assert " azure-east " in shown.out
     assert " aws-east " not in shown.out
+    assert " - gateway " not in shown.out
     assert place.arriero("logs", "--since", "soon").code != 0
 
 
@@ -159,6 +160,18 @@ def test_whoever_follows_ends_when_interrupted(place: Place) -> None:
 
 def test_no_word_of_a_question_is_in_any_line(following: Following) -> None:
     assert "Tell told-1" not in (json.dumps(following.lines))
+
+
+def test_a_report_tells_of_all_that(place: Place) -> None:
+    made = place.arriero("report", "--since", "1h", "--out", "report", "--json")
+    assert made.code == 0, made.err
+    told = made.json
+    assert set(told["sites"]) == {"aws-east", "azure-east"} == set(told["spent"])
+    assert told["whole"]["answered"] >= 20
+    assert [(one["release"], one["state"]) for one in told["releases"]] == [(1, "done")]
+    down = [one for one in told["incidents"] if one["kind"] == "site down"]
+    assert [one["what"] for one in down] == ["no target of azure-east answered"]
+    assert "azure-east" in (place.folder / "report/report.md").read_text()
 
 
 def test_the_screen_shows_the_service_in_a_terminal_and_ends_with_q(place: Place) -> None:

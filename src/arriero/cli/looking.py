@@ -85,7 +85,7 @@ def logs(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         refs = read.refs(here.spec, here.only(site))
         gateway = here.project.edge / edge.ACCESS_LOG
-        for line in following.lines(refs, following.since(since), follow, grep, gateway):
+        for line in following.lines(refs, following.since(since), follow, grep, gateway, is_whole=not site):
             print(json.dumps(line.as_json()) if as_json else line, flush=True)
 
 

@@ -69,7 +69,7 @@ class Record:
             f'"status": {self.status}, "outcome": "{self.outcome}", "site": {_quoted(self.site)}, '
             f'"target": {_quoted(self.target)}, "attempts": {self.attempts}, "migrations": {self.migrations}, '
             f'"key": {_quoted(self.key)}, "queue_ms": {self.queue_seconds * 1000:.1f}, "found": "{self.found}", '
-            f'"first_byte_ms": {first}, '
+            f'"first_byte_ms": {first}, "stream": {"true" if self.is_stream else "false"}, '
             f'"ms": {self.seconds * 1000:.1f}, "load_ms": {self.load_seconds * 1000:.1f}, '
             f'"tokens_in": {self.tokens_in}, "tokens_out": {self.tokens_out}, '
             f'"trace": "{self.trace.id if self.trace else ""}", '

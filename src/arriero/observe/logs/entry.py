@@ -16,6 +16,8 @@ from arriero.plan.model import LogLine
 
 # Nobody else's JSON decides when something was: a line's own time has to be near the one that its store gives.
 NEAR = timedelta(days=1)
+# A gateway's line about no site.
+NO_SITE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def gateway_entry(text: str) -> Entry | None:
     at = _moment(data.get("at"))
     if at is None:
         return None
-    return Entry(at, str(data.get("site") or "-"), "gateway", text, str(data.get("id", "")))
+    return Entry(at, str(data.get("site") or NO_SITE), "gateway", text, str(data.get("id", "")))
 
 
 def _ours(text: str) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from arriero.clock import Clock, SystemClock
 from arriero.clouds.read import facts_of
 from arriero.errors import ArrieroError, CloudError, Problem
 from arriero.observe.logs import sources
-from arriero.observe.logs.entry import Entry, Shown
+from arriero.observe.logs.entry import NO_SITE, Entry, Shown
 from arriero.observe.logs.merging import Merger, Seen
 from arriero.plan.model import SiteRef, TargetFacts
 from arriero.spec.units import Duration
@@ -50,18 +50,23 @@ def since(text: str, clock: Clock | None = None) -> datetime:
 
 
 def lines(
-    refs: Sequence[SiteRef], start: datetime, follow: bool, grep: str = "", gateway: Path | None = None
+    refs: Sequence[SiteRef],
+    start: datetime,
+    follow: bool,
+    grep: str = "",
+    gateway: Path | None = None,
+    is_whole: bool = True,
 ) -> Iterator[Shown]:
     """All lines of these sites from `start` on that hold `grep`; endless with `follow`.
 
-    `gateway` is the log of this machine's gateway, whose lines belong to the sites that answered.
+    `gateway` is the log of this machine's gateway. Its lines belong to the sites that answered; those that belong to
+    none are left out where the sites are not the whole service.
     """
     found = _followed(refs, start, gateway) if follow else _looked(refs, start, gateway)
-    sites = {ref.site for ref in refs}
+    sites = {ref.site for ref in refs} | ({NO_SITE} if is_whole else set())
     for shown in found:
         entry = shown.entry
-        is_ours = entry.site in sites or entry.site == "-"
-        if is_ours and entry.at >= start and grep in entry.text:
+        if entry.site in sites and entry.at >= start and grep in entry.text:
             yield shown
 
 
