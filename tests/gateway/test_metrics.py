@@ -115,10 +115,13 @@ def test_more_values_than_the_limit_are_one_value() -> None:
 
 def test_the_keys_beyond_the_limit_are_told_by_the_fullest_of_them() -> None:
     fullness = [(f"key-{number}", "concurrency", number / 1000) for number in range(VALUES_LIMIT + 50)]
-    told = exposition._used(fullness)
+    known: set[str] = set()
+    told = exposition.used(fullness, known)
     assert len(told) == VALUES_LIMIT + 1
     assert told["key-7", "concurrency"] == 0.007
     assert told["other", "concurrency"] == (VALUES_LIMIT + 49) / 1000
+    # Keys that come and go take no more rows.
+    assert exposition.used([("new", "concurrency", 0.5)], known) == {("other", "concurrency"): 0.5}
 
 
 HOSTILE = st.text(alphabet=st.characters(codec=None), min_size=1, max_size=40)

@@ -61,19 +61,20 @@ def refresh(context: Context, connections: Collection[ClientConnection]) -> None
 
 def refresh_keys(context: Context) -> None:
     """The same for what keys have used of their limits: asked for when somebody reads, as there may be many."""
-    ratios = _used(context.guard.used(context.timestamp()))
-    context.metrics.set(f.KEY_LIMIT_USED, ratios.items())
+    metrics = context.metrics
+    metrics.set(f.KEY_LIMIT_USED, used(context.guard.used(context.timestamp()), metrics.limited_keys).items())
 
 
-def _used(ratios: Iterable[tuple[str, str, float]]) -> dict[tuple[str, str], float]:
-    """By key and limit; of keys beyond VALUES_LIMIT the one that is nearest to its limit."""
-    found, names = dict[tuple[str, str], float](), set[str]()
+def used(ratios: Iterable[tuple[str, str, float]], known: set[str]) -> dict[tuple[str, str], float]:
+    """By key and limit. `known` are the keys that have rows, which grow in number up to VALUES_LIMIT, also while keys
+    come and go; of the others the one that is nearest to its limit is told.
+    """
+    found = dict[tuple[str, str], float]()
     for key, limit, ratio in ratios:
-        if key not in names and len(names) >= VALUES_LIMIT:
-            key = OTHER
-        else:
-            names.add(key)
-        found[key, limit] = max(ratio, found.get((key, limit), 0.0))
+        if key not in known and len(known) < VALUES_LIMIT:
+            known.add(key)
+        name = key if key in known else OTHER
+        found[name, limit] = max(ratio, found.get((name, limit), 0.0))
     return found
 
 

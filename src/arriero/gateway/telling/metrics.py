@@ -36,6 +36,7 @@ class Metrics:
         self._attempts: dict[str, int] = {}
         self._models: dict[str, _Model] = {}
         self._keys: dict[str, tuple[int, int, int]] = {}
+        self.limited_keys: set[str] = set()
         self._gauges: dict[str, frozenset[int]] = {}
         self._singles: dict[tuple[Family, str], int] = {}
         # Told as 0 from the start: what appears with its first count has not risen, for Prometheus.
