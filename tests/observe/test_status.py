@@ -73,6 +73,7 @@ def test_the_document_for_machines() -> None:
         "service": "llm",
         "release": 3,
         "gateway": {"url": "http://127.0.0.1:11434"},
+        "scaling": None,
         "sites": [
             {
                 "name": "a",

@@ -138,11 +138,11 @@ def test_authority_moves_to_an_epoch_that_nobody_comes_to_meanwhile() -> None:
         authority.move(store, 10_000)
     assert str(told.value) == (
         "--epoch: whoever doesn't see the move could still come to that epoch; the newest known one is 1; "
-        "type --epoch 10001, or a greater one"
+        "type --epoch 1000001, or a greater one"
     )
-    authority.move(store, 10_007)
-    assert "authority/00010007-azure-00000001" in store.objects
-    assert take(store, "bob", ManualClock()).epoch == 10_008
+    authority.move(store, 1_000_007)
+    assert "authority/01000007-azure-00000001" in store.objects
+    assert take(store, "bob", ManualClock()).epoch == 1_000_008
 
 
 def test_twenty_at_once_have_it_one_after_the_other() -> None:

@@ -9,11 +9,12 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, NoReturn
 
 import typer
 
-from arriero.cli import show
+from arriero.cli import scaling, show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites, VaultPassword
 from arriero.cli.sites import asleep
@@ -154,7 +155,9 @@ def _status(here: Here) -> Status:
     facts = read.read(here.spec)
     running = edge.find(here.project)
     url = running.url if running else None
-    return observed.look(here.spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
+    now = observed.look(here.spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
+    report = scaling.last_report(here.project) if running else None
+    return replace(now, scaling=report.as_json()) if report else now
 
 
 def _processes(here: Here) -> dict[str, ServerProcess]:

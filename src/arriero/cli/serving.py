@@ -19,7 +19,9 @@ from arriero.control.client import Gateway, GatewayError
 from arriero.errors import Problem, Refused
 
 gateway = typer.Typer(help="The gateway before the Ollama servers.", no_args_is_help=True)
-controller = typer.Typer(help="The loop that keeps the gateway's list of targets true.", no_args_is_help=True)
+controller = typer.Typer(
+    help="The loop that keeps the gateway's list of targets true, and scales.", no_args_is_help=True
+)
 
 RESTART_SECONDS = 40.0
 
@@ -92,22 +94,37 @@ def run_controller(
         Path | None, typer.Option("--gateway", help="Settings of the gateway to tell, if not up's.", show_default=False)
     ] = None,
 ) -> int:
-    """Read all sites every two seconds and tell the gateway which targets there are. SIGHUP: read the spec anew.
+    """Read all sites every two seconds, tell the gateway which targets there are, and start and stop targets by its
+    load. SIGHUP: read the spec anew.
 
     Example: [bold]arriero controller run[/bold]
     """
+    from arriero.cli.scaling import Scaler, log
     from arriero.deploy import edge
     from arriero.observe import discovery
+    from arriero.scale.controller import Memory
 
     theirs = client_of(gateway) if gateway else None
-    is_told = threading.Event()
+    is_told, memory = threading.Event(), Memory()
     signal.signal(signal.SIGHUP, lambda _number, _frame: is_told.set())
+    signal.signal(signal.SIGTERM, _end)
     while True:
         is_told.clear()
         with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
             ours = partial(edge.client, here.project)
             told = (lambda: theirs) if theirs else ours
-            discovery.run(here.spec, told, is_ended=is_told.is_set, prices=here.loaded.prices)
+            scaler = Scaler(here, memory)
+            scaler.start(told)
+            try:
+                discovery.run(here.spec, told, listener=log, is_ended=is_told.is_set, prices=here.loaded.prices)
+            except SystemExit:
+                scaler.stop()
+                os._exit(0)  # a read that hangs would be waited for
+            scaler.stop()
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def client_of(config: Path) -> Gateway:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from arriero.cli.cost_lines import budget_lines
 from arriero.cost.budget import judge
@@ -197,7 +198,24 @@ def status_lines(status: Status, spec: Spec) -> list[str]:
     release = f"release {status.release}" if status.release else "nothing released"
     where = gateway_words(spec, status.gateway_url) if status.gateway_url else "not running"
     lines = [f"{status.service}: {release}; gateway {where}"]
-    return [*lines, *(line for site in status.sites for line in _site_status_lines(site))]
+    return [*lines, *_scaling_lines(status), *(line for site in status.sites for line in _site_status_lines(site))]
+
+
+def _scaling_lines(status: Status) -> list[str]:
+    """How many run and should, and why: the service's reason, then what is special at a site."""
+    told: Any = status.scaling
+    if not told:
+        return []
+    sites = told["sites"]
+    counts = ", ".join(f"{each['site']} {each['count']}" + _arrow(each) for each in sites)
+    lines = [f"scaling: {counts}: {told['reason']}; {told['open']} requests open, {told['waiting']} waiting"]
+    if told["paused"]:
+        lines.append(f"  ! paused: {told['paused']}")
+    return lines + [f"  {each['site']}: {each['why']}" for each in sites if each["why"]]
+
+
+def _arrow(site: Any) -> str:
+    return "" if site["count"] == site["wanted"] else f" -> {site['wanted']}"
 
 
 def _site_status_lines(site: SiteStatus) -> list[str]:

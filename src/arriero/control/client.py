@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from arriero.clock import Clock
+from arriero.control.load import GatewayLoad
 from arriero.control.messages import Drain, GatewayStatus, Question, Routing, Targets, Weights
 from arriero.control.trials import Tallies, Trial
 from arriero.errors import ArrieroError, Problem
@@ -33,6 +34,10 @@ class Gateway:
 
     def status(self) -> GatewayStatus:
         return GatewayStatus.from_json(self._ask("GET", "/status"))
+
+    def load(self) -> GatewayLoad:
+        """The work that was and is asked of it."""
+        return GatewayLoad.from_json(self._ask("GET", "/load"))
 
     def targets(self) -> Targets:
         """The list as it was last set, without the weights that were put over it."""

@@ -72,6 +72,8 @@ class Status:
     release: int | None
     gateway_url: str | None
     sites: tuple[SiteStatus, ...]
+    scaling: Mapping[str, Json] | None = None
+    """What the controller decided last; None where none tells."""
 
     def as_json(self) -> dict[str, Json]:
         """The document that `status --json` promises, schema 1."""
@@ -81,6 +83,7 @@ class Status:
             "release": self.release,
             "gateway": {"url": self.gateway_url} if self.gateway_url else None,
             "sites": [site.as_json() for site in self.sites],
+            "scaling": dict(self.scaling) if self.scaling else None,
         }
 
 

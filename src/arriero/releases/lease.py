@@ -164,29 +164,43 @@ def acquire(
 
     `told` hears, once, whom it waits for. Raises StoreError where the store can't be read or written.
     """
-    watch = _Watch(clock)
+    watch = Watch(clock)
     end = clock.monotonic() + patience_seconds
+    is_told = False
+    while True:
+        taken = attempt(store, holder, lease_seconds, clock, watch)
+        if isinstance(taken, Lease):
+            return taken
+        if watch.is_alive and clock.monotonic() >= end:
+            raise Held(held(taken))
+        if not is_told:
+            told(f"waiting for the lease: {taken.sentence}")
+            is_told = True
+        clock.sleep(min(_LOOK_SECONDS, lease_seconds / (2 * BEATS)))
+
+
+def attempt(store: Store, holder: Holder, lease_seconds: float, clock: Clock, watch: Watch) -> Lease | Holder:
+    """Takes the lease at once, or says who has it: a dead holder is one that `watch`, which is shown the head each
+    time, saw do nothing for a whole lease. Raises StoreError where the store can't be read or written.
+    """
     while True:
         head, found = read_head(store)
         began = clock.monotonic()
-        if head.holder is None or watch.is_dead(head, found):
-            try:
-                taken, written = write_head(store, head.taken(holder, lease_seconds), found)
-            except Conflict:
-                continue
-            return Lease(store, taken, written, began, clock)
-        if watch.is_alive and began >= end:
-            raise Held(held(head.holder))
-        watch.tell_once(head.holder, told)
-        clock.sleep(min(_LOOK_SECONDS, head.lease_seconds / (2 * BEATS)))
+        if head.holder is not None and not watch.is_dead(head, found):
+            return head.holder
+        try:
+            taken, written = write_head(store, head.taken(holder, lease_seconds), found)
+        except Conflict:
+            continue
+        return Lease(store, taken, written, began, clock)
 
 
-class _Watch:
+class Watch:
     """What one that waits has seen of the holder."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tag, self._since, self._changes, self._is_told = "", 0.0, 0, False
+        self._tag, self._since, self._changes = "", 0.0, 0
 
     @property
     def is_alive(self) -> bool:
@@ -199,11 +213,6 @@ class _Watch:
             self._changes += bool(self._tag)
             self._tag, self._since = tag, now
         return now - self._since >= head.lease_seconds
-
-    def tell_once(self, holder: Holder, told: Told) -> None:
-        if not self._is_told:
-            self._is_told = True
-            told(f"waiting for the lease: {holder.sentence}")
 
 
 def held(holder: Holder) -> Problem:

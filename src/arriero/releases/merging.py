@@ -15,8 +15,8 @@ from arriero.releases.record import Record, record_from
 from arriero.releases.store import Store, StoreError
 
 MOVED, RECORDS, NOTES = "authority/", "releases/", "notes/"
-# More leases than one side takes while nobody tells it of the move: thirty a day, for a year.
-APART = 10_000
+# More leases than one side takes while nobody tells it of the move: a step of scaling each minute, for two years.
+APART = 1_000_000
 _MOVE = re.compile(rf"{MOVED}(\d+)-(\w+)-(\d+)")
 _EPOCH = re.compile(r"releases/\d+-(\d+)\.json|notes/\d+/(\d+)-|journal/(\d+)/|authority/(\d+)-")
 

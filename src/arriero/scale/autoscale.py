@@ -43,6 +43,7 @@ class Load:
     `count`: targets that run or start, without those that leave; `ready` of them answer. `asked` and `asked_now`: work
     that came in a second, in the last minutes and in the last seconds. `swing` and `growth`: see `Demand`. `waiting` is
     the work in the lines, `idle_for` the seconds since the last request; `before` is what the last decision said.
+    `busy`: whole targets that those kept at work who were open or had to wait all through the last half minute.
     """
 
     count: int
@@ -55,6 +56,10 @@ class Load:
     idle_for: float
     start_seconds: float
     before: Past = field(default_factory=lambda: Past())
+    busy: float = 0.0
+
+    def after(self, past: Past) -> Load:
+        return replace(self, before=past)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +104,16 @@ def _need(load: Load, policy: Policy) -> tuple[int, str]:
     floor = max(policy.min, policy.warm)
     if floor == 0 and load.idle_for > policy.idle_seconds and not load.waiting:
         return 0, f"nothing was asked for {load.idle_for:.0f} s"
-    usual = load.asked * load.growth * load.swing / policy.utilisation
+    coming = load.asked * load.growth * load.swing
+    usual = max(coming, load.busy) / policy.utilisation
     backlog = load.waiting / load.start_seconds
     need = ceil(usual + backlog - 1e-6)
     why = (
         f"{load.asked:.2f} targets' work is asked, {load.growth:.2f} times that is due, it swings up to "
         f"{load.swing:.2f} times, at {policy.utilisation:.0%}"
     )
+    if load.busy > coming:
+        why = f"{load.busy:.2f} targets' slots are taken or waited for, at {policy.utilisation:.0%}"
     if backlog >= 0.5:
         why += f", and {load.waiting:.0f} s of work wait"
     at_work = 0 if load.idle_for > policy.idle_seconds else 1

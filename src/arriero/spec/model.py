@@ -31,7 +31,7 @@ from arriero.spec.policy import Policy
 from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.strategy import Strategy
-from arriero.spec.units import Bytes, Duration, VCpu
+from arriero.spec.units import Bytes, Duration, Percent, VCpu
 from arriero.spec.validation import Validation
 
 Cloud = Literal["aws", "azure", "local"]
@@ -127,6 +127,14 @@ class Scale(Section):
     max: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=4, description="The greatest number of targets."
     )
+    by: Literal["load", "hand"] = Field(
+        default="load",
+        description="`load`: the controller changes the number between min and max; `hand`: nobody but you does.",
+    )
+    utilisation: Annotated[Percent, values.a_share] = Field(
+        default=Percent(0.75), description="How much of the targets' slots may be taken before more are started."
+    )
+    hold: Wait = Field(default=Duration(300), description="No target leaves unless for so long fewer would have done.")
 
 
 class Network(Section):
@@ -319,6 +327,7 @@ class Spec(Section):
             adopt=site.adopt,
             min=least,
             max=most,
+            scale_by=scale.by,
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
             network=_over(self.network, site.network),
@@ -344,6 +353,7 @@ class ResolvedSite(Section):
     size: Size
     min: int
     max: int
+    scale_by: Literal["load", "hand"] = "load"
     ollama: Ollama
     environment: Mapping[str, str]
     network: Network

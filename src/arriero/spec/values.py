@@ -188,6 +188,15 @@ def _above_zero(value: Number) -> Number:
 above_zero = AfterValidator(_above_zero)
 
 
+def _a_share(value: Number) -> Number:
+    if not 0.1 <= value <= 1:
+        raise ValueError(f"is {value}; it must be 10% to 100%")
+    return value
+
+
+a_share = AfterValidator(_a_share)
+
+
 def _name(value: object, example: str) -> str:
     text = _text(value)
     if len(text) > 24:

@@ -55,7 +55,7 @@ class Login:
 
 
 class Arm:
-    """Reads from one subscription. Safe for several threads: they share its token and its connections."""
+    """Speaks to one subscription. Safe for several threads: they share its token and its connections."""
 
     def __init__(self, login: Login) -> None:
         from azure.core import PipelineClient
@@ -95,6 +95,14 @@ class Arm:
         found: Found = response.json()
         return found
 
+    def put(self, path: str, version: str, body: Found) -> None:
+        """Asks for what `body` says; Azure goes on with it by itself. Sent once: who asks knows when to ask again."""
+        self._write("PUT", path, version, body)
+
+    def delete(self, path: str, version: str) -> None:
+        """Has it go; what is not there is gone. Azure goes on with it by itself. Sent once."""
+        self._write("DELETE", path, version)
+
     def list(self, path: str, version: str, **query: str) -> list[Found]:
         """All pages of a collection; empty where its resource group is not there."""
         page = self.get(path, version, **query)
@@ -103,6 +111,14 @@ class Arm:
             items.extend(page.get("value", ()))
             page = self._read(page["nextLink"], {}) if page.get("nextLink") else None
         return items
+
+    def _write(self, method: str, path: str, version: str, body: Found | None = None) -> None:
+        from azure.core.rest import HttpRequest
+
+        url = f"{ADDRESS}/subscriptions/{self.subscription}{path}?api-version={version}"
+        response = self._client.send_request(HttpRequest(method, url, json=body), retry_total=0)
+        if not (method == "DELETE" and response.status_code == 404 and _names_something_gone(response)):
+            response.raise_for_status()
 
     def _read(self, url: str, query: Mapping[str, str]) -> Found | None:
         from azure.core.rest import HttpRequest

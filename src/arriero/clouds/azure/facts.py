@@ -37,7 +37,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         arm, name = connect(), f"{ref.service}-{ref.site}"
         parent = pool.submit(arm.get, f"/resourceGroups/{name}", network.GROUPS_VERSION)
         parts = {path: pool.submit(arm.get, _path(name, path), network.NETWORK_VERSION) for path in READERS}
-        items = _group_items(arm, ref, pool)
+        items = group_items(arm, ref, pool)
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
         resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
     return SiteFacts(
@@ -55,7 +55,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
 def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
     """The site's targets only: one listing, and one request a group, side by side. Raises CloudError."""
     with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="azure") as pool:
-        return tuple(groups.as_target(item, ref) for item in _group_items(connect(), ref, pool))
+        return tuple(groups.as_target(item, ref) for item in group_items(connect(), ref, pool))
 
 
 def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
@@ -68,7 +68,7 @@ def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
     return tuple(SiteRef(service, site, "azure", regions[site]) for site in sorted(regions) if site not in known)
 
 
-def _group_items(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> list[Found]:
+def group_items(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> list[Found]:
     """The site's container groups, by name. The listing leaves out instanceView, so each is asked for by itself."""
     name = f"{ref.service}-{ref.site}"
     listed = arm.list(f"/resourceGroups/{name}/providers/{groups.TYPE}", groups.VERSION)

@@ -13,7 +13,7 @@ from arriero.control.trials import Trial
 from arriero.gateway.context import Context
 from arriero.gateway.process import snapshot
 from arriero.gateway.routing.prospects import Ask
-from arriero.gateway.telling import tallies
+from arriero.gateway.telling import load, tallies
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.address import split_target
 from arriero.gateway.wire.answers import Answer, error_answer, json_answer
@@ -43,6 +43,7 @@ class Admin:
             ("GET", "/state"): lambda _: snapshot.taken(context),
             ("GET", "/status"): lambda _: self._status(),
             ("GET", "/figures"): lambda _: {"schema": 1, "text": figures().decode() if figures else ""},
+            ("GET", "/load"): lambda _: load.told(context).as_json(),
             ("GET", "/explain"): lambda body: self._explain(Question.from_json(body)),
             ("GET", "/targets"): lambda _: context.pool.entries().as_json(),
             ("PUT", "/targets"): self._set_targets,

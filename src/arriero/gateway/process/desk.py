@@ -6,6 +6,8 @@ import asyncio
 import hmac
 from typing import TYPE_CHECKING, Any
 
+from arriero.control import load
+from arriero.control.load import GatewayLoad
 from arriero.gateway.process.admin import presented_token
 from arriero.gateway.process.line import LineError
 from arriero.gateway.telling.record import Record
@@ -85,4 +87,6 @@ class _Order:
         return json_answer(self._one([body for _, body in answers]), NATIVE)
 
     def _one(self, bodies: list[Any]) -> Any:
+        if self._request.path == "/load":
+            return load.together(map(GatewayLoad.from_json, bodies)).as_json()
         return self._crew.together(bodies) if self._request.path == "/status" else bodies[0]

@@ -37,9 +37,9 @@ class Changing:
         self, context: Context, client: ClientConnection, request: Request, model: str, targets: Sequence[Target]
     ) -> None:
         self._context, self._client, self.request = context, client, request
-        self._record = record_of(request)
-        self._record.model, self._record.received_bytes = model, len(request.body)
-        self._record.attempts = len(targets)
+        self.record = record_of(request)
+        self.record.model, self.record.received_bytes = model, len(request.body)
+        self.record.attempts = len(targets)
         self._streams = request.path in TELLING and request.streams and not request.is_http_1_0
         self._told: bytes = b""
         context.open.add(self)
@@ -57,7 +57,7 @@ class Changing:
     def cancel(self) -> None:
         """The client has gone: Ollama stops pulling when nobody listens."""
         self._end_parts("the client has gone")
-        self._record.outcome = "gone"
+        self.record.outcome = "gone"
         self._over()
 
     def pause(self) -> None:
@@ -106,13 +106,13 @@ class Changing:
         if self.request.is_head_sent:
             self._write(compact({"error": message} if failed else {"status": "success"}) + b"\n")
             self._client.transport.write(b"0\r\n\r\n")
-            self._record.judge(200)
-            self._record.outcome = "failed" if failed else "answered"
+            self.record.judge(200)
+            self.record.outcome = "failed" if failed else "answered"
             self._over()
             self._client.finish(self.request.close)
             return
         self._context.open.discard(self)
-        self._client.answer(self._whole(failed, message), self._record)
+        self._client.answer(self._whole(failed, message), self.record)
 
     def _whole(self, failed: Sequence[Part], message: str) -> Answer:
         if failed:
@@ -135,7 +135,7 @@ class Changing:
     def _write(self, text: bytes) -> None:
         head = b"" if self.request.is_head_sent else self._head()
         self.request.is_head_sent = True
-        self._record.sent_bytes += len(text)
+        self.record.sent_bytes += len(text)
         self._client.transport.write(head + chunk(text))
 
     def _head(self) -> bytes:
@@ -150,8 +150,8 @@ class Changing:
         context = self._context
         if self in context.open:
             context.open.discard(self)
-            self._record.seconds = context.now() - self.request.came_at
-            context.finished(self._record)
+            self.record.seconds = context.now() - self.request.came_at
+            context.finished(self.record)
 
 
 class Part:

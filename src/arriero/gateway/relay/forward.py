@@ -42,8 +42,8 @@ class Exchange:
 
     __slots__ = (
         "_carry", "_carry_tries", "_client", "_context", "_cut_at", "_has_place", "_is_answering", "_model",
-        "_quiet_since", "_reads_before", "_record", "_reply", "_request", "_runs", "_sent_at", "_target",
-        "_timer", "_tried", "_unreached", "_upstream",
+        "_quiet_since", "_reads_before", "_reply", "_request", "_runs", "_sent_at", "_target",
+        "_timer", "_tried", "_unreached", "_upstream", "record",
     )  # fmt: skip
 
     def __init__(
@@ -69,10 +69,10 @@ class Exchange:
         self._is_answering = self._has_place = False
         self._reads_before = 0
         self._sent_at = self._quiet_since = self._cut_at = 0.0
-        self._record = record or record_of(request)
-        self._record.model = model or ""
-        self._record.received_bytes = len(request.body)
-        self._reply = Reply(client, request, self._record, runs)
+        self.record = record or record_of(request)
+        self.record.model = model or ""
+        self.record.received_bytes = len(request.body)
+        self._reply = Reply(client, request, self.record, runs)
         if not tried:
             context.budget.save()
         context.open.add(self)
@@ -184,10 +184,10 @@ class Exchange:
         self._upstream, self._is_answering = None, False
         self._sent_at = self._quiet_since = self._context.now()
         self._has_place = True
-        self._record.found = target.take(self._model if self._runs else None, self._sent_at)
-        self._record.went_to(target, self._request.mark)
+        self.record.found = target.take(self._model if self._runs else None, self._sent_at)
+        self.record.went_to(target, self._request.mark)
         if self._carry is None:
-            self._record.attempts = len(self._tried)
+            self.record.attempts = len(self._tried)
         home = self._context.upstreams.home(target.entry.address)
         self._context.upstreams.ask(home, request_bytes(self._request, home.name, self._carry), self)
 
@@ -230,7 +230,7 @@ class Exchange:
         # Where nobody was reached nothing was begun: that is no attempt. A site that is gone has many such targets.
         limit = self._context.settings.limits.attempts + self._unreached
         tries = self._carry_tries if self._carry is not None else len(self._tried)
-        if tries >= limit or has_killed(self._context.quarantine, self._request, self._record):
+        if tries >= limit or has_killed(self._context.quarantine, self._request, self.record):
             return False
         other = self._another()
         if other is Without.CHOICE and may_stay:
@@ -260,7 +260,7 @@ class Exchange:
         context = self._context
         if self._carry is None:
             context.open.discard(self)
-            context.requeue(self._client, self._request, self._model or "", self._record, tuple(self._tried))
+            context.requeue(self._client, self._request, self._model or "", self.record, tuple(self._tried))
         elif context.now() - self._cut_at > PLACE_SECONDS:
             self._cut(f"no target had a place within {PLACE_SECONDS:g} s")
         else:
@@ -274,7 +274,7 @@ class Exchange:
             self._cut(f"no target {other.value}")
 
     def _died(self) -> None:
-        died(self._context.quarantine, self._request, self._record, self._sent_at, self._context.now())
+        died(self._context.quarantine, self._request, self.record, self._sent_at, self._context.now())
 
     def _fail(self, result: str, why: str, may_stay: bool = False, may_retry: bool = True) -> None:
         """No answer will begin at this target."""
@@ -288,7 +288,7 @@ class Exchange:
             self._cut(why)
         else:
             self._context.open.discard(self)
-            self._client.answer(no_answer(self._request.dialect, result, why, self._record.deaths), self._record)
+            self._client.answer(no_answer(self._request.dialect, result, why, self.record.deaths), self.record)
 
     # The answer
 
@@ -335,7 +335,7 @@ class Exchange:
 
     def _go_on(self, stream: Stream, why: str) -> None:
         """Has the rest told by another target, or ends the stream with the reason why not."""
-        if has_killed(self._context.quarantine, self._request, self._record):
+        if has_killed(self._context.quarantine, self._request, self.record):
             self._cut(f"{why}, the second that ended under this request")
             return
         try:
@@ -351,7 +351,7 @@ class Exchange:
         """What to ask for, and where; raises CannotCarry."""
         if self._carry is not None or self._model is None or not self._runs:
             raise CannotCarry("it has been carried on once" if self._carry else "it is not known what runs it")
-        now, first = self._context.now(), self._record.first_byte_seconds or 0.0
+        now, first = self._context.now(), self.record.first_byte_seconds or 0.0
         passed = now - self._request.came_at - first
         spent = Spent(round((now - self._sent_at) * 1e9), round(passed * 1e9))
         return way_on(self._context, self._request, stream, self._target, self._model, self._tried, spent)
@@ -380,7 +380,7 @@ class Exchange:
 
     def _end(self, is_whole: bool) -> None:
         close = self._request.close
-        self._over(self._record.outcome if is_whole else "cut")
+        self._over(self.record.outcome if is_whole else "cut")
         self._client.finish(close)
 
     def _over(self, outcome: Outcome) -> None:
@@ -391,8 +391,8 @@ class Exchange:
             self._leave("answered" if outcome in ("answered", "refused") else outcome)
         if self._runs and self._reply.has_begun:
             self._reply.settle()
-        self._record.outcome = outcome
-        self._record.seconds = self._context.now() - self._request.came_at
+        self.record.outcome = outcome
+        self.record.seconds = self._context.now() - self._request.came_at
         if outcome == "answered":
             survived(self._context.quarantine, self._request, self._context.now())
-        self._context.finished(self._record)
+        self._context.finished(self.record)

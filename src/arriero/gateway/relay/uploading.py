@@ -13,7 +13,7 @@ class Uploading(Changing):
     """The client connection's `Upload`."""
 
     def take(self, piece: bytes) -> None:
-        self._record.received_bytes += len(piece)
+        self.record.received_bytes += len(piece)
         for part in self._parts:
             part.sending.take(piece)
         if any(part.sending.is_full for part in self._parts):

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from arriero.control.load import ENDED_WIDTH
 from arriero.gateway.telling import families as f
 from arriero.gateway.telling.families import Family
 from arriero.gateway.telling.figures import Figures
@@ -17,6 +18,8 @@ VALUES_LIMIT = 200
 # Kinds of requests whose rows are remembered; those of further ones are looked for each time.
 KINDS_LIMIT = 2_000
 OTHER = "other"
+# Rows that no scrape tells: what is over of each model, for the control port (`load.py`).
+LOAD_ROW = "load{"
 _KINDS = {
     400: "bad request", 401: "no key", 403: "forbidden", 404: "not found", 405: "not found", 408: "slow client",
     413: "too large", 429: "limited", 431: "too large", 502: "target broke", 503: "unavailable", 504: "late",
@@ -31,7 +34,7 @@ class Metrics:
         self.knows = knows
         self._numbers = self.figures.numbers
         # Where counts go when the block is full: a row that nobody reads.
-        self._spill = self.figures.row("", 32) or 0
+        self.spill = self.figures.row("", 32) or 0
         self._rows: dict[tuple[str, int, str, str, str], _Rows] = {}
         self._attempts: dict[str, int] = {}
         self._models: dict[str, _Model] = {}
@@ -95,7 +98,7 @@ class Metrics:
 
     def row(self, family: Family, *values: str) -> int:
         row = self.figures.row(family.row_name(*values), family.width)
-        return self._spill if row is None else row
+        return self.spill if row is None else row
 
     def _rows_of(self, record: Record) -> _Rows:
         path, status, outcome = record.path, record.status, record.outcome
@@ -106,7 +109,7 @@ class Metrics:
             seconds=self.row(f.SECONDS_IN_ALL, path),
             first_byte=self.row(f.FIRST_BYTE, path),
             model=model,
-            model_requests=self.row(f.MODEL_REQUESTS, model.name, outcome) if model else self._spill,
+            model_requests=self.row(f.MODEL_REQUESTS, model.name, outcome) if model else self.spill,
             key=key,
             is_other=(model is not None and model.name == OTHER) or (key is not None and record.key not in self._keys),
         )
@@ -116,6 +119,12 @@ class Metrics:
         self._observe(model.queue_seconds, f.SECONDS, record.queue_seconds)
         if record.found:
             numbers[model.found[record.found]] += 1
+            row = model.load
+            numbers[row] += 1
+            numbers[row + 1] += record.tokens_in
+            numbers[row + 2] += record.tokens_out
+            numbers[row + 3] += record.seconds - record.queue_seconds
+            numbers[row + 4] += record.received_bytes
         if record.load_seconds > 0:
             self._observe(model.load_seconds, f.SECONDS, record.load_seconds)
         if not record.tokens_out or record.first_byte_seconds is None:
@@ -182,8 +191,8 @@ class _Model:
     """The rows of one model."""
 
     __slots__ = (
-        "between_tokens", "first_token", "found", "load_seconds", "name", "queue_seconds", "token_rate", "tokens_in",
-        "tokens_out",
+        "between_tokens", "first_token", "found", "load", "load_seconds", "name", "queue_seconds", "token_rate",
+        "tokens_in", "tokens_out",
     )  # fmt: skip
 
     def __init__(self, metrics: Metrics, name: str) -> None:
@@ -196,6 +205,9 @@ class _Model:
         self.queue_seconds = metrics.row(f.QUEUE_SECONDS, name)
         self.tokens_in = metrics.row(f.TOKENS_IN, name)
         self.tokens_out = metrics.row(f.TOKENS_OUT, name)
+        clean = name.encode("utf-8", "replace").decode().replace("\0", "")
+        load = metrics.figures.row(f"{LOAD_ROW}{clean}}}", ENDED_WIDTH)
+        self.load = metrics.spill if load is None else load
 
 
 def _kind_of(record: Record) -> str:

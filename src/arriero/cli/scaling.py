@@ -1,0 +1,136 @@
+"""Wires the loop that scales: its clouds, its rights, where it tells what it decided; and reads that for `status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from arriero.cli.here import Here
+from arriero.clock import SystemClock
+from arriero.clouds import read
+from arriero.clouds.scaling import Require, ScalingModule, Standing, scaling_of
+from arriero.control.client import Gateway
+from arriero.deploy import releasing
+from arriero.deploy.project import Project
+from arriero.events import Event
+from arriero.plan.model import SiteRef
+from arriero.plan.sleep import Orders, sleeps
+from arriero.releases import opening, orders
+from arriero.releases.ledger import Ledger
+from arriero.releases.turns import Turns
+from arriero.scale import controller
+from arriero.scale.controller import Controller, Memory
+from arriero.scale.telling import Report
+
+# Orders about off hours are looked up in the ledger so often; the hours themselves hold at once.
+ORDERS_SECONDS = 30.0
+# A controller tells something every ten seconds; what is older is of one that runs no more.
+FRESH_SECONDS = 60.0
+CLOSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A site's targets, through its cloud's module."""
+
+    module: ScalingModule
+    ref: SiteRef
+
+    def read(self) -> Standing:
+        return self.module.read(self.ref)
+
+    def start(self, standing: Standing, more: int, require: Require) -> Sequence[str]:
+        return self.module.start(self.ref, standing, more, require)
+
+    def stop(self, standing: Standing, leaving: Sequence[str], require: Require) -> None:
+        self.module.stop(self.ref, standing, leaving, require)
+
+
+@dataclass
+class Scaler:
+    """The loop in a thread of its own, so that a slow cloud holds up no list of targets."""
+
+    here: Here
+    memory: Memory
+    _turns: Turns = field(init=False)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _ledger: Ledger | None = None
+    _orders: Orders = field(default_factory=Orders)
+    _orders_at: float = float("-inf")
+
+    def start(self, edge: Callable[[], Gateway | None]) -> None:
+        """Begins to look, where any site of the spec may be scaled."""
+        spec, clock = self.here.spec, SystemClock()
+        fleets = {
+            ref.site: Fleet(module, ref)
+            for ref in read.refs(spec)
+            if spec.site(ref.site).scale_by == "load" and (module := scaling_of(ref.cloud))
+        }
+        if not fleets:
+            return
+        self._turns = Turns(self._opened, releasing.who(), float(spec.ledger.lease), clock)
+        loop = Controller(
+            spec,
+            fleets,
+            self._turns,
+            clock,
+            self.memory,
+            self._asleep,
+            log,
+            partial(_keep, self.here.project),
+            self.here.loaded.prices,
+        )
+        work = partial(controller.run, loop, edge, self._ended.is_set)
+        self._thread = threading.Thread(target=work, name="scaling", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the round that is under way, and gives the controllers' lease back, if both is done soon."""
+        self._ended.set()
+        if self._thread is None:
+            return
+        self._thread.join(CLOSE_SECONDS)
+        closing = threading.Thread(target=self._turns.close, name="give back the lease", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+
+    def _opened(self) -> Ledger:
+        spec = self.here.spec
+        found = opening.read(spec, read.check_accounts(spec, self.here.endpoints))
+        self._ledger = found.ledger
+        return found.ledger
+
+    def _asleep(self, now: datetime) -> frozenset[str]:
+        spec = self.here.spec
+        sites = [site for name in spec.sites if (site := spec.site(name)).off]
+        if sites and self._ledger and now.timestamp() - self._orders_at >= ORDERS_SECONDS:
+            self._orders, self._orders_at = orders.read(self._ledger), now.timestamp()
+        return frozenset(site.name for site in sites if sleeps(site, self._orders, now))
+
+
+def log(event: Event) -> None:
+    """The controller's log: a JSON object a line."""
+    print(json.dumps(event.as_json(), default=str), flush=True, file=sys.stdout)
+
+
+def last_report(project: Project) -> Report | None:
+    """What the controller of this machine decided a moment ago; None where none runs."""
+    try:
+        report = Report.from_json(json.loads((project.edge / "scaling.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_fresh = SystemClock().now() - report.at < timedelta(seconds=FRESH_SECONDS)
+    return report if is_fresh else None
+
+
+def _keep(project: Project, report: Report) -> None:
+    file = project.edge / "scaling.json"
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(json.dumps(report.as_json()), encoding="utf-8")
+    new.replace(file)

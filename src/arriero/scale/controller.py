@@ -1,0 +1,316 @@
+"""The loop that scales: reads the gateway's load and the sites, asks the pure decisions, and has targets start and go.
+
+It remembers nothing that matters: how many run it reads from the clouds, who is about to leave from the gateway, whose
+weight for it is 0. What it learns of the load is lost with it, and until it knows it again it lets nothing go. Changes
+are made in a turn of the deployers' lease (`releases/turns.py`), by facts read in that turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from arriero.catalog.prices import BUILT_IN, Prices
+from arriero.clock import Clock
+from arriero.clouds.scaling import Busy, Require, Standing, Throttled
+from arriero.control.client import GatewayError
+from arriero.control.load import GatewayLoad
+from arriero.control.messages import GatewayStatus, TargetStatus, Weights
+from arriero.cost.ranking import hourly_by_site
+from arriero.errors import ArrieroError, CloudError
+from arriero.events import Event, Json, Listener, ignore
+from arriero.releases.lease import Lease
+from arriero.releases.turns import NotNow
+from arriero.scale.autoscale import Decision, Past, Policy, decide
+from arriero.scale.leaving import Leaver, leave_first
+from arriero.scale.limits import Creations, within_budget
+from arriero.scale.sharing import Room, bounds, shares
+from arriero.scale.spot import Mix
+from arriero.scale.telling import Report, SiteReport, SiteView, room_of
+from arriero.scale.work import Work
+from arriero.spec.model import Spec
+
+LOOK_SECONDS = 10.0
+PATIENCE_SECONDS = 8.0
+# A site that did not do what was asked is left alone for so long, each time twice as long; others take its part.
+FAILED_SECONDS, LONGEST_FAILED_SECONDS = 60.0, 900.0
+START_SECONDS = 60.0
+WRITE_SECONDS = 5.0
+
+
+class Edge(Protocol):
+    """What is needed of a gateway's client; all raise GatewayError."""
+
+    def status(self) -> GatewayStatus: ...
+
+    def load(self) -> GatewayLoad: ...
+
+    def drain(self, *targets: str) -> None: ...
+
+    def set_weights(self, weights: Weights) -> None: ...
+
+
+class Fleet(Protocol):
+    """One site's targets in its cloud; see `clouds.scaling.ScalingModule`."""
+
+    def read(self) -> Standing: ...
+
+    def start(self, standing: Standing, more: int, require: Require) -> Sequence[str]: ...
+
+    def stop(self, standing: Standing, leaving: Sequence[str], require: Require) -> None: ...
+
+
+class Rights(Protocol):
+    """See `releases.turns.Turns`."""
+
+    def objection(self) -> str: ...
+
+    def turn(self) -> AbstractContextManager[Lease]: ...
+
+
+@dataclass
+class Memory:
+    """What is learnt of the load; it outlives a new spec."""
+
+    work: Work = field(default_factory=Work)
+    past: Past = field(default_factory=Past)
+    creations: dict[str, Creations] = field(default_factory=dict)
+
+
+@dataclass
+class Controller:
+    """One loop; `look` is one round. `fleets` are the sites that can be scaled; `asleep` tells who is off at a time."""
+
+    spec: Spec
+    fleets: Mapping[str, Fleet]
+    rights: Rights
+    clock: Clock
+    memory: Memory = field(default_factory=Memory)
+    asleep: Callable[[datetime], Collection[str]] = lambda _: ()
+    listener: Listener = ignore
+    tell: Callable[[Report], None] = lambda _: None
+    prices: Prices = BUILT_IN
+    patience_seconds: float = PATIENCE_SECONDS
+    _known: dict[str, Standing] = field(default_factory=dict)
+    _unread: dict[str, str] = field(default_factory=dict)
+    _pending: dict[str, Future[Standing]] = field(default_factory=dict)
+    _failed: dict[str, tuple[float, float, str]] = field(default_factory=dict)
+    _said: tuple[object, ...] = ()
+    _threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._threads = ThreadPoolExecutor(max(1, len(self.fleets)), thread_name_prefix="read for scaling")
+        self._costs = hourly_by_site(self.spec, self.prices)
+        sites = [self.spec.site(name) for name in self.spec.sites]
+        self._slots = sum(site.ollama.num_parallel for site in sites) / len(sites)
+
+    def look(self, edge: Edge) -> Report:
+        """One round: look, decide, act. Raises GatewayError where the gateway can't be asked."""
+        now = self.clock.timestamp()
+        status, load = edge.status(), edge.load()
+        self.memory.work.look(now, load, self._slots)
+        self._read_all()
+        views = self._views(status)
+        rooms = [room_of(view) for view in views]
+        decision = self._decide(now, views, rooms)
+        sized = shares(decision.count, rooms)
+        wanted, unpaid = within_budget(self.spec, self.prices, {room.site: room.count for room in rooms}, sized)
+        report = Report(
+            at=self.clock.now(),
+            paused=self.rights.objection(),
+            reason="; ".join(filter(None, (decision.reason, unpaid))),
+            need=decision.need,
+            is_burst=decision.is_panic,
+            open=load.open,
+            waiting=load.waiting,
+            sites=tuple(SiteReport(room.site, room.count, wanted[room.site], room.why) for room in rooms),
+        )
+        if unpaid or report.paused:
+            self._give_back_step()
+        self._say(report)
+        if not report.paused:
+            for view in views:
+                self._act(edge, view, wanted[view.site.name])
+        return report
+
+    def close(self) -> None:
+        """Lets reads that are under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _decide(self, now: float, views: Sequence[SiteView], rooms: Sequence[Room]) -> Decision:
+        least, count, greatest = bounds(rooms)
+        scale = self.spec.scale
+        policy = Policy(min=least, max=greatest, utilisation=float(scale.utilisation), hold_seconds=float(scale.hold))
+        ready = sum(view.ready for view in views)
+        load = self.memory.work.load(now, count, ready, self._slots, START_SECONDS, policy)
+        decision = decide(now, load.after(self.memory.past), policy)
+        self.memory.past = decision.past
+        return decision
+
+    # What stands
+
+    def _read_all(self) -> None:
+        for site, fleet in self.fleets.items():
+            if site not in self._pending:
+                self._pending[site] = self._threads.submit(fleet.read)
+        done = wait(self._pending.values(), self.patience_seconds).done
+        for site in self.fleets:
+            if self._pending[site] not in done:
+                self._unread[site] = "its cloud takes long to answer"
+                continue
+            try:
+                self._known[site] = self._pending.pop(site).result()
+                self._unread.pop(site, None)
+            except CloudError as error:
+                self._unread[site] = str(error)
+
+    def _views(self, status: GatewayStatus) -> list[SiteView]:
+        asleep = self.asleep(self.clock.now())
+        here = {name: [target for target in status.targets if target.site == name] for name in self.spec.sites}
+        return [
+            SiteView(
+                site=self.spec.site(name),
+                cost=self._costs[name],
+                standing=None if name in self._unread else self._known.get(name),
+                targets=tuple(here[name]),
+                creations=self._creations(name).left(self.clock.monotonic()),
+                is_asleep=name in asleep,
+                unread=self._unread.get(name, ""),
+                failed=self._failure(name),
+            )
+            for name in self.spec.sites
+        ]
+
+    def _failure(self, site: str) -> str:
+        until, _, why = self._failed.get(site, (float("-inf"), 0.0, ""))
+        return why if self.clock.monotonic() < until else ""
+
+    def _creations(self, site: str) -> Creations:
+        return self.memory.creations.setdefault(self.spec.sites[site].region, Creations())
+
+    # What is done
+
+    def _act(self, edge: Edge, view: SiteView, wanted: int) -> None:
+        if view.standing is None:
+            return
+        name, more = view.site.name, wanted - view.count
+        try:
+            if more > 0:
+                self._grow(edge, view, view.standing, more)
+            elif more < 0:
+                self._release(edge, view, -more)
+            if more <= 0 and (free := [target.id for target in view.leaving if not target.in_flight]):
+                self._stop(name, view.standing, free)
+            return
+        except NotNow as error:
+            self._event("scale.waits", name, text=str(error))
+        except Busy as error:
+            self._event("scale.waits", name, text=str(error))
+        except Throttled as error:
+            self._creations(name).refused(self.clock.monotonic(), error.wait_seconds)
+            self._event("scale.throttled", name, text=str(error))
+        except CloudError as error:
+            self._has_failed(name, str(error))
+        self._give_back_step()
+
+    def _has_failed(self, site: str, why: str) -> None:
+        _, former, _ = self._failed.get(site, (0.0, FAILED_SECONDS / 2, ""))
+        seconds = min(2 * former, LONGEST_FAILED_SECONDS)
+        self._failed[site] = (self.clock.monotonic() + seconds, seconds, why)
+        self._event("scale.failed", site, text=why)
+
+    def _give_back_step(self) -> None:
+        """What was decided and not done is no step of the minute."""
+        self.memory.past = replace(self.memory.past, stepped_out=Past().stepped_out)
+
+    def _grow(self, edge: Edge, view: SiteView, standing: Standing, more: int) -> None:
+        """Those that were about to leave stay; then new ones are started."""
+        kept = [target.id for target in view.leaving[:more]]
+        if kept:
+            edge.set_weights(Weights(dict.fromkeys(kept, 100)))
+            self._event("scale.kept", view.site.name, text=f"{', '.join(kept)} stay after all")
+        more -= len(kept)
+        if more <= 0:
+            return
+        with self.rights.turn() as lease:
+            fresh = self._fresh(view.site.name, standing)
+            if fresh is None:
+                return
+            before = fresh.count
+            if fresh.creates:
+                self._creations(view.site.name).made(self.clock.monotonic(), more)
+            names = self.fleets[view.site.name].start(fresh, more, lambda: lease.require(WRITE_SECONDS))
+        self._failed.pop(view.site.name, None)
+        started = f": {', '.join(names)}" if names else ""
+        self._event("scale.out", view.site.name, text=f"from {before} to {before + more}{started}", count=before + more)
+
+    def _release(self, edge: Edge, view: SiteView, fewer: int) -> None:
+        """No new request reaches who is to leave; what is open there goes on to its end."""
+        leavers = leave_first([_leaver(place, target) for place, target in enumerate(view.staying)], fewer, Mix())
+        if leavers:
+            edge.drain(*leavers)
+            self._event("scale.draining", view.site.name, text=f"{', '.join(leavers)}: nothing new goes there")
+
+    def _stop(self, site: str, standing: Standing, free: Sequence[str]) -> None:
+        with self.rights.turn() as lease:
+            fresh = self._fresh(site, standing)
+            if fresh is None:
+                return
+            self.fleets[site].stop(fresh, free, lambda: lease.require(WRITE_SECONDS))
+            count = fresh.count - len(free)
+        self._event("scale.in", site, text=f"from {fresh.count} to {count}: {', '.join(free)}", count=count)
+
+    def _fresh(self, site: str, seen: Standing) -> Standing | None:
+        """What stands there in this turn; None where that is not what was decided by."""
+        fresh = self.fleets[site].read()
+        if fresh.count == seen.count:
+            return fresh
+        self._event("scale.waits", site, text=f"{fresh.count} are asked for there by now, no more {seen.count}")
+        return None
+
+    # What is told
+
+    def _say(self, report: Report) -> None:
+        """An event for each decision that is not the one before."""
+        said = (report.paused, tuple((site.site, site.wanted, site.why) for site in report.sites))
+        if said != self._said:
+            self._said = said
+            self._event("scale.paused" if report.paused else "scale.decided", "", **report.as_json())
+        self.tell(report)
+
+    def _event(self, kind: str, site: str, **fields: Json) -> None:
+        self.listener(Event(kind, self.clock.now(), site, dict(fields)))
+
+
+def run(controller: Controller, edge: Callable[[], Edge | None], is_ended: Callable[[], bool]) -> None:
+    """Looks every ten seconds until `is_ended`. A gateway that can't be asked is asked again in the next round."""
+    said = ""
+    while not is_ended():
+        trouble = _round(controller, edge)
+        if trouble != said and trouble:
+            controller.listener(Event("scale.failed", controller.clock.now(), fields={"text": trouble}))
+        said = trouble
+        end = controller.clock.monotonic() + LOOK_SECONDS
+        while not is_ended() and controller.clock.monotonic() < end:
+            controller.clock.sleep(min(0.5, LOOK_SECONDS))
+
+
+def _round(controller: Controller, edge: Callable[[], Edge | None]) -> str:
+    """What kept this round from being made; empty where nothing did."""
+    try:
+        gateway = edge()
+        if gateway is not None:
+            controller.look(gateway)
+    except (GatewayError, ArrieroError) as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - a fault in one round must not end the loop
+        return f"a fault of arriero's own: {error!r}"
+    return ""
+
+
+def _leaver(place: int, target: TargetStatus) -> Leaver:
+    return Leaver(target.id, target.state != "up", target.in_flight, False, 0, float(place))

@@ -1,0 +1,135 @@
+"""What the controller sees of a site, and what it tells of its decisions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from arriero.clouds.scaling import Standing
+from arriero.control.messages import TargetStatus
+from arriero.events import Json
+from arriero.scale.sharing import Room
+from arriero.spec.model import ResolvedSite
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """One site as its cloud and the gateway tell of it. `standing` is None where its cloud can't be asked (`unread`
+    says why) or nobody scales it. `creations` may be made there now; `failed`: why it did not do what was asked.
+    """
+
+    site: ResolvedSite
+    cost: float
+    standing: Standing | None
+    targets: tuple[TargetStatus, ...]
+    creations: int = 0
+    is_asleep: bool = False
+    unread: str = ""
+    failed: str = ""
+
+    @property
+    def leaving(self) -> tuple[TargetStatus, ...]:
+        """Those that were told to drain, and that the cloud still counts."""
+        return tuple(target for target in self._counted if target.weight == 0)
+
+    @property
+    def staying(self) -> tuple[TargetStatus, ...]:
+        return tuple(target for target in self._counted if target.weight > 0)
+
+    @property
+    def count(self) -> int:
+        """How many run or start, without those that leave; where the cloud can't be asked, those that answer."""
+        if self.standing is None:
+            return sum(target.state in ("up", "suspect") for target in self.targets)
+        return max(0, self.standing.count - len(self.leaving))
+
+    @property
+    def ready(self) -> int:
+        """How many answer, without a standby's warm reserve."""
+        up = sum(target.state == "up" for target in self.targets)
+        return max(0, up - self.site.min) if self.site.role == "standby" else up
+
+    @property
+    def _counted(self) -> tuple[TargetStatus, ...]:
+        known = {target.id for target in self.standing.targets} if self.standing else set()
+        return tuple(target for target in self.targets if target.id in known)
+
+
+def room_of(view: SiteView) -> Room:
+    site, standing = view.site, view.standing
+    why = _fixed_why(view)
+    most = site.max
+    if standing is not None and standing.creates:
+        most = min(most, view.count + view.creations)
+    limit = ""
+    obstacle = view.failed or (standing.obstacle if standing is not None else "")
+    if not why and obstacle:
+        most, limit = view.count, f"no more are started: {obstacle}"
+    elif not why and most < site.max:
+        limit = f"its cloud's quota of creations leaves {view.creations} now"
+    return Room(
+        site=site.name,
+        count=view.count,
+        min=site.min,
+        max=site.max,
+        most=most,
+        cost=view.cost,
+        is_standby=site.role == "standby",
+        is_fixed=bool(why),
+        why=why or limit,
+    )
+
+
+def _fixed_why(view: SiteView) -> str:
+    """Why nobody changes this site's count; empty where the controller may."""
+    site, standing = view.site, view.standing
+    if site.scale_by == "hand":
+        return "scale.by: hand"
+    if view.is_asleep:
+        return "off hours"
+    if view.unread:
+        return f"it can't be read: {view.unread}"
+    if standing is None:
+        return "its targets are started by arriero up only"
+    if not site.min <= standing.count <= site.max:
+        return f"{standing.count} are asked for, outside of {site.min} to {site.max}: arriero up sets that right"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReport:
+    """`count` run or start at the site, `wanted` should; `why` is said where something of its own limits it."""
+
+    site: str
+    count: int
+    wanted: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One round. `paused` says why nothing is done now; `reason` why so many are wanted, `need` what the load asks for
+    before limits. `open` and `waiting` are requests.
+    """
+
+    at: datetime
+    paused: str
+    reason: str
+    need: int
+    is_burst: bool
+    open: int
+    waiting: int
+    sites: tuple[SiteReport, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        data: dict[str, Any] = {**asdict(self), "at": self.at.isoformat(timespec="seconds")}
+        return {**data, "sites": [asdict(site) for site in self.sites]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        """Raises KeyError, TypeError or ValueError for another version's."""
+        sites = tuple(SiteReport(**site) for site in data["sites"])
+        known = {key: data[key] for key in ("paused", "reason", "need", "is_burst", "open", "waiting")}
+        return cls(at=datetime.fromisoformat(data["at"]), sites=sites, **known)
