@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
 PYTEST = (sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-rs")
 # They build on an engine, with the real Ollama in the image.
-IMAGES = ("tests/stories/test_image.py", "tests/stories/test_image_line.py")
+IMAGES = tuple(f"tests/stories/test_{name}.py" for name in ("image", "image_line", "jenkins_image"))
 # Stands for the file into which a program writes its figures.
 REPORT = "{report}"
 PARTS: dict[str, tuple[str, ...]] = {

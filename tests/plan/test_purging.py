@@ -53,6 +53,11 @@ def told(**changes: object) -> dict[str, object]:
     return {**purging.body("team/llm", 10), **changes}
 
 
+def test_the_task_has_time_for_all_its_steps() -> None:
+    steps = YAML(typ="safe").load(purging.text("team/llm", 10))["steps"]
+    assert purging.body("team/llm", 10)["timeout"] == sum(step["timeout"] for step in steps) <= 28800
+
+
 NOT_YAML = {"type": "EncodedTask", "encodedTaskContent": base64.b64encode(b"steps: [").decode()}
 OTHER = {"type": "EncodedTask", "encodedTaskContent": base64.b64encode(b"steps: [{cmd: acr purge}]").decode()}
 

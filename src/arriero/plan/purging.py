@@ -85,7 +85,7 @@ def body(path: str, keep: int) -> Mapping[str, Any]:
         "status": "Enabled",
         "platform": {"os": "Linux", "architecture": "amd64"},
         "agentConfiguration": {"cpu": 2},
-        "timeout": 2 * _RUN_SECONDS,
+        "timeout": len(commands(path, keep)) * _RUN_SECONDS,
         "step": {"type": "EncodedTask", "encodedTaskContent": content},
         "trigger": {"timerTriggers": [{"name": "nightly", "schedule": SCHEDULE, "status": "Enabled"}]},
     }
