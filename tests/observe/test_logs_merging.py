@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arriero.clock import ManualClock, SystemClock
+from arriero.clock import ManualClock
 from arriero.observe.logs.entry import Entry, Shown, entry_of, gateway_entry
-from arriero.observe.logs.following import HOLD, merged
+from arriero.observe.logs.following import merged
 from arriero.observe.logs.merging import NUMBERS_KEPT, Merger, Seen
 from arriero.plan.model import LogLine
 
@@ -161,38 +160,3 @@ def test_what_is_in_the_queue_at_the_end_comes_out() -> None:
         inbox.put(line(float(number), seq=number))
     shown = list(merged(inbox, ManualClock(START), is_over=lambda: True))
     assert [one.entry.seq for one in shown] == [1, 2, 3]
-
-
-@pytest.mark.wide
-def test_four_sites_write_five_thousand_lines_a_second() -> None:
-    """For five seconds, each line by two ways; nothing is lost, doubled, or out of its place."""
-    clock, inbox, over = SystemClock(), queue.Queue[Entry](50_000), threading.Event()
-    each, seconds = 1250, 5
-
-    def write(site: str) -> None:
-        for second in range(seconds * 10):
-            now = clock.now()
-            for number in range(each // 10):
-                entry = Entry(now, site, f"{site}-1", "x" * 200, boot=site, seq=second * (each // 10) + number + 1)
-                inbox.put(entry)
-                inbox.put(entry)
-            clock.sleep(max(0.0, 0.1 - (clock.now() - now).total_seconds()))
-
-    def write_all() -> None:
-        threads = [threading.Thread(target=write, args=(site,)) for site in "abcd"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        over.set()
-
-    threading.Thread(target=write_all).start()
-    count, greatest, waits = 0, START, []
-    for shown in merged(inbox, clock, over.is_set):
-        count += 1
-        assert shown.entry.at >= greatest - timedelta(seconds=1), count
-        assert not shown.is_late
-        greatest = max(greatest, shown.entry.at)
-        waits.append((clock.now() - shown.entry.at).total_seconds())
-    assert count == 4 * each * seconds
-    assert max(waits) < HOLD.total_seconds() + 2

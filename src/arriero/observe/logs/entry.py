@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,16 +54,22 @@ class Shown:
 
 def entry_of(line: LogLine, nth: int = 0) -> Entry:
     """What one of ours tells of itself counts more than what its store says of it."""
-    data = _ours(line.text)
-    at = _moment(data.get("at"))
-    if at is None or abs(at - line.at) > NEAR:
+    found = sidecar_entry(line.site, line.target, line.text)
+    if found is None or abs(found.at - line.at) > NEAR:
         return Entry(line.at, line.site, line.target, line.text, nth=nth)
+    return found if found.seq else replace(found, nth=nth)
+
+
+def sidecar_entry(site: str, target: str, text: str) -> Entry | None:
+    """A line that this target's sidecar wrote; None if it is none."""
+    data = _ours(text)
+    at = _moment(data.get("at"))
+    if at is None:
+        return None
     boot, seq = data.get("boot"), data.get("seq")
-    has_number = isinstance(boot, str) and isinstance(seq, int) and seq > 0
-    return Entry(
-        at, line.site, line.target, line.text, str(data.get("id", "")),
-        str(boot) if has_number else "", seq if isinstance(seq, int) and has_number else 0, nth,
-    )  # fmt: skip
+    if not (isinstance(boot, str) and isinstance(seq, int) and seq > 0):
+        boot, seq = "", 0
+    return Entry(at, site, target, text, str(data.get("id", "")), boot, seq)
 
 
 def gateway_entry(text: str) -> Entry | None:

@@ -97,7 +97,7 @@ def _followed(refs: Sequence[SiteRef], start: datetime, gateway: Path | None) ->
     inbox: queue.Queue[Entry] = queue.Queue(QUEUE_LIMIT)
     clock = SystemClock()
     for ref in refs:
-        _run(f"store of {ref.site}", _Site(ref, start, inbox, clock).run)
+        _run(f"store of {ref.site}", SiteReader(ref, start, inbox, clock).run)
     if gateway is not None:
         _run("gateway's log", lambda: _read_file(sources.GatewayFile(gateway), inbox, clock))
     yield from merged(inbox, clock)
@@ -139,7 +139,7 @@ def _read_file(file: sources.GatewayFile, inbox: queue.Queue[Entry], clock: Cloc
 
 
 @dataclass
-class _Site:
+class SiteReader:
     """One site's thread, and those of its targets."""
 
     ref: SiteRef
@@ -154,7 +154,7 @@ class _Site:
         while True:
             now = self.clock.now().astimezone(UTC)
             try:
-                self._hear(facts_of(self.ref.cloud).read_targets(self.ref))
+                self.hear(facts_of(self.ref.cloud).read_targets(self.ref))
                 for entry in sources.stored(self.ref, self.start):
                     self.inbox.put(entry)
                 self._is_lost, self.start = False, max(self.start, now - BACK)
@@ -164,7 +164,7 @@ class _Site:
                     self.inbox.put(sources.failure(self.ref, error, now))
             self.clock.sleep(STORE_SECONDS)
 
-    def _hear(self, targets: Sequence[TargetFacts]) -> None:
+    def hear(self, targets: Sequence[TargetFacts]) -> None:
         """A thread for each target that is new, or has another address."""
         known, self._heard = self._heard, {target.id: target for target in targets if target.address}
         for name, target in self._heard.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from arriero.errors import CloudError
-from arriero.observe.logs.entry import Entry, entry_of, gateway_entry
+from arriero.observe.logs.entry import Entry, entry_of, gateway_entry, sidecar_entry
 from arriero.plan.model import Cloud, LogLine, SiteRef, TargetFacts
 
 KEPT, FOLLOWED = "/arriero/lines", "/arriero/lines/follow"
@@ -76,14 +76,9 @@ def _told(target: TargetFacts, path: str) -> Iterator[Entry | None]:
             raise NoLines
         for raw in response:
             text = raw.decode("utf-8", "replace").rstrip("\n")
-            yield _of_a_sidecar(target, text) if text else None
+            yield sidecar_entry(target.site, target.id, text) if text else None
     finally:
         connection.close()
-
-
-def _of_a_sidecar(target: TargetFacts, text: str) -> Entry | None:
-    found = gateway_entry(text)
-    return entry_of(LogLine(found.at, target.site, target.id, text)) if found else None
 
 
 class GatewayFile:
