@@ -16,15 +16,20 @@ from ruamel.yaml import YAML
 from arriero.cli.verbs import app_of
 from arriero.gateway.telling import families
 from arriero.pipeline.prometheus import files as prometheus
-from arriero.pipeline.prometheus.alerts import ALERTS
+from arriero.pipeline.prometheus.alerts import alerts_of
 from arriero.pipeline.prometheus.objectives import FIRST_TOKEN_SECONDS, records
+from arriero.spec.budget import Budget
 from arriero.spec.gateway import Gateway
 from arriero.spec.model import Spec
 
 SITE = {"cloud": "aws", "region": "us-east-1"}
 SPEC = Spec.model_validate(
-    {"name": "llm", "image": "acme/llm:1", "models": ["llama2"], "gateway": {"port": 12345}, "sites": {"a": SITE}}
-)
+    {
+        "name": "llm", "image": "acme/llm:1", "models": ["llama2"], "gateway": {"port": 12345}, "sites": {"a": SITE},
+        "budget": {"monthly": "500 USD", "warn": "80%"},
+    }
+)  # fmt: skip
+ALERTS = alerts_of(SPEC)
 FILES = prometheus.files(SPEC, Path())
 METRIC = re.compile(r"\b(?:arriero|ollama)_[a-z_]+|\barriero:[a-z_]+:ratio_rate\w+")
 
@@ -45,8 +50,8 @@ def expressions() -> Iterator[str]:
 
 def labels_of(name: str) -> set[str]:
     [family] = [one for one in families.ALL if name.startswith(one.name) and name[len(one.name) :] in PARTS]
-    # From service discovery; only sidecars' series have it.
-    return {*family.labels, "target", *(("le", "site") if family.bounds else ())}
+    # The first from service discovery, where only sidecars' series have it; the second from the scrape's settings.
+    return {*family.labels, "target", "service", *(("le", "site") if family.bounds else ())}
 
 
 PARTS = ("", "_bucket", "_count", "_sum")
@@ -57,6 +62,12 @@ def test_every_metric_and_label_of_a_rule_is_told_by_a_gateway() -> None:
         assert set(METRIC.findall(expr)) <= told(), expr
         for name, within in re.findall(r"((?:arriero|ollama)_[a-z_]+)\{([^}]*)\}", expr):
             assert set(re.findall(r"(\w+)=", within)) <= labels_of(name), expr
+
+
+def test_without_a_budget_nobody_is_called_for_it() -> None:
+    without = SPEC.model_copy(update={"budget": Budget()})
+    assert [alert.name for alert in ALERTS if alert not in alerts_of(without)] == ["ArrieroCostNearBudget"]
+    assert "runbooks/ArrieroCostNearBudget.md" not in prometheus.files(without, Path())
 
 
 def test_the_time_of_the_objective_is_a_bucket() -> None:

@@ -119,7 +119,10 @@ class Load:
         while not self._over.wait(0.05):
             asked += 1
             model = "llama2" if number else "nowhere"
-            body = {"model": model, "prompt": f"Tell story {number} {asked}", "options": {"num_predict": 10}}
+            body: dict[str, Any] = {"model": model, "prompt": f"Tell story {number} {asked}"}
+            body |= {"options": {"num_predict": 10}}
+            if number == 1 and asked % 10 == 0:
+                body["keep_alive"] = 0  # The next request finds it out of memory.
             connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
             with contextlib.suppress(OSError, http.client.HTTPException):
                 connection.request("POST", "/api/generate", json.dumps(body), {"x-api-key": self._key})

@@ -131,8 +131,9 @@ LOAD = (
 MODELS = (
     Panel("How requests found their model", "Warm: in memory. Cold: it had to be loaded. Loading: it was on its way.",
           "reqps", (Query(_rate("arriero_model_found_total", _MODEL, "found"), "{{found}}"),), is_stacked=True),
-    Panel("Time of a load, p95", "As Ollama tells it for a request, by model.", "s",
-          (Query(_quantile(0.95, "ollama_load_duration_seconds", _OUT, "model"), "{{model}}"),)),
+    Panel("Time of a load, p95", "From the first request for a model to its being in memory, in the last hour.", "s",
+          (Query(f'histogram_quantile(0.95, sum by (le, site) (increase(ollama_load_duration_seconds_bucket'
+                 f'{{{_SITE},target!=""}}[1h])))', "{{site}}"),)),
     Panel("Loads", "Models brought into memory in five minutes, by target.", "short",
           (Query(f'sum by (site, target) (increase(ollama_load_duration_seconds_count{{{_SITE},target!=""}}[5m]))',
                  "{{target}}"),)),

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from arriero.cost.estimate import HOURS_A_MONTH
 from arriero.pipeline.prometheus.objectives import ERROR_BUDGET, SLOW_BUDGET
+from arriero.spec.model import Spec
 
 JOB, SIDECARS_JOB = "arriero-gateway", "arriero-sidecars"
 FAST, SLOW = 14.4, 6.0
+_COSTS = "arriero_cost_dollars_per_hour"
 
 # A request a second, and what is wrong with some of them; a value a minute, for ten hours.
 _GOOD = 'arriero_requests_total{path="/api/chat",status="200",outcome="answered"}'
@@ -25,9 +28,9 @@ _UP = 'arriero_targets{site="a",state="up"}'
 _DOWN = 'arriero_targets{site="a",state="down"}'
 _OTHER = 'arriero_targets{site="b",state="up"}'
 _BROKE = 'arriero_attempts_total{result="broke"}'
-_LOADS = 'ollama_load_duration_seconds_count{model="llama2:latest"}'
-_BESIDE = 'ollama_load_duration_seconds_count{site="a",target="a-1"}'
-_RUNS = 'arriero_model_requests_total{model="llama2:latest",outcome="answered"}'
+# Not the time of loads: Ollama tells some milliseconds of it with every answer, warm ones too.
+_COLD = 'arriero_model_found_total{model="llama2:latest",found="cold"}'
+_WARM = 'arriero_model_found_total{model="llama2:latest",found="warm"}'
 # A counter is told from its first count on: then it has risen, and `increase` knows of no value before.
 _NEW = "increase({name}[10m]) > 0 or ({name} unless {name} offset 10m) > 0"
 _USED = 'arriero_key_limit_used_ratio{key="app",limit="tokens_a_minute"}'
@@ -121,12 +124,11 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "ArrieroColdLoads", "ticket",
-        # Sidecars, which have the label target, tell the same loads under the same name.
-        'sum(increase(ollama_load_duration_seconds_count{target=""}[15m])) > 5'
-        ' and sum(increase(ollama_load_duration_seconds_count{target=""}[15m]))'
-        " > 0.2 * sum(increase(arriero_model_requests_total[15m]))", "10m",
+        'sum(increase(arriero_model_found_total{found=~"cold|loading"}[15m])) > 5'
+        ' and sum(increase(arriero_model_found_total{found=~"cold|loading"}[15m]))'
+        " > 0.2 * sum(increase(arriero_model_found_total[15m]))", "10m",
         "A fifth of the requests had to wait for a model to be loaded: too little memory for the models in use.",
-        {_LOADS: "0+4x60", _RUNS: "0+10x60"}, {_LOADS: "0+1x60", _RUNS: "0+60x60", _BESIDE: "0+40x60"},
+        {_COLD: "0+4x60", _WARM: "0+10x60"}, {_COLD: "0+1x60", _WARM: "0+60x60"},
     ),
     Alert(
         "ArrieroRequestsLost", "page", _NEW.format(name="arriero_worker_requests_lost_total"), "0m",
@@ -139,3 +141,22 @@ ALERTS: tuple[Alert, ...] = (
         {"arriero_log_lines_dropped_total": "0x50 5x10"}, {"arriero_log_lines_dropped_total": "7x60"},
     ),
 )  # fmt: skip
+
+
+def alerts_of(spec: Spec) -> tuple[Alert, ...]:
+    """Those of every service, and one on the budget where the spec has one."""
+    budget = spec.budget
+    if budget.monthly is None:
+        return ALERTS
+    costs = f'{_COSTS}{{service="{spec.name}"}}'
+    monthly, share = float(budget.monthly), float(budget.warn)
+    limit = monthly * share / float(HOURS_A_MONTH)
+    series = f'{_COSTS}{{service="{spec.name}",site="a"}}'
+    # A day's mean: what grows at noon and shrinks at night is no news.
+    alert = Alert(
+        "ArrieroCostNearBudget", "ticket",
+        f"sum(max by (site) (avg_over_time({costs}[1d]))) * {HOURS_A_MONTH} > {monthly * share:g}", "1h",
+        f"At the mean of the last day the targets cost more than {share:.0%} of the budget of ${monthly:g} a month.",
+        {series: f"{limit * 1.1:.6f}x120"}, {series: f"{limit * 0.9:.6f}x120"}, 90,
+    )  # fmt: skip
+    return (*ALERTS, alert)

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from arriero.pipeline.prometheus.alerts import ALERTS, JOB, SIDECARS_JOB, Alert
+from arriero.pipeline.prometheus.alerts import JOB, SIDECARS_JOB, Alert, alerts_of
 from arriero.pipeline.prometheus.objectives import records
 from arriero.pipeline.yaml_file import yaml_file
 from arriero.spec.model import Spec
@@ -23,7 +23,7 @@ Where the gateway asks for keys, put one with the role viewer into a file, and n
 def files(spec: Spec, _home: Path) -> Mapping[str, str]:
     """Three files, and a page for each alert; no secret is in them."""
     pages = resources.files(__package__).joinpath(RUNBOOKS)
-    runbooks = {f"{RUNBOOKS}/{a.name}.md": pages.joinpath(f"{a.name}.md").read_text("utf-8") for a in ALERTS}
+    runbooks = {f"{RUNBOOKS}/{a.name}.md": pages.joinpath(f"{a.name}.md").read_text("utf-8") for a in alerts_of(spec)}
     return {
         **runbooks,
         CONFIG: yaml_file("prometheus", _config(spec)) + _WITH_KEYS + (_WITH_TLS if spec.gateway.tls else ""),
@@ -72,7 +72,7 @@ def _rules(spec: Spec) -> Mapping[str, Any]:
     return {
         "groups": [
             {"name": "arriero objectives", "interval": "1m", "rules": recorded},
-            {"name": "arriero alerts", "interval": "1m", "rules": [_alert(alert, spec) for alert in ALERTS]},
+            {"name": "arriero alerts", "interval": "1m", "rules": [_alert(alert, spec) for alert in alerts_of(spec)]},
         ]
     }
 
@@ -92,7 +92,7 @@ def _tests(spec: Spec) -> Mapping[str, Any]:
     return {
         "rule_files": [RULES],
         "evaluation_interval": "1m",
-        "tests": [case for alert in ALERTS for case in (_case(alert, spec, True), _case(alert, spec, False))],
+        "tests": [case for alert in alerts_of(spec) for case in (_case(alert, spec, True), _case(alert, spec, False))],
     }
 
 
