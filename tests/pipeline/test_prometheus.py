@@ -14,6 +14,9 @@ import typer
 from ruamel.yaml import YAML
 
 from arriero.cli.verbs import app_of
+from arriero.clock import ManualClock
+from arriero.gateway.sidecar.figures import Figures
+from arriero.gateway.sidecar.tally import Tally
 from arriero.gateway.telling import families
 from arriero.pipeline.prometheus import files as prometheus
 from arriero.pipeline.prometheus.alerts import alerts_of
@@ -35,8 +38,9 @@ METRIC = re.compile(r"\b(?:arriero|ollama)_[a-z_]+|\barriero:[a-z_]+:ratio_rate\
 
 
 def told() -> set[str]:
-    """Every name that a gateway's figures have, and every one that is recorded."""
-    names = set(records())
+    """Every name that a gateway's or a sidecar's figures have, and every one that is recorded."""
+    sidecar = Figures(ManualClock()).text(Tally(1), 0).decode()
+    names = {*records(), *re.findall(r"^(\w+)[ {]", sidecar, re.MULTILINE)}
     for family in families.ALL:
         names |= {family.name, *(f"{family.name}_{part}" for part in ("bucket", "count", "sum") if family.bounds)}
     return names
@@ -49,6 +53,8 @@ def expressions() -> Iterator[str]:
 
 
 def labels_of(name: str) -> set[str]:
+    if name.startswith("arriero_sidecar_"):
+        return {"service", "site", "target"}
     [family] = [one for one in families.ALL if name.startswith(one.name) and name[len(one.name) :] in PARTS]
     # The first from service discovery, where only sidecars' series have it; the second from the scrape's settings.
     return {*family.labels, "target", "service", *(("le", "site") if family.bounds else ())}

@@ -63,6 +63,8 @@ class Figures:
             _block("arriero_sidecar_refused_total", "counter", "Requests that found no slot.", {"": self.refused}),
             _block("arriero_sidecar_requests_total", "counter", "Requests over, by path, status and outcome.",
                    {_labels(path=p, status=str(s), outcome=o): n for (p, s, o), n in self._requests.items()}),
+            _block("arriero_sidecar_evictions_total", "counter", "Models that left memory for another one.",
+                   {"": tally.evictions}),
             _block("ollama_models_loaded", "gauge", "Models in memory.", {"": len(tally.resident)}),
             _block("ollama_model_memory_bytes", "gauge", "Memory of the models in it.", sizes),
             _block("ollama_prompt_eval_total", "counter", "Tokens read.", self._tokens_of("in", tally)),

@@ -10,7 +10,11 @@ from arriero.gateway.words.told import Models, Told
 
 
 class Tally:
-    """Mutable, changed only from the event loop's thread. `version` rises with every change that is to be told."""
+    """Mutable, changed only from the event loop's thread. `version` rises with every change that is to be told.
+
+    `evictions` counts models that left memory as another one came, or was on its way; one that was not used for its
+    time leaves without that.
+    """
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -21,7 +25,7 @@ class Tally:
         self.is_draining = False
         self.answers = False
         self.why = "it has not answered yet"
-        self.version = self.resident_version = 0
+        self.version = self.resident_version = self.evictions = 0
         self._disk = ""
         self._digests: frozenset[str] = frozenset()
 
@@ -60,8 +64,11 @@ class Tally:
             self.answers, self.why = True, ""
             self.version += 1
         if resident != self.resident:
+            former, was_loading = self._digests, bool(self.loading())
             self.resident = resident
             self._digests = frozenset(str(model.get("digest", name)) for name, model in resident.items())
+            if was_loading or self._digests - former:
+                self.evictions += len(former - self._digests)
             self.version += 1
             self.resident_version += 1
 

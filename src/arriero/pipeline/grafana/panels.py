@@ -134,9 +134,11 @@ MODELS = (
     Panel("Time of a load, p95", "From the first request for a model to its being in memory, in the last hour.", "s",
           (Query(f'histogram_quantile(0.95, sum by (le, site) (increase(ollama_load_duration_seconds_bucket'
                  f'{{{_SITE},target!=""}}[1h])))', "{{site}}"),)),
-    Panel("Loads", "Models brought into memory in five minutes, by target.", "short",
+    Panel("Loads", "Models brought into memory in five minutes, and pushed out of it for others, by target.", "short",
           (Query(f'sum by (site, target) (increase(ollama_load_duration_seconds_count{{{_SITE},target!=""}}[5m]))',
-                 "{{target}}"),)),
+                 "{{target}} loaded"),
+           Query(f"sum by (site, target) (increase(arriero_sidecar_evictions_total{{{_SITE}}}[5m]))",
+                 "{{target}} pushed out"))),
     Panel("Models in memory", "How many targets hold each model.", "short",
           (Query(f"max by (model) (ollama_models_loaded{{{_OUT}}})", "{{model}}"),), 12),
     Panel("Memory of models", "By site.", "bytes",

@@ -31,6 +31,7 @@ _BROKE = 'arriero_attempts_total{result="broke"}'
 # Not the time of loads: Ollama tells some milliseconds of it with every answer, warm ones too.
 _COLD = 'arriero_model_found_total{model="llama2:latest",found="cold"}'
 _WARM = 'arriero_model_found_total{model="llama2:latest",found="warm"}'
+_EVICTED = 'arriero_sidecar_evictions_total{site="a",target="a-1"}'
 # A counter is told from its first count on: then it has risen, and `increase` knows of no value before.
 _NEW = "increase({name}[10m]) > 0 or ({name} unless {name} offset 10m) > 0"
 _USED = 'arriero_key_limit_used_ratio{key="app",limit="tokens_a_minute"}'
@@ -129,6 +130,11 @@ ALERTS: tuple[Alert, ...] = (
         " > 0.2 * sum(increase(arriero_model_found_total[15m]))", "10m",
         "A fifth of the requests had to wait for a model to be loaded: too little memory for the models in use.",
         {_COLD: "0+4x60", _WARM: "0+10x60"}, {_COLD: "0+1x60", _WARM: "0+60x60"},
+    ),
+    Alert(
+        "ArrieroModelsPushOut", "ticket", "sum by (site) (increase(arriero_sidecar_evictions_total[30m])) > 10", "10m",
+        "At the site {{ $labels.site }} models push each other out of memory again and again.",
+        {_EVICTED: "0+1x60"}, {_EVICTED: "0+0.2x60"}, labels={"site": "a"},
     ),
     Alert(
         "ArrieroRequestsLost", "page", _NEW.format(name="arriero_worker_requests_lost_total"), "0m",
