@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
@@ -32,13 +33,26 @@ def _stage(file: File, overlay: Overlay) -> Stage:
 
 
 @verbs.command()
-def start(file: File = None, overlay: Overlay = None) -> None:
+def start(
+    file: File = None,
+    overlay: Overlay = None,
+    permissions: Annotated[
+        Path | None,
+        typer.Option(
+            "--permissions",
+            help="Allow only what the policies in this folder do, as `arriero export iam` writes them; without it all.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Start the stage; its clouds hold what they held when it stopped.
 
-    Example: [bold]arriero rehearse start[/bold]
+    Example: [bold]arriero rehearse start --permissions iam[/bold]
     """
     stage = _stage(file, overlay)
     stage.ensure()
+    stage.permit(permissions)
     print(f"The stage is up: {stage.endpoints(os.environ).environment['AWS_ENDPOINT_URL']}")
 
 

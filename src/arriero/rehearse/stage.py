@@ -24,7 +24,7 @@ from arriero.clouds.endpoints import Endpoints, sealed
 from arriero.clouds.local.process import Process
 from arriero.errors import Problem, Refused
 from arriero.events import Json
-from arriero.rehearse import surroundings
+from arriero.rehearse import permissions, surroundings
 from arriero.rehearse.control import NotThere, ask
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.tripwire import Crash, Tripped
@@ -123,6 +123,24 @@ class Stage:
         answer = self._ask("endpoints")
         additions = {**surroundings.of_programs(self.folder), **answer["environment"]}
         return Endpoints("the stage", sealed(environment, additions), answer["accounts"])
+
+    def permit(self, folder: Path | None) -> None:
+        """From now on its clouds allow what the policies in `folder` do, and no more; None: everything.
+
+        Raises Refused for policies that can't be judged.
+        """
+        kept, fresh, former = (self.folder / f"{permissions.FOLDER}{end}" for end in ("", ".new", ".former"))
+        for left in (fresh, former):
+            shutil.rmtree(left, ignore_errors=True)
+        if folder is not None:
+            permissions.read(folder)
+            shutil.copytree(folder, fresh)
+        # Each rename is whole: no call sees half of the files, though one in between is allowed.
+        if kept.exists():
+            kept.rename(former)
+        if fresh.exists():
+            fresh.rename(kept)
+        shutil.rmtree(former, ignore_errors=True)
 
     def _ask(self, verb: str, timeout_seconds: float = 60, **rest: Json) -> Any:
         if not self.folder.is_dir():

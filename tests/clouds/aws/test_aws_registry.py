@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from aws_site import AwsSite, spec
@@ -11,8 +12,11 @@ from arriero.clouds import read
 from arriero.clouds.aws import repository
 from arriero.deploy import making
 from arriero.errors import Problem
+from arriero.pipeline.iam import files as iam
 from arriero.plan import place
 from arriero.plan.model import Facts, StoreFacts, StorePlan
+from arriero.rehearse.permissions import AwsPolicies, Need
+from arriero.spec.model import Accounts
 
 ACCOUNTS = {"aws": "123456789012"}
 WISH = spec(image={"name": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/llm:1", "keep": 7})
@@ -73,3 +77,13 @@ def test_its_rules_are_set_and_nothing_else_of_it(site: AwsSite) -> None:
     problem = planned(site).problem
     assert isinstance(problem, Problem)
     assert "would set back" in problem.what
+    assert forbidden(site) == {"ecr:CreateRepository", "ecr:PutImageTagMutability"}, "which this test did by hand"
+
+
+def forbidden(site: AwsSite) -> set[str]:
+    """The calls to ECR that the exported policies would not have allowed."""
+    pinned = WISH.model_copy(update={"accounts": Accounts(aws=ACCOUNTS["aws"])})
+    policies = AwsPolicies(json.loads(text) for text in iam.files(pinned, Path()).values())
+    lines = map(json.loads, (site.folder / "requests.jsonl").read_text().splitlines())
+    calls = [line for line in lines if line["action"].startswith("ecr:")]
+    return {line["action"] for line in calls if not all(policies.allows(Need.of(need)) for need in line["needs"])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from test_facts import put
 from arriero.clouds import read
 from arriero.clouds.azure import registry
 from arriero.deploy import fleet, making
+from arriero.pipeline.iam import files as iam
 from arriero.plan import place, purging
 from arriero.plan.model import Facts, StorePlan
 from arriero.rehearse.emulator import Fault
-from arriero.spec.model import Spec
+from arriero.rehearse.permissions import AzureRole, Need
+from arriero.spec.model import Accounts, Spec
 
 GROUP = "/resourceGroups/images"
 REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/acmeimages"
@@ -97,3 +100,15 @@ def test_the_task_is_made_and_kept_as_it_should_be(azure: Azure) -> None:
     done = azure.play(host.variables, role_name="azure_registry")
     assert (done.code, done.recap["changed"]) == (0, 1), done.text
     assert planned(azure)[0].changes == ()
+    assert forbidden(azure) == set()
+
+
+def forbidden(azure: Azure) -> set[str]:
+    """What the exported role would not have allowed of arriero's and its modules' requests about the registry."""
+    pinned = WISH.model_copy(update={"accounts": Accounts(azure=ACCOUNTS["azure"])})
+    role = AzureRole(json.loads(iam.files(pinned, Path())["azure-role.json"]))
+    lines = map(json.loads, (azure.folder / "requests.jsonl").read_text().splitlines())
+    calls = [line for line in lines if "ContainerRegistry" in line["action"] and "requests/" not in line["client"]]
+    needs = [Need.of(need) for line in calls for need in line["needs"]]
+    assert {need.action.rpartition("/")[2] for need in needs} == {"read", "write"}
+    return {need.action for need in needs if not role.allows(need)}

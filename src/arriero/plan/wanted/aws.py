@@ -72,6 +72,10 @@ def base_name(site: ResolvedSite) -> str:
     return f"{site.service}-{site.name}"
 
 
+def log_group_name(site: ResolvedSite) -> str:
+    return f"/arriero/{site.service}/{site.name}"
+
+
 def service_name(site: ResolvedSite, found: SiteFacts, release: int) -> str:
     """The service that runs the release already, or is to: with a canary one beside the one that serves, named by its
     release, so that both stand until the trial is over; else the one that stands.
@@ -221,8 +225,9 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
 
 
 def _log_group(site: ResolvedSite) -> Resource:
-    name = f"/arriero/{site.service}/{site.name}"
-    return Resource("aws.log_group", name, {"retention_days": site.logs.retention_days}, tags=site_tags(site))
+    return Resource(
+        "aws.log_group", log_group_name(site), {"retention_days": site.logs.retention_days}, tags=site_tags(site)
+    )
 
 
 def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -45,7 +45,8 @@ _NAMES = (
 class Call:
     """`service` is the name in the signature's scope (`ecs`, `ec2`, `elasticloadbalancing`…); `key` the access key id.
 
-    `protocol` is how that service speaks: json, query, ec2, rest-json, rest-xml or smithy-rpc-v2-cbor.
+    `protocol` is how that service speaks: json, query, ec2, rest-json, rest-xml or smithy-rpc-v2-cbor. `fields` is the
+    body's top level, and never written down.
     """
 
     service: str
@@ -55,6 +56,7 @@ class Call:
     key: str
     client: str
     protocol: str
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -83,12 +85,19 @@ def read_call(environ: Mapping[str, Any], body: bytes) -> Call:
         key=key,
         client=environ.get("HTTP_USER_AGENT", ""),
         protocol=_protocol(service),
+        fields=fields,
     )
 
 
 def _fields(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-    """The body's top level, JSON or form; empty for other bodies (objects on their way to S3)."""
+    """The body's top level, JSON or form; of a list of objects to delete, whether it names versions.
+
+    Empty for other bodies (objects on their way to S3).
+    """
     kind = environ.get("CONTENT_TYPE", "")
+    if environ.get("REQUEST_METHOD") == "POST" and "delete" in parse_qs(environ.get("QUERY_STRING", ""), True):
+        versions, objects = body.count(b"<VersionId>"), body.count(b"<Key>")
+        return {name: True for name, is_so in (("VersionId", versions), ("unversioned", objects > versions)) if is_so}
     if "json" in kind:
         try:
             found = json.loads(body or b"{}")

@@ -24,6 +24,7 @@ from arriero.rehearse.aws.state import Keeper, Snapshots
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes
 from arriero.rehearse.processes import Server as ServerProcess
@@ -53,6 +54,7 @@ class AwsEmulator:
         self._snapshots = Snapshots(folder / "aws.state", self._world)
         self._keeper = Keeper(self._snapshots)
         self._faults = Faults(self._world, clock)
+        self._permits = Permits(folder)
         self._figures = Figures(folder)
         self._meter = Meter("aws", folder / "aws.meter.json")
         self._reconciler = Reconciler(
@@ -123,13 +125,15 @@ class AwsEmulator:
             if server.spec.cloud == "aws"
         ]
 
-    def _judge(self, call: Call) -> Answer | None:
-        """Answers in moto's place: calls without our stand-in credentials, and those that a fault hits."""
+    def _judge(self, call: Call, needs: tuple[Need, ...]) -> Answer | None:
+        """Answers in moto's place: calls without our stand-in credentials, forbidden ones, and those a fault hits."""
         if not call.key:
             return refusals.unsigned(call)
         if call.key != ACCESS_KEY_ID:
             return refusals.stranger(call)
-        return self._faults.answer(call)
+        policies = self._permits.now().aws
+        denied = next((need for need in needs if policies and not policies.allows(need)), None)
+        return refusals.denied(call, denied) if denied else self._faults.answer(call)
 
     def _written(self) -> None:
         self._keeper.mark()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from arriero.rehearse.aws.calls import Call
+from arriero.rehearse.permissions import Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class _Error:
     s3_message: str = ""
 
 
+_DEPLOYER = "arn:aws:iam::123456789012:user/deployer"
 _UNSIGNED = _Error(
     json=("MissingAuthenticationTokenException", 400),
     query=("MissingAuthenticationToken", 403),
@@ -82,6 +84,23 @@ def throttled(call: Call) -> Answer:
 
 def unavailable(call: Call) -> Answer:
     return _answer(call, _UNAVAILABLE)
+
+
+def denied(call: Call, need: Need) -> Answer:
+    """No policy allows it. Words: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+    words = (
+        f"User: {_DEPLOYER} is not authorized to perform: {need.action} on resource: {need.resource}"
+        f" because no identity-based policy allows the {need.action} action"
+    )
+    error = _Error(
+        json=("AccessDeniedException", 400),
+        query=("AccessDenied", 403),
+        ec2=("UnauthorizedOperation", 403),
+        s3=("AccessDenied", 403),
+        message=words,
+        ec2_message=f"You are not authorized to perform this operation. {words}",
+    )
+    return _answer(call, error)
 
 
 def not_emulated(call: Call, why: str) -> Answer:

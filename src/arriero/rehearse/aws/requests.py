@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from arriero.clock import Clock
 from arriero.rehearse.aws.calls import Call
+from arriero.rehearse.permissions import Need
 
 
 class RequestLog:
@@ -20,7 +22,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._descriptor: int | None = None
 
-    def write(self, call: Call, status: int) -> None:
+    def write(self, call: Call, status: int, needs: Iterable[Need] = ()) -> None:
         line = {
             "at": self._clock.now().isoformat(),
             "cloud": "aws",
@@ -30,6 +32,7 @@ class RequestLog:
             "client": call.client,
             "writes": call.writes,
             "status": status,
+            "needs": [need.as_json() for need in needs],
         }
         with self._lock:
             if self._descriptor is None:

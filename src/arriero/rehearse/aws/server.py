@@ -20,12 +20,14 @@ from arriero.clock import Clock
 from arriero.rehearse.aws import refusals
 from arriero.rehearse.aws.agent import Agent
 from arriero.rehearse.aws.calls import Call, read_call
+from arriero.rehearse.aws.needs import needs_of
 from arriero.rehearse.aws.refusals import Answer
 from arriero.rehearse.aws.requests import RequestLog
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.permissions import Need
 from arriero.rehearse.tripwire import Tripwire
 
-Judge = Callable[[Call], Answer | None]
+Judge = Callable[[Call, tuple[Need, ...]], Answer | None]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
@@ -64,9 +66,11 @@ class Door:
         environ["wsgi.input"] = io.BytesIO(body)
         if delay := self._latency.seconds("aws.call"):
             self._clock.sleep(delay)
+        with self._world:
+            needs = needs_of(call)
         said = f"aws {call.label} {call.name}"
         passed, number = self._tripwire.begins(said) if call.writes else (True, 0)
-        answer = self._judge(call) if passed else refusals.unavailable(call)
+        answer = self._judge(call, needs) if passed else refusals.unavailable(call)
         if answer is not None:
             status, headers, content = _rendered(answer)
         else:
@@ -74,7 +78,7 @@ class Door:
         code = int(status.split()[0])
         if call.writes and code < 400:
             self._after_write()
-        self._log.write(call, code)
+        self._log.write(call, code, needs)
         self._tripwire.ends(said, number)
         start_response(status, headers)
         return [content]

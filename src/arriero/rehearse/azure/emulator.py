@@ -16,6 +16,7 @@ from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.log import RequestLog, is_writing, named
+from arriero.rehearse.azure.needs import needs_of
 from arriero.rehearse.azure.reconciler import Reconciler
 from arriero.rehearse.azure.schemas import judging_version
 from arriero.rehearse.azure.secrets import Seal
@@ -25,6 +26,7 @@ from arriero.rehearse.azure.world import SUBSCRIPTION, World
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.permissions import Permits
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes, Server
 from arriero.rehearse.tripwire import Tripwire
@@ -56,6 +58,7 @@ class AzureEmulator:
         state = State(self._folder / "state.json", Seal(self._folder))
         self._world = World(state, clock, latency, self._meter, Figures(folder))
         self._faults = Faults(lambda: self._world.now)
+        self._permits = Permits(folder)
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
         self._reconciler = Reconciler(self._world, processes, self._faults)
@@ -166,7 +169,7 @@ class AzureEmulator:
             # A slip of ours is an answer, too: SDKs try a closed connection again and again.
             traceback.print_exc()
             answer = refused(ArmError(500, "InternalServerError", "The emulated Azure made a mistake; see its log."))
-        self._log.request(request, region, answer.status, _judged(request))
+        self._log.request(request, region, answer.status, _judged(request), needs_of(request))
         return answer
 
     def _blob(self, request: Request) -> Answer:
@@ -175,15 +178,28 @@ class AzureEmulator:
             region = self._blobs.region(request)
             down = self._faults.is_cut_off(region)
             answer = blobs.refusal(503, "ServerBusy", "The server is busy.") if down else self._blobs.answer(request)
-        self._log.request(request, region, answer.status)
+        self._log.request(request, region, answer.status, needs=needs_of(request))
         return answer
 
     def _manage(self, request: Request) -> tuple[Answer, str]:
         if not self._reconciler.is_alive:
             raise ArmError(500, "InternalServerError", "The emulated Azure has broken down; its log says why.")
         self._identity.check(request)
+        self._check_permissions(request)
         region = self._region(request)
         return router.answer(self._world, self._faults, request), region
+
+    def _check_permissions(self, request: Request) -> None:
+        """Words: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
+        role = self._permits.now().azure
+        denied = next((need for need in needs_of(request) if role and not role.allows(need)), None)
+        if denied:
+            message = (
+                f"The client '{CLIENT}' with object id '{CLIENT}' does not have authorization to perform action"
+                f" '{denied.action}' over scope '{denied.resource}' or the scope is invalid. If access was recently"
+                " granted, please refresh your credentials."
+            )
+            raise ArmError(403, "AuthorizationFailed", message)
 
     def _region(self, request: Request) -> str:
         with self._world.state.lock:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from arriero.clock import Clock
 from arriero.rehearse.azure.answers import Request
 from arriero.rehearse.azure.ids import ResourceId
+from arriero.rehearse.permissions import Need
 
 _READING_ACTIONS = ("list", "checknameavailability", "sharedkeys", "query")
 
@@ -21,11 +22,17 @@ class RequestLog:
         self._clock = clock
         self._file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def request(self, request: Request, region: str, status: int, note: str = "") -> None:
+    def request(self, request: Request, region: str, status: int, note: str = "", needs: Iterable[Need] = ()) -> None:
         """A call to Resource Manager or Entra ID; `note` says by what the body was judged, if it had one."""
         action, name = named(request)
-        line = {"region": region, "action": action, "name": name, "client": request.headers.get("user-agent", "")}
-        self._write({**line, "writes": is_writing(request), "status": status, **({"judged": note} if note else {})})
+        line: dict[str, object] = {
+            "region": region,
+            "action": action,
+            "name": name,
+            "client": request.headers.get("user-agent", ""),
+        }
+        line |= {"writes": is_writing(request), "status": status, "needs": [need.as_json() for need in needs]}
+        self._write({**line, **({"judged": note} if note else {})})
 
     def refused_host(self, host: str) -> None:
         line = {"region": "", "action": "CONNECT", "name": host, "client": "", "writes": False, "status": 403}

@@ -1,0 +1,1 @@
+"""What a deployer may do on both clouds, as files for an administrator: just what its calls need. See `files.py`."""

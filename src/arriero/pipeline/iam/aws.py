@@ -1,0 +1,121 @@
+"""Policies for AWS: each action on the service's own resources only, by name where we name them, else by tag. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arriero.catalog import permissions
+from arriero.plan import registries, stores
+from arriero.plan.model import SERVICE_TAG
+from arriero.plan.wanted import aws as wish
+from arriero.plan.wanted.aws_task import role_path
+from arriero.spec.model import ResolvedSite, Spec
+
+_NETWORK = ("vpc", "subnet", "internet-gateway", "route-table", "security-group")
+
+
+def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
+    """A policy document for each part."""
+    place, repository = _Place(spec), registries.place(spec)
+    # Another account's repository is left alone.
+    keeps_rules = repository is not None and repository.account == spec.accounts.aws
+    parts = ("network", "service", "ledger", *(("registry",) if keeps_rules else ()))
+    return {part: {"Version": "2012-10-17", "Statement": _statements(part, place)} for part in parts}
+
+
+def _statements(part: str, place: _Place) -> list[Mapping[str, Any]]:
+    """A statement holds all actions that may be done to the same resources under the same condition."""
+    actions: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for wanted in permissions.calls("aws").of_part(part):
+        actions[wanted.on, wanted.only].add(wanted.action)
+    found: dict[tuple[tuple[str, ...], str], tuple[list[str], str]] = {}
+    for (kind, only), each in sorted(actions.items()):
+        # Kinds that may have the same done to them share a statement.
+        kinds, _ = found.setdefault((tuple(sorted(each)), only), ([], only))
+        kinds.append(kind)
+    return [_statement(list(each), kinds, only, place) for (each, _), (kinds, only) in found.items()]
+
+
+def _statement(actions: Sequence[str], kinds: Sequence[str], only: str, place: _Place) -> Mapping[str, Any]:
+    arns = sorted({arn for kind in kinds for arn in place.arns(kind)})
+    condition = place.condition(only)
+    return {
+        "Sid": "".join(word.title() for kind in [*kinds, only] for word in _named(kind).split("-")),
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": arns,
+        **({"Condition": condition} if condition else {}),
+    }
+
+
+def _named(kind: str) -> str:
+    return "all" if kind == "*" else kind
+
+
+class _Place:
+    """Where a service's things are at AWS, as ARNs."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "aws"]
+        self._account = spec.accounts.aws
+        self._partition = wish.partition(self._sites[0].region)
+
+    def arns(self, kind: str) -> Sequence[str]:
+        if kind == "*":
+            return ["*"]
+        if kind in ("bucket", "object"):
+            bucket = f"arn:{self._partition}:s3:::{stores.name('aws', self._spec.name, str(self._account))}"
+            return [bucket if kind == "bucket" else f"{bucket}/*"]
+        if kind == "repository":
+            there = registries.place(self._spec)
+            return [self._arn("ecr", there.region, f"repository/{there.name}")] if there else []
+        if kind == "linked-role":
+            return [self._arn("iam", "", "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")]
+        return [arn for site in self._sites for arn in self._of_site(kind, site)]
+
+    def condition(self, only: str) -> Mapping[str, Any]:
+        regions = sorted({site.region for site in self._sites})
+        made = sorted({w.action for w in permissions.calls("aws").of_part("network") if w.only == "new"})
+        conditions: Mapping[str, Mapping[str, Any]] = {
+            "": {},
+            "ours": {"StringEquals": {f"aws:ResourceTag/{SERVICE_TAG}": self._spec.name}},
+            "new": {"StringEquals": {f"aws:RequestTag/{SERVICE_TAG}": self._spec.name}},
+            "tagging": {"StringEquals": {"ec2:CreateAction": [action.partition(":")[2] for action in made]}},
+            "region": {"StringEquals": {"aws:RequestedRegion": regions}},
+            "cluster": {"ArnEquals": {"ecs:cluster": self.arns("cluster")}},
+            "tasks": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+            "ecs": {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
+            "execution": {
+                "ArnEquals": {"iam:PolicyARN": f"arn:{self._partition}:iam::aws:policy/{wish.EXECUTION_POLICY}"}
+            },
+        }
+        return conditions[only]
+
+    def _of_site(self, kind: str, site: ResolvedSite) -> Sequence[str]:
+        base, region = wish.base_name(site), site.region
+        if kind in _NETWORK:
+            return [self._arn("ec2", region, f"{kind}/*")]
+        if kind == "tagged":
+            return [arn for each in ("cluster", "service") for arn in self._of_site(each, site)]
+        if kind in ("role", "task-role", "execution-role"):
+            ends = {"task-role": ("task",), "execution-role": ("exec",)}.get(kind, ("task", "exec"))
+            # A role that is not there yet has no path to be known by.
+            paths = ("/", role_path(site)) if kind == "role" else (role_path(site),)
+            return [self._arn("iam", "", f"role{path}{base}-{end}") for path in paths for end in ends]
+        if kind in ("log-group", "log-group-itself"):
+            # With `:*` for all but tags, see "CloudWatch Logs resources and operations" in its guide.
+            group = self._arn("logs", region, f"log-group:{wish.log_group_name(site)}")
+            return [group if kind == "log-group-itself" else f"{group}:*"]
+        name = {
+            "cluster": f"cluster/{base}",
+            "service": f"service/{base}/*",
+            "task": f"task/{base}/*",
+            "task-definition": f"task-definition/{base}:*",
+        }[kind]
+        return [self._arn("ecs", region, name)]
+
+    def _arn(self, service: str, region: str, name: str) -> str:
+        return f"arn:{self._partition}:{service}:{region}:{self._account}:{name}"

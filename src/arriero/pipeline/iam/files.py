@@ -1,0 +1,55 @@
+"""One IAM policy a part at AWS, one custom role at Azure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from arriero.errors import Problem, Refused
+from arriero.pipeline.iam import aws, azure
+from arriero.spec.model import Spec
+
+ROLE = "azure-role.json"
+# Of a managed policy, blanks not counted:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MOST_CHARACTERS = 6144
+NEXT = """\
+AWS:    aws iam create-policy --policy-name NAME --policy-document file://aws-network.json   (each of the aws files)
+        aws iam attach-role-policy --role-name DEPLOYER --policy-arn ARN
+Azure:  az role definition create --role-definition @azure-role.json
+        az role assignment create --assignee DEPLOYER --role NAME --scope /subscriptions/ID
+Try:    arriero rehearse start --permissions DIR, then arriero up --rehearse"""
+
+
+def files(spec: Spec, _home: Path) -> Mapping[str, str]:
+    """Raises Refused where the spec does not pin the accounts, or a policy would be too long."""
+    used = {site.cloud for site in spec.sites.values()}
+    problems = list(_unpinned(spec, used))
+    if problems:
+        raise Refused(problems)
+    found: dict[str, str] = {}
+    if "aws" in used:
+        found |= {f"aws-{part}.json": _text(document) for part, document in aws.policies(spec).items()}
+    if "azure" in used:
+        found[ROLE] = _text(azure.role(spec))
+    long = [name for name, text in found.items() if name != ROLE and len("".join(text.split())) > MOST_CHARACTERS]
+    if long:
+        what = f"the policies {', '.join(long)} would be longer than the {MOST_CHARACTERS} characters that AWS takes"
+        raise Refused(Problem(what, "split the sites over several specs", "sites"))
+    return found
+
+
+def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
+    for cloud, example, pinned in (
+        ("aws", "'123456789012'", spec.accounts.aws),
+        ("azure", "00000000-0000-0000-0000-000000000001", spec.accounts.azure),
+    ):
+        if cloud in used and not pinned:
+            what = "is missing, and permissions are given in one account"
+            yield Problem(what, f"write it, like accounts: {{{cloud}: {example}}}", f"accounts.{cloud}")
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"

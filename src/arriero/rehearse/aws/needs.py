@@ -1,0 +1,185 @@
+"""What a call has to be allowed, as AWS would ask for it: each action, on which ARN, and what conditions can see.
+
+The table says which permissions; the request, and what stands on the stage, say on what. Called with the world's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from moto.backends import get_backend
+
+from arriero.catalog import permissions
+from arriero.catalog.permissions import Wanted
+from arriero.rehearse.aws.calls import Call
+from arriero.rehearse.permissions import Need
+
+ACCOUNT = "123456789012"
+_NETWORK = {
+    "vpc": "VpcId", "subnet": "SubnetId", "internet-gateway": "InternetGatewayId", "route-table": "RouteTableId",
+    "security-group": "GroupId",
+}  # fmt: skip
+_PASSED_TO = "ecs-tasks.amazonaws.com"
+
+
+def needs_of(call: Call) -> tuple[Need, ...]:
+    """All must be allowed. A call that no table knows needs an action of its own name, on everything."""
+    wanted = permissions.calls("aws").needs.get(call.label)
+    if wanted is None:
+        return (Need(call.label, "*", {}, is_known=False),)
+    return tuple(need for each in wanted if not each.given or each.given in call.fields for need in _needs(call, each))
+
+
+def _needs(call: Call, wanted: Wanted) -> Iterator[Need]:
+    for arn in _arns(call, wanted):
+        yield Need(wanted.action, arn, _context(call, wanted, arn))
+
+
+def _arns(call: Call, wanted: Wanted) -> Iterable[str]:
+    if wanted.on == "*":
+        return ["*"]
+    if wanted.on in _NETWORK:
+        return [_arn(call, "ec2", f"{wanted.on}/{name}") for name in _ids(call, wanted)]
+    return _OTHERS[wanted.on](call)
+
+
+def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
+    context = {"aws:RequestedRegion": call.region}
+    if wanted.only == "new":
+        context |= {f"aws:RequestTag/{key}": value for key, value in _asked_tags(call).items()}
+    elif wanted.only == "ours":
+        context |= {f"aws:ResourceTag/{key}": value for key, value in _tags_of(call, arn.rpartition("/")[2]).items()}
+    elif wanted.only == "tagging":
+        context["ec2:CreateAction"] = call.action
+    elif wanted.only == "cluster":
+        context["ecs:cluster"] = next(iter(_clusters(call)), "")
+    elif wanted.only == "tasks":
+        context["iam:PassedToService"] = _PASSED_TO
+    elif wanted.only == "execution":
+        context["iam:PolicyARN"] = str(call.fields.get("PolicyArn", ""))
+    return context
+
+
+# EC2: by tags
+
+
+def _ids(call: Call, wanted: Wanted) -> Sequence[str]:
+    """The things of that kind that the request names; `new` for one that it makes."""
+    if wanted.only in ("new", "tagging"):
+        return ["new"]
+    if association := call.fields.get("AssociationId"):
+        found = _associated(call, str(association))
+        return [found.get(wanted.on, "none")]
+    return [str(call.fields.get(_NETWORK[wanted.on], "none"))]
+
+
+def _associated(call: Call, association: str) -> Mapping[str, str]:
+    for table in _ec2(call).describe_route_tables():
+        subnet = table._associations.get(association)
+        if subnet:
+            return {"route-table": table.id, "subnet": subnet}
+    return {}
+
+
+def _asked_tags(call: Call) -> Mapping[str, str]:
+    start, fields = "TagSpecification.1.Tag.", call.fields
+    keys = [name for name in fields if name.startswith(start) and name.endswith(".Key")]
+    return {str(fields[key]): str(fields.get(f"{key.removesuffix('Key')}Value", "")) for key in keys}
+
+
+def _tags_of(call: Call, name: str) -> Mapping[str, str]:
+    return {tag["key"]: tag["value"] for tag in _ec2(call).describe_tags({"resource-id": [name]})}
+
+
+def _ec2(call: Call) -> Any:
+    return get_backend("ec2")[ACCOUNT][call.region]
+
+
+# The others: by name
+
+
+def _clusters(call: Call) -> Iterable[str]:
+    fields = call.fields
+    names = fields.get("clusters") or [fields.get("cluster") or fields.get("clusterName") or "default"]
+    return [_arn(call, "ecs", f"cluster/{_short(name)}") for name in names]
+
+
+def _in_cluster(kind: str, *keys: str) -> Callable[[Call], Iterable[str]]:
+    """Services or tasks, named alone or in a list."""
+
+    def arns(call: Call) -> Iterable[str]:
+        cluster = _short(str(call.fields.get("cluster") or "default"))
+        named = next((call.fields[key] for key in keys if call.fields.get(key)), "none")
+        names = named if isinstance(named, list) else [named]
+        return [_arn(call, "ecs", f"{kind}/{cluster}/{_short(name)}") for name in names]
+
+    return arns
+
+
+def _family(call: Call) -> Iterable[str]:
+    return [_arn(call, "ecs", f"task-definition/{call.fields.get('family', '')}:new")]
+
+
+def _tagged(call: Call) -> Iterable[str]:
+    """What is tagged, or is made with tags."""
+    made = {"CreateCluster": "cluster", "CreateService": "service", "RegisterTaskDefinition": "task-definition"}
+    if call.action in made:
+        return _OTHERS[made[call.action]](call)
+    return [str(call.fields.get("resourceArn", ""))]
+
+
+def _role(call: Call) -> Iterable[str]:
+    """With its path, once it is there."""
+    name = str(call.fields.get("RoleName", ""))
+    roles = get_backend("iam")[ACCOUNT]["global"].roles.values()
+    path = next((role.path for role in roles if role.name == name), None) or str(call.fields.get("Path", "/"))
+    return [f"arn:aws:iam::{ACCOUNT}:role{path}{name}"]
+
+
+def _log_group(call: Call) -> Iterable[str]:
+    return [f"{arn}:*" for arn in _log_group_itself(call)]
+
+
+def _log_group_itself(call: Call) -> Iterable[str]:
+    """Tags are asked for on the ARN without `:*`, everything else with it."""
+    return [_arn(call, "logs", f"log-group:{call.fields.get('logGroupName', '')}")]
+
+
+def _repository(call: Call) -> Iterable[str]:
+    names = call.fields.get("repositoryNames") or [call.fields.get("repositoryName", "")]
+    return [_arn(call, "ecr", f"repository/{name}") for name in names]
+
+
+def _bucket(call: Call) -> Iterable[str]:
+    return [f"arn:aws:s3:::{call.name.strip('/').partition('/')[0]}"]
+
+
+def _object(call: Call) -> Iterable[str]:
+    bucket, _, key = call.name.strip("/").partition("/")
+    return [f"arn:aws:s3:::{bucket}/{key or '*'}"]
+
+
+def _arn(call: Call, service: str, name: str) -> str:
+    return f"arn:aws:{service}:{call.region}:{ACCOUNT}:{name}"
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+_OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
+    "cluster": _clusters,
+    "service": _in_cluster("service", "services", "service", "serviceName"),
+    "task": _in_cluster("task", "tasks", "task"),
+    "task-definition": _family,
+    "tagged": _tagged,
+    "task-role": lambda call: [str(call.fields["taskRoleArn"])],
+    "execution-role": lambda call: [str(call.fields["executionRoleArn"])] if "family" in call.fields else _role(call),
+    "role": _role,
+    "log-group": _log_group,
+    "log-group-itself": _log_group_itself,
+    "repository": _repository,
+    "bucket": _bucket,
+    "object": _object,
+}

@@ -1,0 +1,107 @@
+"""The permissions of a deployer: on this service's things only, each from a table with its source."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arriero.catalog import permissions
+from arriero.errors import Refused
+from arriero.pipeline.iam import files as iam
+from arriero.spec.model import Spec
+
+AWS, AZURE = "123456789012", "00000000-0000-0000-0000-000000000001"
+EAST = {"cloud": "aws", "region": "us-east-1"}
+BOTH = {"a": EAST, "b": {"cloud": "azure", "region": "eastus"}}
+
+
+def spec(sites: dict[str, Any], **accounts: str) -> Spec:
+    given = {"name": "llm", "image": "acme/llm:1", "models": ["llama2"], "sites": sites, "accounts": accounts}
+    return Spec.model_validate(given)
+
+
+def documents(sites: dict[str, Any] = BOTH) -> dict[str, Any]:
+    return {name: json.loads(text) for name, text in iam.files(spec(sites, aws=AWS, azure=AZURE), Path()).items()}
+
+
+def statements() -> list[dict[str, Any]]:
+    return [each for name, document in documents().items() if name.startswith("aws") for each in document["Statement"]]
+
+
+def test_only_the_clouds_that_the_spec_uses_get_files() -> None:
+    assert set(documents()) == {"aws-network.json", "aws-service.json", "aws-ledger.json", "azure-role.json"}
+    assert set(documents({"a": EAST})) == {"aws-network.json", "aws-service.json", "aws-ledger.json"}
+    assert set(documents({"b": BOTH["b"]})) == {"azure-role.json"}
+    assert documents({"c": {"cloud": "local", "hosts": ["127.0.0.1"]}}) == {}
+
+
+def test_whatever_changes_anything_is_bound_to_the_service_and_the_account() -> None:
+    for each in statements():
+        changing = [a for a in each["Action"] if not re.match(r"\w+:(Describe|List|Get)", a)]
+        is_ours = all(AWS in arn for arn in each["Resource"]) and (
+            all("llm" in arn for arn in each["Resource"]) or bool(each.get("Condition"))
+        )
+        # AWS knows no resource for it; only tags would be left, and the request has none.
+        assert is_ours or set(changing) <= {"ecs:DeregisterTaskDefinition"}, each["Sid"]
+        assert not any("*" in action for action in each["Action"])
+
+
+def test_roles_are_passed_to_tasks_only_and_no_others() -> None:
+    [passing] = [each for each in statements() if "iam:PassRole" in each["Action"]]
+    assert passing["Action"] == ["iam:PassRole"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    role = f"arn:aws:iam::{AWS}:role/arriero/llm/us-east-1/llm-a"
+    assert passing["Resource"] == [f"{role}-exec", f"{role}-task"]
+
+
+def test_names_of_statements_are_ones_that_aws_takes() -> None:
+    for name, document in documents().items():
+        if name.startswith("aws"):
+            sids = [each["Sid"] for each in document["Statement"]]
+            assert len(set(sids)) == len(sids)
+            assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
+
+
+def test_every_call_of_the_tables_has_a_source() -> None:
+    for cloud in ("aws", "azure"):
+        known = permissions.calls(cloud)  # type: ignore[arg-type]
+        named = {need.action for needs in known.needs.values() for need in needs} | set(known.besides)
+        services = {re.split("[:/]", action)[0].lower() for action in named}
+        assert services <= set(known.sources)
+        assert all(source.startswith(("https://docs.aws", "https://learn.micro")) for source in known.sources.values())
+
+
+def test_a_registry_is_among_it_where_its_rules_are_kept() -> None:
+    for account, is_ours in ((AWS, True), ("210987654321", False)):
+        name = f"{account}.dkr.ecr.us-east-1.amazonaws.com/team/llm:1"
+        given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"image": {"name": name}}
+        found = iam.files(Spec.model_validate(given), Path())
+        assert ("aws-registry.json" in found) is is_ours
+        if is_ours:
+            [held] = json.loads(found["aws-registry.json"])["Statement"]
+            assert held["Resource"] == [f"arn:aws:ecr:us-east-1:{AWS}:repository/team/llm"]
+        assert "Microsoft.ContainerRegistry" not in found["azure-role.json"]
+    given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"image": {"name": "acme.azurecr.io/team/llm:1"}}
+    role = iam.files(Spec.model_validate(given), Path())["azure-role.json"]
+    assert '"Microsoft.ContainerRegistry/registries/tasks/write"' in role
+
+
+def test_accounts_have_to_be_known() -> None:
+    with pytest.raises(Refused) as refused:
+        iam.files(spec(BOTH), Path())
+    assert str(refused.value).splitlines() == [
+        "accounts.aws: is missing, and permissions are given in one account; "
+        "write it, like accounts: {aws: '123456789012'}",
+        "accounts.azure: is missing, and permissions are given in one account; "
+        f"write it, like accounts: {{azure: {AZURE}}}",
+    ]
+
+
+def test_policies_that_would_be_too_long_are_refused() -> None:
+    many = {f"site-{number:02}": EAST for number in range(30)}
+    with pytest.raises(Refused, match="would be longer than the 6144 characters that AWS takes; split the sites"):
+        documents(many)
