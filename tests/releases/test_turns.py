@@ -51,7 +51,7 @@ def test_one_that_ends_in_order_leaves_its_place_at_once() -> None:
     store, clock = FaultyStore(), ManualClock()
     first, second = turns(store, clock), turns(store, clock, "bob")
     first.objection()
-    first.close()
+    first.rest()
     assert second.objection() == ""
 
 

@@ -113,10 +113,16 @@ class Rights:
 
     why: str = ""
     turns: int = 0
+    asked: int = 0
+    rested: int = 0
     one: threading.Lock = field(default_factory=threading.Lock)
 
     def objection(self) -> str:
+        self.asked += 1
         return self.why
+
+    def rest(self) -> None:
+        self.rested += 1
 
     @contextmanager
     def turn(self) -> Iterator[Any]:

@@ -79,7 +79,8 @@ def test_while_somebody_deploys_nothing_is_done_and_the_reason_is_told() -> None
         busy(world)
         world.rounds(1)
     assert world.counts == (1, 1)
-    assert world.kinds()[0] == "scale.paused"
+    assert world.kinds()[:2] == ["scale.decided", "scale.paused"]
+    assert set(world.kinds()) == {"scale.decided", "scale.paused"}
     assert world.controller.look(world.gateway).paused == "a deployment is under way: eve"
 
 
@@ -215,6 +216,21 @@ def test_off_hours_and_counts_outside_min_and_max_are_not_its_business() -> None
         "azure": "off hours",
         "aws": "7 are asked for, outside of 1 to 4: arriero up sets that right",
     }
+
+
+def test_rights_are_asked_for_only_where_something_is_to_be_done() -> None:
+    world = World()
+    world.rounds(20)
+    assert (world.rights.asked, world.rights.rested) == (0, 1)
+    for _ in range(30):
+        busy(world)
+        world.rounds(1)
+    asked = world.rights.asked
+    assert asked > 0
+    for _ in range(30):
+        busy(world)
+        world.rounds(1)
+    assert (world.rights.asked, world.rights.rested) == (asked, 2)
 
 
 def test_by_hand_means_that_nobody_else_does() -> None:

@@ -86,19 +86,28 @@ class Scaler:
             partial(_keep, self.here.project),
             self.here.loaded.prices,
         )
-        work = partial(controller.run, loop, edge, self._ended.is_set)
-        self._thread = threading.Thread(target=work, name="scaling", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(loop, edge), name="scaling", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends after the round that is under way, and gives the controllers' lease back, if both is done soon."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ends after the round that is under way, and gives the controllers' lease back if that is done soon.
+
+        Without `at_once` it returns only when nothing is done any more: the environment, which says where the clouds
+        are, may be another one after that.
+        """
         self._ended.set()
         if self._thread is None:
             return
-        self._thread.join(CLOSE_SECONDS)
-        closing = threading.Thread(target=self._turns.close, name="give back the lease", daemon=True)
+        self._thread.join(CLOSE_SECONDS if at_once else None)
+        closing = threading.Thread(target=self._turns.rest, name="give back the lease", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+
+    def _run(self, loop: Controller, edge: Callable[[], Gateway | None]) -> None:
+        try:
+            controller.run(loop, edge, self._ended.is_set)
+        finally:
+            loop.close()
 
     def _opened(self) -> Ledger:
         spec = self.here.spec

@@ -118,7 +118,7 @@ def run_controller(
             try:
                 discovery.run(here.spec, told, listener=log, is_ended=is_told.is_set, prices=here.loaded.prices)
             except SystemExit:
-                scaler.stop()
+                scaler.stop(at_once=True)
                 os._exit(0)  # a read that hangs would be waited for
             scaler.stop()
 

@@ -101,7 +101,7 @@ class Turns:
         finally:
             lease.release()
 
-    def close(self) -> None:
+    def rest(self) -> None:
         """Gives the controllers' lease back, so that another one need not wait for its end."""
         if self._lead is not None:
             self._lead.release()
@@ -111,7 +111,7 @@ class Turns:
         """The other controller that holds the lease; None where it is ours now."""
         if self._lead is not None and self._lead.is_held:
             return None
-        self.close()
+        self.rest()
         found = attempt(Under(store, PREFIX), self._holder("controller run"), self._seconds, self._clock, self._others)
         if isinstance(found, Holder):
             return found
@@ -127,7 +127,7 @@ class Turns:
             former = self._ledger.authority
             self._ledger, self._opened_at = self._opened(), self._clock.monotonic()
             if former and self._ledger.authority and former.name != self._ledger.authority.name:
-                self.close()
+                self.rest()
         if self._ledger.authority is None:
             raise StoreError("; ".join(self._ledger.unread.values()) or "it is not there")
         return self._ledger.authority

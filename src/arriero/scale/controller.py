@@ -40,6 +40,8 @@ PATIENCE_SECONDS = 8.0
 FAILED_SECONDS, LONGEST_FAILED_SECONDS = 60.0, 900.0
 START_SECONDS = 60.0
 WRITE_SECONDS = 5.0
+# The controllers' lease is held while there is something to do, and for so many rounds after.
+RESTS_AFTER = 12
 
 
 class Edge(Protocol):
@@ -71,6 +73,8 @@ class Rights(Protocol):
 
     def turn(self) -> AbstractContextManager[Lease]: ...
 
+    def rest(self) -> None: ...
+
 
 @dataclass
 class Memory:
@@ -100,6 +104,7 @@ class Controller:
     _pending: dict[str, Future[Standing]] = field(default_factory=dict)
     _failed: dict[str, tuple[float, float, str]] = field(default_factory=dict)
     _said: tuple[object, ...] = ()
+    _calm_rounds: int = 0
     _threads: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,7 +126,7 @@ class Controller:
         wanted, unpaid = within_budget(self.spec, self.prices, {room.site: room.count for room in rooms}, sized)
         report = Report(
             at=self.clock.now(),
-            paused=self.rights.objection(),
+            paused=self._objection(any(_is_due(view, wanted[view.site.name]) for view in views)),
             reason="; ".join(filter(None, (decision.reason, unpaid))),
             need=decision.need,
             is_burst=decision.is_panic,
@@ -150,6 +155,13 @@ class Controller:
         decision = decide(now, load.after(self.memory.past), policy)
         self.memory.past = decision.past
         return decision
+
+    def _objection(self, is_due: bool) -> str:
+        """Why nothing may be done now. Rights are asked for only where something is to be done: it costs writes."""
+        self._calm_rounds = 0 if is_due else self._calm_rounds + 1
+        if self._calm_rounds == RESTS_AFTER:
+            self.rights.rest()
+        return self.rights.objection() if is_due else ""
 
     # What stands
 
@@ -310,6 +322,10 @@ def _round(controller: Controller, edge: Callable[[], Edge | None]) -> str:
     except Exception as error:  # noqa: BLE001 - a fault in one round must not end the loop
         return f"a fault of arriero's own: {error!r}"
     return ""
+
+
+def _is_due(view: SiteView, wanted: int) -> bool:
+    return view.standing is not None and (wanted != view.count or bool(view.leaving))
 
 
 def _leaver(place: int, target: TargetStatus) -> Leaver:
