@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -75,6 +76,24 @@ def test_a_changed_spec_reaches_the_running_gateway_in_place(tmp_path: Path, ser
     finally:
         edge.stop(project)
     assert edge.find(project) is None
+
+
+def test_a_controller_that_died_gets_a_successor_and_the_gateway_serves_on(tmp_path: Path, server: str) -> None:
+    project = Project(tmp_path / "arriero.yaml")
+    project.spec.write_text(SPEC.format(port=free_port(), origins="", server=server))
+    spec = load(project.spec, None, {}).spec
+    try:
+        first = edge.ensure(project, spec, ignore)
+        first.controller.signal(signal.SIGKILL)
+        first.controller.end(5)
+        second = edge.ensure(project, spec, ignore)
+        assert second.gateway == first.gateway
+        assert second.controller != first.controller
+        assert second.controller.is_alive
+        assert edge.find(project) == second
+    finally:
+        edge.stop(project)
+    assert not second.controller.is_alive
 
 
 def test_a_port_that_was_taken_in_the_meantime_is_given_up_for_the_next(

@@ -88,7 +88,7 @@ def ensure(project: Project, spec: Spec, listener: Listener, *, has_targets: boo
     if problems := obstacles(project, spec):
         raise Refused(problems)
     running = find(project)
-    if running is None or not running.controller.is_alive or _address(running) != spec.gateway.address:
+    if running is None or _address(running) != spec.gateway.address:
         _end(_recorded(project), _stop_seconds(project))
         running = _start(project, spec)
         for _ in range(STARTS_AGAIN):
@@ -98,7 +98,7 @@ def ensure(project: Project, spec: Spec, listener: Listener, *, has_targets: boo
             running = _start(project, spec)
         _say(listener, f"the gateway listens at {running.url}")
     else:
-        running.controller.signal(signal.SIGHUP)
+        running = _controlled(project, running)
         running = _renew(project, spec, running, listener)
     if has_targets:
         _wait_for_a_target(project, running)
@@ -125,6 +125,16 @@ def _successor(project: Project, edge: Edge) -> Edge | None:
     found = replace(edge, gateway=gateway)
     _write_private(_record(project), json.dumps(asdict(found)))
     return found
+
+
+def _controlled(project: Project, running: Edge) -> Edge:
+    """The edge with a controller that reads its spec anew; one that died has a successor, and the gateway serves on."""
+    if running.controller.is_alive:
+        running.controller.signal(signal.SIGHUP)
+        return running
+    renewed = replace(running, controller=_spawn(project.edge, "controller", _controller_command(project)))
+    _write_private(_record(project), json.dumps(asdict(renewed)))
+    return renewed
 
 
 def _start(project: Project, spec: Spec) -> Edge:
