@@ -215,7 +215,7 @@ def _wish(here: Here, opened: Opened, facts: Facts, wanted: Plan, site: list[str
         only = here.only(site)
         opened, facts = read_world(here, only)
         wanted = _planned(here, facts, only)
-        print("Another deployment came between; this is the plan now:", file=sys.stderr)
+        print("Another deployment, or the controller, came between; this is the plan now:", file=sys.stderr)
         _show(here, facts, wanted, False, to=sys.stderr)
         return opened, facts, wanted
 

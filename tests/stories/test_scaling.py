@@ -1,0 +1,155 @@
+"""A burst of streams has both clouds start more, and its end has them go, without a lost request or a cut stream.
+
+The tests of this file go on from one another, in their order, on one stage.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from places import Place, open_spec, wait_for
+
+pytestmark = [pytest.mark.story, pytest.mark.wide]
+
+SPEC = """\
+name: llm
+image: registry.example.com/acme/ollama-llm
+models: [llama2]
+rehearse: always
+scale: {min: 1, max: 2, hold: 30s}
+ledger: {lease: 12s}
+sites:
+  aws-east: {cloud: aws, region: us-east-1}
+  azure-east: {cloud: azure, region: eastus}
+"""
+CLIENTS = 24
+
+
+@dataclass
+class Burst:
+    """Clients that stream without a pause until they are told to end; independent of the product's own counts."""
+
+    port: int
+    answers: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, clients: int) -> None:
+        self._threads = [threading.Thread(target=self._client, args=(n,)) for n in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _client(self, number: int) -> None:
+        while not self._over.is_set():
+            try:
+                self.answers.append(self._stream(f"Tell story {number} at length"))
+            except (OSError, http.client.HTTPException, ValueError, KeyError, AssertionError) as error:
+                self.faults.append(repr(error))
+
+    def _stream(self, prompt: str) -> str:
+        """The target that answered, once the stream has come to its own end."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        body = {"model": "llama2", "prompt": prompt, "options": {"num_predict": 120}}
+        connection.request("POST", "/api/generate", json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        last = json.loads(answer.read().splitlines()[-1])
+        assert last["done"] is True, last
+        assert not [key for key in last if "migrat" in key or key == "error"], last
+        target = answer.getheader("X-Arriero-Target")
+        connection.close()
+        return str(target)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    yield from open_spec(tmp_path_factory.mktemp("scaling"), SPEC)
+
+
+@pytest.fixture(scope="module")
+def burst(place: Place) -> Iterator[Burst]:
+    up = place.arriero("up", "--yes")
+    assert up.code == 0, up.err
+    url = place.arriero("status", "--json").json["gateway"]["url"]
+    made = Burst(int(url.rpartition(":")[2]))
+    yield made
+    made.end()
+
+
+def counts(place: Place) -> dict[str, int]:
+    sites = place.arriero("status", "--json").json["sites"]
+    return {site["name"]: sum(target["state"] == "ready" for target in site["targets"]) for site in sites}
+
+
+def controller_pid(place: Place) -> int:
+    pid: int = json.loads((place.folder / ".arriero/edge/edge.json").read_text())["controller"]["pid"]
+    return pid
+
+
+def events(place: Place) -> list[dict[str, Any]]:
+    lines = (place.folder / ".arriero/edge/controller.log").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def test_a_burst_goes_out_on_both_clouds(place: Place, burst: Burst) -> None:
+    assert counts(place) == {"aws-east": 1, "azure-east": 1}
+    burst.start(CLIENTS)
+    assert wait_for(lambda: counts(place) == {"aws-east": 2, "azure-east": 2}, 200), events(place)[-5:]
+    assert wait_for(lambda: "scaling: aws-east 2, azure-east 2: " in place.arriero("status").out, 40)
+    assert place.arriero("plan").code == 0
+
+
+def test_up_keeps_the_count_of_the_moment(place: Place, burst: Burst) -> None:
+    up = place.arriero("up", "--yes")
+    assert "Nothing to do" in up.out, up.out
+    assert counts(place) == {"aws-east": 2, "azure-east": 2}
+
+
+def test_a_killed_controller_is_followed_by_one_that_goes_on(place: Place, burst: Burst) -> None:
+    os.kill(controller_pid(place), signal.SIGKILL)
+    up = place.arriero("up", "--yes")
+    assert up.code == 0, up.err
+    before = len(burst.answers)
+    assert wait_for(lambda: len(burst.answers) > before + CLIENTS, 60)
+    assert counts(place) == {"aws-east": 2, "azure-east": 2}
+
+
+def test_after_the_burst_both_go_in_and_nothing_was_lost(place: Place, burst: Burst) -> None:
+    time.sleep(5)
+    burst.end()
+    # One request at a time goes on, so that whoever leaves leaves beside traffic.
+    few = Burst(burst.port)
+    few.start(1)
+    try:
+        assert wait_for(lambda: counts(place) == {"aws-east": 1, "azure-east": 1}, 400), events(place)[-8:]
+    finally:
+        few.end()
+    assert burst.faults == few.faults == []
+    assert len(burst.answers) > 4 * CLIENTS
+    assert len(set(burst.answers)) >= 2
+
+
+def test_the_plan_is_empty_and_every_step_has_its_reason(place: Place, burst: Burst) -> None:
+    assert wait_for(lambda: place.arriero("plan").code == 0, 30)
+    told = events(place)
+    kinds = [(event["event"], event["site"]) for event in told]
+    for site in ("aws-east", "azure-east"):
+        out = kinds.index(("scale.out", site))
+        assert out < kinds.index(("scale.draining", site)) < kinds.index(("scale.in", site))
+    assert all(event["reason"] for event in told if event["event"] == "scale.decided")
+    assert not [event for event in told if event["event"] in ("scale.failed", "scale.throttled")]
