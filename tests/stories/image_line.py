@@ -31,6 +31,11 @@ class Line:
         self.shop, self.models = shop, models
 
     @property
+    def east(self) -> str:
+        """The image's name in the spec, which is that of the eastern registry."""
+        return f"{self.shop.east}/acme/{self.shop.name}"
+
+    @property
     def environment(self) -> dict[str, str]:
         own = {"ARRIERO_REHEARSE": "1", "ARRIERO_STAGE_MODELS": str(self.models)}
         return {**os.environ, **self.shop.made.environment, **own, "ARRIERO_OLLAMA": str(workshop.ollama())}
@@ -71,11 +76,12 @@ class Line:
         }
 
     def images_of(self, digest: str) -> dict[str, set[str]]:
-        return {"east": {f"{self.shop.east}/acme/llm@{digest}"}, "west": {f"{self.shop.west}/other/llm@{digest}"}}
+        return {"east": {f"{self.east}@{digest}"}, "west": {f"{self.shop.west}/other/{self.shop.name}@{digest}"}}
 
     def names(self, tag: str) -> set[str]:
         """The digests that have the name at both registries."""
-        return {digest_of(self.shop.east, "acme/llm", tag), digest_of(self.shop.west, "other/llm", tag)}
+        shop = self.shop
+        return {digest_of(shop.east, f"acme/{shop.name}", tag), digest_of(shop.west, f"other/{shop.name}", tag)}
 
     def json(self, *words: str, code: int = 0) -> Any:
         return json.loads(self.arriero(*words, "--json", code=code).stdout)

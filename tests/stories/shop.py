@@ -18,8 +18,8 @@ from workshop import Engine, engine, make_base, make_wheels, ollama, push_model,
 SPEC = """\
 name: llm
 image:
-  name: {east}/acme/llm
-  registries: {{aws: {east}/acme/llm, azure: {west}/other/llm}}
+  name: {east}/acme/{name}
+  registries: {{aws: {east}/acme/{name}, azure: {west}/other/{name}}}
   base: {base}
   ollama_file: ollama
   wheels: wheels
@@ -36,7 +36,9 @@ sites:
 
 @dataclass
 class Shop:
-    """`east` and `west` are two registries; the spec's folder is `folder`."""
+    """`east` and `west` are two registries; the spec's folder is `folder`. `name` is that of the repositories, of which
+    each story of releases has its own: their names never move.
+    """
 
     made: Engine
     east: str
@@ -44,9 +46,11 @@ class Shop:
     base: str
     digest: str
     folder: Path
+    name: str = "llm"
 
     def write(self, slots: int = 4, more: str = "", **changes: str) -> None:
         values = {"east": self.east, "west": self.west, "base": self.base, "digest": self.digest, **changes}
+        values["name"] = self.name
         (self.folder / "arriero.yaml").write_text(SPEC.format(slots=slots, more=more, **values))
 
     def arriero(self, *words: str, engine: Engine | None = None) -> tuple[int, str, str]:

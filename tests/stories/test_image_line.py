@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -30,8 +31,8 @@ LATER = ("--revision", "c0ffee012345")
 
 @pytest.fixture(scope="module")
 def line(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    shop.write(more=MORE)
-    found = Line(shop, tmp_path_factory.mktemp("baked"))
+    found = Line(replace(shop, name="line"), tmp_path_factory.mktemp("baked"))
+    found.shop.write(more=MORE)
     yield found
     found.arriero("rehearse", "stop")
 
@@ -57,7 +58,7 @@ def test_what_was_built_is_tested_scanned_pushed_deployed_and_found_good(line: L
 
     line.arriero("up", "--yes", "--pushed", "--no-gateway")
     release = line.json("show", "1")
-    assert (release["image"], release["digest"]) == (f"{line.shop.east}/acme/llm", pushed["digest"])
+    assert (release["image"], release["digest"]) == (line.east, pushed["digest"])
     models = {model["name"]: model["digest"] for model in built["models"]}
     assert {model["name"]: model["digest"] for model in release["spec"]["models"]} == models
     if shutil.which("syft"):

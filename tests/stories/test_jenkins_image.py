@@ -82,7 +82,7 @@ def whole(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whol
     (folder / "arriero").write_text(WRAPPER)
     (folder / "arriero").chmod(0o755)
     subprocess.run(["git", "init", "--quiet", str(folder / "workspace")], check=True)
-    line = Line(replace(shop, folder=folder / "workspace"), folder / "models")
+    line = Line(replace(shop, folder=folder / "workspace", name="whole"), folder / "models")
     line.models.mkdir()
     absent = " ".join(name for name in ("trivy", "syft") if not shutil.which(name))
     environment = {**line.environment, "PYTHON": sys.executable, "ABSENT": absent}
