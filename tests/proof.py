@@ -31,7 +31,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "images": (*PYTEST, *IMAGES),
     "ollamas": (
         *PYTEST,
-        *(f"tests/gateway/test_{name}.py" for name in ("migration", "official_clients", "changing_ollamas")),
+        *(
+            f"tests/gateway/test_{name}.py"
+            for name in ("migration", "official_clients", "changing_ollamas", "stored_by_ollama")
+        ),
     ),
     "crash-points": (sys.executable, "tests/stories/crash_proof.py", "--report", REPORT),
     "crashes": ("env", "ARRIERO_CRASH_POINTS=1000", "ARRIERO_SEED=0", *PYTEST, "tests/stories/test_interrupted.py"),

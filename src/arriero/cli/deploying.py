@@ -137,9 +137,9 @@ def down(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
         books, facts = read_world(here, only)
-        there = engine.standing(facts, only)
+        there = engine.standing(facts, only, purge)
         if not as_json:
-            print("\n".join(show.removal_lines(there)))
+            print("\n".join(show.removal_lines(there, purge)))
         read.refuse_unpinned(here.spec, facts, here.endpoints)
         _confirm_removal(here, purge, yes)
         if only is None:
@@ -151,7 +151,8 @@ def down(
             raise ArrieroError(outcome.problems)
         if not as_json:
             print("Nothing of the service is left at these sites." if there else "There was nothing to remove.")
-            for line in show.kept_lines(books.stores, is_gone=purge and only is None):
+            lines = show.kept_lines(books.stores, is_gone=purge and only is None)
+            for line in (*lines, *([] if purge else show.kept_models(facts, only))):
                 print(line)
         return 0
 

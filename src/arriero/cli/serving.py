@@ -1,4 +1,4 @@
-"""The verbs of long-running programs: gateway run, gateway sidecar, controller run."""
+"""The verbs of programs that run beside Ollama: gateway run, gateway sidecar, its jobs, controller run."""
 
 from __future__ import annotations
 
@@ -82,6 +82,30 @@ def run_sidecar(
     from arriero.gateway.sidecar import main, together
 
     return together.run(os.environ) if with_ollama else main.run(os.environ)
+
+
+@gateway.command("lay-models")
+def lay_models() -> int:
+    """Lay out the models of an image and of a site's storage where Ollama reads them. The first container of a target
+    whose spec says `from: storage` runs this; settings come from the environment.
+
+    Example: [bold]ARRIERO_STORAGE=/storage ARRIERO_SHELF=/tmp/shelf arriero gateway lay-models[/bold]
+    """
+    from arriero.gateway.stored.main import run_lay
+
+    return run_lay(os.environ)
+
+
+@gateway.command("seed-models")
+def seed_models() -> int:
+    """Have the Ollama beside it pull models into a site's storage. The job of `arriero up` runs this; settings come
+    from the environment.
+
+    Example: [bold]ARRIERO_SEEDS='[{"name": "llama2", "pull": "llama2"}]' arriero gateway seed-models[/bold]
+    """
+    from arriero.gateway.stored.main import run_seed
+
+    return run_seed(os.environ)
 
 
 @controller.command("run")

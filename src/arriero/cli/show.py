@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from arriero.catalog import catalog
 from arriero.cli.cost_lines import budget_lines
 from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
-from arriero.plan.model import Change, Cloud, Facts, Plan, SiteFacts, SitePlan, StoreFacts, StorePlan, TargetFacts
+from arriero.plan.model import (
+    Change,
+    Cloud,
+    Facts,
+    Plan,
+    Resource,
+    SiteFacts,
+    SitePlan,
+    StoreFacts,
+    StorePlan,
+    TargetFacts,
+)
+from arriero.plan.wanted import storage
 from arriero.spec.model import Spec
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
@@ -167,16 +180,35 @@ def _change_json(change: Change) -> dict[str, object]:
     }
 
 
-def removal_lines(there: tuple[SiteFacts, ...]) -> list[str]:
-    """What `arriero down` is about to remove, a paragraph a site."""
+def removal_lines(there: tuple[SiteFacts, ...], purge: bool = False) -> list[str]:
+    """What `arriero down` is about to remove, a paragraph a site; the storage of models only with `purge`."""
     lines = []
     for found in there:
         lines.append(f"{found.site}: {_where(found.cloud, found.region)}")
         lines += [f"  ! {found.problem}"] if found.problem else []
-        lines += [
-            f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in found.resources
-        ]
+        going = [r for r in (*found.resources, *found.kept) if purge or r.kind not in storage.KEPT_KINDS]
+        lines += [f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in going]
     return lines
+
+
+def kept_models(facts: Facts, only: Collection[str] | None) -> list[str]:
+    """The storage of models that `arriero down` leaves, a line a site, with the price of what is in it."""
+    lines = []
+    for name, found in facts.sites.items():
+        held = [r for r in (*found.resources, *found.kept) if r.kind in ("aws.file_system", "azure.file_share")]
+        if not held or (only is not None and name not in only):
+            continue
+        price = catalog.price(found.cloud, found.region, "files.storage")
+        billed = f"${price.amount} a GB and month" if price else "by what is in it, price unknown"
+        lines.append(
+            f"Kept: the models of {name} ({_kind(held[0])} {held[0].name}), billed {billed}; "
+            "`arriero down --purge` removes them."
+        )
+    return lines
+
+
+def _kind(resource: Resource) -> str:
+    return resource.kind.partition(".")[2].replace("_", " ")
 
 
 def kept_lines(stores: Mapping[Cloud, StoreFacts], *, is_gone: bool) -> list[str]:

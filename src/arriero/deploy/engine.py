@@ -100,13 +100,13 @@ def _keeping(leaving: Sequence[SiteFacts], what: str, remedy: str, done: Outcome
     return done.and_then(Outcome(problems=tuple(Problem(what, again, key=f"sites.{found.site}") for found in leaving)))
 
 
-def standing(facts: Facts, only: Collection[str] | None) -> tuple[SiteFacts, ...]:
+def standing(facts: Facts, only: Collection[str] | None, purge: bool = False) -> tuple[SiteFacts, ...]:
     """The sites where anything of the service stands, or can't be known to stand, also those that left the spec.
 
-    `only` limits them.
+    `only` limits them. What a former `down` kept counts where that goes, too.
     """
     chosen = [found for name, found in facts.sites.items() if only is None or name in only]
-    return tuple(found for found in chosen if found.resources or found.problem or _runs(found))
+    return tuple(f for f in chosen if f.resources or f.problem or _runs(f) or (purge and f.kept))
 
 
 def _runs(found: SiteFacts) -> bool:

@@ -85,7 +85,8 @@ class SiteFacts:
     """What one site holds now. With a `problem` the cloud could not be read, and the rest means nothing.
 
     `count` is the number of targets asked for at this moment (ECS desired count, live ACI groups, local processes).
-    `zones` are the region's zones where something new may be put; empty where that needs no choice.
+    `kept` is what `down` leaves: a storage of models that nothing mounts. `zones` are the region's zones where
+    something new may be put; empty where that needs no choice.
     """
 
     site: str
@@ -97,6 +98,7 @@ class SiteFacts:
     count: int = 0
     problem: Problem | None = None
     zones: tuple[str, ...] = ()
+    kept: tuple[Resource, ...] = ()
 
     def find(self, kind: str, name: str | None = None) -> Resource | None:
         """The resource of that kind (and name, if given), or None."""

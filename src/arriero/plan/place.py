@@ -13,6 +13,7 @@ from arriero.errors import Problem, Refused
 from arriero.plan import order, registries, sleep, stores
 from arriero.plan.compare import compare
 from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
+from arriero.plan.wanted import storage
 from arriero.spec.model import ResolvedSite, Spec
 from arriero.spec.schedule import Standing
 
@@ -153,7 +154,8 @@ def _leaving_plan(found: SiteFacts) -> SitePlan:
     release = before.release if before else 0
     if found.problem:
         return SitePlan(found.site, found.cloud, release, 0, (), (), (), found.problem, found.region, is_leaving=True)
-    changes = tuple(Change(found.site, "remove", r.kind, r.name, LEFT) for r in found.resources)
+    going = [resource for resource in found.resources if resource.kind not in storage.KEPT_KINDS]
+    changes = tuple(Change(found.site, "remove", r.kind, r.name, LEFT) for r in going)
     steps = (Step(found.site, order.REMOVE, changes),)
     return SitePlan(found.site, found.cloud, release, 0, (), steps, region=found.region, is_leaving=True)
 

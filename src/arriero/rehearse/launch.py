@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Literal
 
 from arriero.clouds.endpoints import sealed
@@ -26,7 +27,8 @@ from arriero.rehearse.engine.profile import Profile
 
 _SOURCE = str(Path(__file__).parents[2])
 _PROFILE = "ARRIERO_ENGINE_PROFILE"
-_SIDECAR = ("arriero", "gateway", "sidecar")
+_FORCED = ("HOME", "TMPDIR")
+_OURS = ("arriero", "gateway")
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
 _FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow|noisy)-(\d{1,3})$")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
@@ -57,13 +59,14 @@ def find_ollama(environment: Mapping[str, str]) -> str | None:
     return found
 
 
-def is_sidecar(command: Sequence[str]) -> bool:
-    return tuple(command[:3]) == _SIDECAR
+def is_ours(command: Sequence[str]) -> bool:
+    """Whether it is the product's own program: the sidecar, or a job about models."""
+    return tuple(command[:2]) == _OURS
 
 
 def port_of(command: Sequence[str], environment: Mapping[str, str], opened: Sequence[int]) -> int:
     """Where a container listens: as its own settings say, else the first port that it opens, else Ollama's."""
-    told = environment.get("ARRIERO_LISTEN" if is_sidecar(command) else "OLLAMA_HOST", "")
+    told = environment.get("ARRIERO_LISTEN" if is_ours(command) else "OLLAMA_HOST", "")
     port = told.rpartition(":")[2]
     return int(port) if port.isdecimal() else opened[0] if opened else 11434
 
@@ -82,15 +85,18 @@ def launch(
     outer: Mapping[str, str],
     inner: Mapping[str, str],
     output: IO[bytes],
+    mounts: Mapping[str, Path] = MappingProxyType({}),
 ) -> Launch:
-    """Starts the process of a container, `folder` being its working directory, `listen` its `address:port`."""
-    environment = _environment(folder, listen, outer, inner)
+    """Starts the process of a container, `folder` being its working directory, `listen` its `address:port`. `mounts`
+    are folders of this machine by the paths at which the container would see them.
+    """
+    environment = {**_environment(folder, listen, outer, inner), **_seen(inner, mounts)}
     if exits := _EXITS.search(image):
         script = 'echo "$1 exits with $2"; exit "$2"'
         process = _spawn(["/bin/sh", "-c", script, "sh", image, exits[1]], folder, environment, output)
         return Launch(process.pid, process, "simulated")
-    if is_sidecar(command):
-        process = _spawn([*_WITH_PACKAGES, _ENTER.format("beside"), _SOURCE], folder, environment, output)
+    if is_ours(command):
+        process = _spawn([*_WITH_PACKAGES, _ENTER.format("beside"), _SOURCE, command[2]], folder, environment, output)
         return Launch(process.pid, process, "ollama" if ollama else "simulated")
     arguments = list(command[1:] if command[:1] == ("ollama",) else command) or ["serve"]
     if ollama is None:
@@ -141,6 +147,16 @@ def _environment(folder: Path, listen: str, outer: Mapping[str, str], inner: Map
     }
     profile = {k: outer[k] for k in (_PROFILE,) if k in outer}
     return {**sealed(outer, {"OLLAMA_NO_CLOUD": "1", **profile}), **inner, **forced}
+
+
+def _seen(inner: Mapping[str, str], mounts: Mapping[str, Path]) -> dict[str, str]:
+    """Those variables that name something in a mounted folder, which is another folder here."""
+    found = {}
+    for key, value in inner.items():
+        for path, folder in mounts.items():
+            if key not in _FORCED and (value == path or value.startswith(f"{path}/")):
+                found[key] = f"{folder}{value.removeprefix(path)}"
+    return found
 
 
 def _failing(image: str, environment: Mapping[str, str]) -> dict[str, str]:

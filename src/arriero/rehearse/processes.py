@@ -42,6 +42,8 @@ class ServerSpec:
     port: int = 11434
     stop_seconds: float = 30.0
     memory_bytes: int = 0
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of this machine, by the paths at which the container sees them."""
 
 
 class Server:
@@ -128,6 +130,18 @@ class Processes:
         """The target's own loopback address, the same until it is released."""
         return self._addresses.of(target)
 
+    def volume(self, target: str, name: str) -> Path:
+        """A folder that a target's containers share, and that goes with it."""
+        folder = self._folder / _safe(target) / "volumes" / _safe(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def storage(self, *names: str) -> Path:
+        """A file system or a share of a cloud, which stays when targets go."""
+        folder = self._folder.parent.joinpath("storage", *map(_safe, names))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def release(self, target: str) -> None:
         """Kills what still runs of the target; its address, model store and logs go."""
         with self._lock:
@@ -181,6 +195,7 @@ class Processes:
             outer=self._environment,
             inner=spec.environment,
             output=output,
+            mounts=spec.mounts,
         )
 
 

@@ -1,4 +1,4 @@
-"""Models that are taken `from: storage`: what no site of a cloud has yet is refused, not found missing when it runs."""
+"""Models that are taken `from: storage`: what the job that puts them there can't do is refused."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from arriero.errors import Problem
 from arriero.spec.model import Spec
 
+BAKE = "remove `from: storage`: the model is baked into the image then"
+
 
 def storage_problems(spec: Spec) -> Iterator[Problem]:
-    """One for each such model where a site is in a cloud; a local site's storage is its own machine's."""
+    """Only what can be pulled gets into a cloud's storage, by programs of an image that has a sidecar."""
     clouds = [name for name, site in spec.sites.items() if site.cloud != "local"]
     for index, model in enumerate(spec.models):
-        if model.source == "storage" and clouds:
-            what = f"neither EFS nor Azure Files is mounted yet, so that {', '.join(clouds)} would lack the model"
-            yield Problem(
-                what, "remove `from: storage`: the model is baked into the image then", f"models[{index}].from"
-            )
+        if model.source != "storage" or not clouds:
+            continue
+        if own := next((key for key in ("modelfile", "gguf") if getattr(model, key)), None):
+            what = "the job that fills a site's storage pulls models; it has no files of yours"
+            yield Problem(what, f"push the model to a registry and write `pull`; or {BAKE}", f"models[{index}].{own}")
+        if not spec.sidecar:
+            what = "the programs that fill a site's storage and read it come with the sidecar, which is off"
+            yield Problem(what, f"remove `sidecar: false`; or {BAKE}", f"models[{index}].from")

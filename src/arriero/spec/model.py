@@ -90,7 +90,7 @@ class Model(Section):
     source: Literal["baked", "storage"] = Field(
         default="baked",
         alias="from",
-        description="Where targets have it from: the image, or (at local sites only) the site's storage.",
+        description="Where targets have it from: the image, or the site's storage (EFS, Azure Files, a local disk).",
     )
     pull: ModelName | None = Field(
         default=None, description="What to pull for it, if not its own name: models.example.com/acme/llama2."

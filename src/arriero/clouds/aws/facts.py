@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.aws import ecs, identity, network, tasks
+from arriero.clouds.aws import ecs, files, identity, network, tasks
 from arriero.clouds.aws.clients import HOME_REGION, Clients, clients
 from arriero.clouds.aws.errors import door
 from arriero.errors import Problem
@@ -31,12 +31,15 @@ def read_site(ref: SiteRef) -> SiteFacts:
         login = pool.submit(_account, made)
         targets = pool.submit(tasks.read, ecs_client, ref, pool)
         services = pool.submit(ecs.read_services, ecs_client, ref)
+        storage = pool.submit(files.read, made.get("efs", ref.region), ref)
         readers = [pool.submit(read) for read in _readers(made, ref)]
         network_found = network.read(ec2, ref, pool)
         definition = ecs.read_task_definition(ecs_client, ref, services.result())
         running = services.result()
         names = {resource.id: resource.name for resource in network_found}
-        others = _present(readers)
+        others, kept = _present(readers), storage.result()
+        stored = files.resources(kept, ref, names) if kept else ()
+        is_in_use = bool(kept and (kept.targets or others))
         return SiteFacts(
             site=ref.site,
             cloud="aws",
@@ -45,12 +48,14 @@ def read_site(ref: SiteRef) -> SiteFacts:
             resources=(
                 *network_found,
                 *others,
+                *(stored if is_in_use else ()),
                 *([definition] if definition else []),
                 *(ecs.service_resource(each, names) for each in running),
             ),
             targets=targets.result(),
             count=running[-1].found["desiredCount"] if running else 0,
             problem=_elsewhere(others, ref),
+            kept=() if is_in_use else stored,
             zones=() if _has_subnets(network_found) else network.zones(ec2),
         )
 
@@ -90,6 +95,7 @@ def _readers(made: Clients, ref: SiteRef) -> tuple[Callable[[], Resource | None]
     return (
         lambda: identity.read_role(iam, ref, f"{base}-exec"),
         lambda: identity.read_role(iam, ref, f"{base}-task"),
+        lambda: identity.read_role(iam, ref, f"{base}-seed"),
         lambda: identity.read_log_group(logs, ref, f"/arriero/{ref.service}/{ref.site}"),
         lambda: ecs.read_cluster(region_ecs, ref),
     )

@@ -9,11 +9,13 @@ from arriero.clouds.aws.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_task
+from arriero.plan.wanted import aws_files, aws_task, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_WAIT_SECONDS = 300
+# A hundred gigabytes at ten megabytes a second take less.
+SEED_SECONDS = 4 * 3600
 # Of a service's properties, those that `ecs_service` does not compare.
 NOT_COMPARED = ("capacity_providers", "deployment", "network")
 
@@ -28,6 +30,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "aws_site_tags": dict(wish.site_tags(site)),
         **_network(site, plan, found),
         **_identity(site, found),
+        **_storage(site, plan, found),
         "aws_site_log_group": f"/arriero/{site.service}/{site.name}",
         "aws_site_retention_days": site.logs.retention_days,
         "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
@@ -37,15 +40,16 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
     }
 
 
-def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa: ARG001 - the contract of clouds
+def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:
     """What `tasks/remove.yml` needs: exactly what was found with the site's tags, in lists by kind.
 
-    `purge` changes nothing here yet: a site keeps no model storage and no registry at AWS.
+    With `purge` the storage of models goes, too; without it stays, and is only taken out of the network that goes.
     """
+    gone = [*found.resources, *(found.kept if purge else ())]
     return {
         "aws_site_region": found.region,
         "aws_site_ready_seconds": REMOVAL_WAIT_SECONDS,
-        "aws_site_gone": _gone(found.resources),
+        "aws_site_gone": {**_gone(gone), "storage_state": "absent" if purge else "detached"},
         **PATIENCE.variables(),
     }
 
@@ -61,7 +65,9 @@ def _network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         ],
         "aws_site_port": aws_task.PORT,
         "aws_site_ingress_sources": list(wish.ingress_sources(site)),
-        "aws_site_egress_ports": list(wish.egress_ports(site)),
+        "aws_site_ways_out": [
+            {"proto": "tcp", "ports": list(ports), "cidr_ip": list(ranges)} for ports, ranges in wish.ways_out(site)
+        ],
         "aws_site_vpc_id": _id(found, "aws.vpc"),
         "aws_site_route_table_id": _id(found, "aws.route_table"),
         "aws_site_subnet_ids": [subnet.id for subnet in standing if subnet],
@@ -70,25 +76,60 @@ def _network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
 
 
 def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
-    roles = [r for r in (found.find("aws.role", f"{wish.base_name(site)}-{end}") for end in ("exec", "task")) if r]
-    own = wish.own_policies(site)
+    own = wish.roles_policies(site)
+    roles = [r for end in ("exec", *own) if (r := found.find("aws.role", f"{wish.base_name(site)}-{end}"))]
     held = [
         (r.name, *each) for r in roles for each in cast("Mapping[str, Any]", r.properties["inline_policies"]).items()
     ]
-    stray = [(role, policy) for role, policy, _ in held if policy not in own or not role.endswith("-task")]
+    stray = [(role, policy) for role, policy, _ in held if policy not in own.get(role.rpartition("-")[2], {})]
+    free: list[Json] = [{"name": f"{wish.base_name(site)}-{end}", "policies": []} for end in own]
     prefix = f"arn:{wish.partition(site.region)}:iam::aws:policy/"
     return {
         "aws_site_role_path": aws_task.role_path(site),
         "aws_site_trust": {"Version": "2012-10-17", "Statement": [cast(Json, wish.trust())]},
         "aws_site_roles": [
             {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"]},
-            {"name": f"{wish.base_name(site)}-task", "policies": []},
+            *free,
         ],
         "aws_site_own_policies": [
-            {"role": f"{wish.base_name(site)}-task", "policy": name, "document": cast(Json, document)}
-            for name, document in own.items()
+            {"role": f"{wish.base_name(site)}-{end}", "policy": name, "document": cast(Json, document)}
+            for end, documents in own.items()
+            for name, document in documents.items()
         ],
         "aws_site_stray_policies": [{"role": role, "policy": policy} for role, policy in stray],
+    }
+
+
+def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """`aws_site_storages` is the file system to have, if one is asked for; `aws_site_seedings` the job that fills it,
+    if something is missing there.
+    """
+    system = found.find(aws_files.KIND)
+    is_used = storage.is_used(site)
+    lacks = any(change.kind == aws_files.MODELS_KIND for change in plan.changes)
+    job = {
+        "document": cast(Json, _with_role_arns(aws_task.seeding(site), site, found)),
+        "mark": storage.mark(storage.stored(site)),
+    }
+    group = aws_files.group_name(wish.base_name(site))
+    return {
+        "aws_site_storages": [
+            {
+                "root": aws_files.ROOT,
+                "user": aws_files.USER,
+                "throughput": aws_files.THROUGHPUT,
+                "group": group,
+                "port": aws_files.NFS,
+                "sources": list(wish.subnet_ranges(site.network.cidr)),
+            }
+        ]
+        if is_used
+        else [],
+        "aws_site_seedings": [cast(Json, job)] if is_used and lacks else [],
+        "aws_site_seed_seconds": SEED_SECONDS,
+        "aws_site_files_group_id": _id(found, "aws.security_group", group),
+        "aws_site_file_system_id": system.id if system else "",
+        "aws_site_access_point_id": cast(str, system.details["access_point_id"]) if system else "",
     }
 
 
@@ -148,11 +189,12 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
     def of(kind: str) -> list[Resource]:
         return [resource for resource in resources if resource.kind == f"aws.{kind}"]
 
+    files = {"file_systems": [r.name for r in of("file_system")], "storage_state": "detached"}
     revisions = [arn for r in of("task_definition") for arn in cast("tuple[str, ...]", r.details["revisions"])]
     names = {f"{kind}s": [r.name for r in of(kind)] for kind in ("cluster", "role", "log_group")}
     ids = {f"{kind}s": [r.id for r in of(kind)] for kind in ("security_group", "vpc")}
     return {
-        **{key: cast(Json, value) for key, value in {**names, **ids}.items()},
+        **{key: cast(Json, value) for key, value in {**names, **ids, **files}.items()},
         "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
         "task_definitions": cast(Json, revisions),
         "subnets": [{"cidr": cast(str, r.properties["cidr"]), "vpc_id": _vpc(r)} for r in of("subnet")],

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from arriero.clouds.azure.files import volume_of
 from arriero.clouds.azure.network import last
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, TargetFacts, TargetState, Value
 from arriero.plan.wanted.azure import DEFINITION_TAG, GROUP_KIND, PORT
@@ -24,6 +25,8 @@ def is_ours(item: Found, ref: SiteRef) -> bool:
     """By its tags, or by its name where a hand took the tags away: such a group has drifted, it is no stranger."""
     tags = item.get("tags") or {}
     tagged = tags.get(SERVICE_TAG) == ref.service and tags.get(SITE_TAG) == ref.site
+    if item["name"].endswith("-seed"):
+        return False  # a job, and no target
     return tagged or bool(re.fullmatch(rf"{re.escape(f'{ref.service}-{ref.site}')}-r\d+-\d+", item["name"]))
 
 
@@ -39,6 +42,7 @@ def as_resource(item: Found) -> Resource:
         "ports": _ports(address.get("ports")),
         "subnet": _subnet(properties.get("subnetIds")),
         "containers": {each["name"]: _container(each["properties"]) for each in properties.get("containers") or ()},
+        **_around(properties),
         "tags": {key: tags[key] for key in OUR_TAGS if key in tags},
     }
     details: Mapping[str, Value] = {"provisioning": _provisioning(item), "failure": failure(item)}
@@ -77,7 +81,8 @@ def failure(item: Found) -> str:
     state = str((item["properties"].get("instanceView") or {}).get("state", ""))
     if _provisioning(item) in FAILED or state in STOPPED:
         return _last_warning(item) or f"the group is {state or _provisioning(item)}"
-    return next((text for each in _views(item) if (text := _crash(*each))), "")
+    every = [*_views(item), *_views(item, "initContainers")]
+    return next((text for each in every if (text := _crash(*each))), "")
 
 
 def _state(item: Found) -> tuple[TargetState, str]:
@@ -98,9 +103,9 @@ def _provisioning(item: Found) -> str:
     return str(item["properties"].get("provisioningState", ""))
 
 
-def _views(item: Found) -> list[tuple[str, Found]]:
+def _views(item: Found, which: str = "containers") -> list[tuple[str, Found]]:
     """Each container's name and instanceView. A listing has none (azure-rest-api-specs#21280): ask for the group."""
-    containers = item["properties"].get("containers") or ()
+    containers = item["properties"].get(which) or ()
     return [(each["name"], each["properties"].get("instanceView") or {}) for each in containers]
 
 
@@ -141,7 +146,29 @@ def _container(properties: Found) -> Mapping[str, Value]:
         "command": tuple(properties.get("command") or ()),
         "environment": {each["name"]: each.get("value") for each in variables},
         "liveness": _probe(properties.get("livenessProbe")),
+        **({"mounts": found} if (found := _mounts(properties)) else {}),
     }
+
+
+def _around(properties: Found) -> Mapping[str, Value]:
+    """Init containers and volumes, where there are any."""
+    init = {each["name"]: _init(each["properties"]) for each in properties.get("initContainers") or ()}
+    volumes = {each["name"]: volume_of(each) for each in properties.get("volumes") or ()}
+    return {name: values for name, values in (("init", init), ("volumes", volumes)) if values}
+
+
+def _init(properties: Found) -> Mapping[str, Value]:
+    return {
+        "image": properties.get("image"),
+        "command": tuple(properties.get("command") or ()),
+        "environment": {each["name"]: each.get("value") for each in properties.get("environmentVariables") or ()},
+        "mounts": _mounts(properties),
+        "user": (properties.get("securityContext") or {}).get("runAsUser"),
+    }
+
+
+def _mounts(properties: Found) -> Mapping[str, Value]:
+    return {each["name"]: each["mountPath"] for each in properties.get("volumeMounts") or ()}
 
 
 def _probe(probe: Found | None) -> str | None:

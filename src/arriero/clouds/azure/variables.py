@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import groups
+from arriero.clouds.azure import files, groups
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
+from arriero.plan.wanted import azure_files, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_SECONDS = 900
+# A hundred gigabytes at ten megabytes a second take less.
+SEED_SECONDS = 4 * 3600
 
 REMOVAL_ORDER = {
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
@@ -40,6 +43,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_subnet_cidr": wish.subnet_prefix(site.network.cidr),
         "azure_site_allowed_sources": list(wish.allowed_sources(site)),
         "azure_site_port": wish.PORT,
+        **_storage(site, plan, found),
         "azure_site_groups": _new_groups(site, plan, found),
         "azure_site_retired_groups": [
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
@@ -49,15 +53,17 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
     }
 
 
-def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:  # noqa: ARG001
+def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:
     """What `tasks/remove.yml` needs. With the resource group goes everything in it; one that does not carry our tags
-    stays, and only what we put into it goes. `purge` makes no difference yet: no site keeps anything in Azure.
+    stays, and only what we put into it goes. The storage of models goes with `purge` only.
     """
     group = found.find("azure.resource_group")
+    stored = [r.name for r in (*found.resources, *found.kept) if r.kind == azure_files.GROUP_KIND]
     return {
         "azure_site_name": group.name if group else "",
         "azure_site_owns_group": group is not None and _owns_group(found),
         "azure_site_parts": [] if _owns_group(found) else _parts(found),
+        "azure_site_storage_groups": cast(Json, stored if purge else []),
         "azure_site_ready_seconds": REMOVAL_SECONDS,
         **PATIENCE.variables(),
     }
@@ -84,6 +90,39 @@ def _parts(found: SiteFacts) -> list[Json]:
         for resource in ours
         if resource.kind == our_kind
     ]
+
+
+def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """`azure_site_storages` is the storage to have, if one is asked for; `azure_site_seedings` the job that fills it,
+    if something is missing there.
+    """
+    base = wish.base_name(site)
+    is_used, account = storage.is_used(site), azure_files.account_name(found.account, base)
+    lacks = any(change.kind == azure_files.MODELS_KIND for change in plan.changes)
+    place: dict[str, Json] = {
+        "group": azure_files.group_name(base),
+        "account": account,
+        "share": azure_files.SHARE,
+        "quota_gib": azure_files.QUOTA_GIB,
+    }
+    properties: dict[str, Json] = {
+        "osType": "Linux",
+        "sku": "Standard",
+        "restartPolicy": "Never",
+        "subnetIds": [{"id": _subnet_id(found.account, base)}],
+        "containers": [_container_body(site, name, each) for name, each in azure_files.seeding(site).items()],
+        "volumes": files.volumes(account, is_read_only=False)[1:],
+    }
+    job: dict[str, Json] = {
+        "name": f"{base}-seed",
+        "mark": storage.mark(storage.stored(site)),
+        "body": {"location": site.region, "tags": {SERVICE_TAG: site.service}, "properties": properties},
+    }
+    return {
+        "azure_site_storages": [place] if is_used else [],
+        "azure_site_seedings": [job] if is_used and lacks else [],
+        "azure_site_seed_seconds": SEED_SECONDS,
+    }
 
 
 def _subnet_id(subscription: str, name: str) -> str:
@@ -130,6 +169,11 @@ def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json
         "subnetIds": [{"id": subnet_id}],
         "containers": [_container_body(site, name, each) for name, each in containers.items()],
     }
+    if storage.is_used(site):
+        first = cast("Mapping[str, Mapping[str, Any]]", group.properties["init"])
+        properties["initContainers"] = [_container_body(site, name, each) for name, each in first.items()]
+        account = azure_files.account_name(subnet_id.split("/")[2], wish.base_name(site))
+        properties["volumes"] = files.volumes(account, is_read_only=True)
     return {
         "name": group.name,
         "tags": dict(group.tags),
@@ -138,14 +182,20 @@ def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json
 
 
 def _container_body(site: ResolvedSite, name: str, container: Mapping[str, Any]) -> Json:
+    """One that has no processors of its own is an init container."""
     properties: dict[str, Json] = {
         "image": container["image"],
         "command": list(container["command"]),
-        "ports": [{"port": port, "protocol": "TCP"} for port in container["ports"]],
         "environmentVariables": _variables(container["environment"]),
-        "resources": {"requests": {"cpu": container["cpu"], "memoryInGB": container["memory_gb"]}},
     }
-    if container["liveness"]:
+    if "cpu" in container:
+        properties["ports"] = [{"port": port, "protocol": "TCP"} for port in container["ports"]]
+        properties["resources"] = {"requests": {"cpu": container["cpu"], "memoryInGB": container["memory_gb"]}}
+    if mounts := container.get("mounts"):
+        properties["volumeMounts"] = [{"name": volume, "mountPath": path} for volume, path in mounts.items()]
+    if "user" in container:
+        properties["securityContext"] = {"runAsUser": container["user"]}
+    if container.get("liveness"):
         properties["livenessProbe"] = {
             **cast("Mapping[str, Json]", wish.probe(site)),
             "periodSeconds": wish.PROBE_PERIOD_SECONDS,

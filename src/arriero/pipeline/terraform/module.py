@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from arriero.errors import Refused
+from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import aws, azure
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
@@ -40,6 +40,9 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
     where the plan of a site can't be made, or holds what Terraform can't say.
     """
+    if stored := [model.name for model in spec.models if model.source == "storage"]:
+        what = f"{', '.join(stored)} comes from storage, and this export can't say EFS or Azure Files"
+        raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {

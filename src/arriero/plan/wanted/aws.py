@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, ip_network
 
 from arriero.errors import Problem, Refused
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_task
+from arriero.plan.wanted import aws_files, aws_task, storage
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
 
@@ -29,8 +29,10 @@ KINDS: Mapping[str, str] = {
     "aws.subnet": "network",
     "aws.route_table": "network",
     "aws.security_group": "firewall",
+    "aws.file_system": "storage",
     "aws.log_group": "logs",
     "aws.cluster": "cluster",
+    "aws.stored_models": "seed",
     "aws.task_definition": "service",
     "aws.service": "service",
 }
@@ -49,13 +51,16 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
-    return (*_roles(site), *_network(site, found), _log_group(site), *_service(site, found, release, count, digest))
+    files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnet_names(site))
+    made = (*_roles(site), *_network(site, found), *files, _log_group(site))
+    return (*made, *_service(site, found, release, count, digest))
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
     """What the plan says about this site because ECS modules can't do it, or do it by another way."""
-    said = []
-    if needs_own_module(site):
+    said = list[str]()
+    said += aws_files.notes(site)
+    if has_more_disk(site):
         said.append(
             f"size.storage: {site.size.storage} is more than the {aws_task.INCLUDED_STORAGE_GIB}GiB that Fargate "
             "includes, which community.aws.ecs_taskdefinition can't express: the task definition is registered by "
@@ -64,8 +69,13 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     return tuple(said)
 
 
-def needs_own_module(site: ResolvedSite) -> bool:
+def has_more_disk(site: ResolvedSite) -> bool:
     return int(site.size.storage.in_gib) != aws_task.INCLUDED_STORAGE_GIB
+
+
+def needs_own_module(site: ResolvedSite) -> bool:
+    """Whether the task definition holds something that `community.aws.ecs_taskdefinition` has no parameter for."""
+    return has_more_disk(site) or storage.is_used(site)
 
 
 def base_name(site: ResolvedSite) -> str:
@@ -159,6 +169,12 @@ def egress_ports(site: ResolvedSite) -> tuple[int, ...]:
     return tuple(sorted({443, int(port)})) if slash and port.isdecimal() else (443,)
 
 
+def ways_out(site: ResolvedSite) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:
+    """TCP ports and the ranges that they may be reached in."""
+    to_files = ((aws_files.NFS,), subnet_ranges(site.network.cidr))
+    return ((egress_ports(site), ("0.0.0.0/0",)), *([to_files] if storage.is_used(site) else []))
+
+
 def trust() -> Mapping[str, Value]:
     """Who may take the roles: ECS, for its tasks."""
     principal = {"Service": "ecs-tasks.amazonaws.com"}
@@ -171,7 +187,7 @@ def _network(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
     rows = zip(names, subnet_ranges(site.network.cidr), zones(site, found), strict=True)
     rules: dict[str, Value] = {
         "ingress": tuple(f"tcp {PORT} {source}" for source in ingress_sources(site)),
-        "egress": tuple(sorted(f"tcp {port} 0.0.0.0/0" for port in egress_ports(site))),
+        "egress": tuple(sorted(f"tcp {p} {r}" for ports, ranges in ways_out(site) for p in ports for r in ranges)),
     }
     return (
         Resource("aws.vpc", base, {"cidr": site.network.cidr, "dns_support": True}, tags=tags),
@@ -196,7 +212,9 @@ def _refuse_another_range(site: ResolvedSite, found: SiteFacts) -> None:
 
 
 def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
-    """What runs inside the task may do at AWS: its sidecar keeps the task from being scaled in, and nothing else."""
+    """What runs inside the task may do at AWS: its sidecar keeps the task from being scaled in, it reads the storage if
+    it has models from there, and nothing else.
+    """
     if not site.sidecar:
         return {}
     protect: Mapping[str, Value] = {
@@ -204,14 +222,20 @@ def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
         "Action": ("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"),
         "Resource": f"arn:*:ecs:{site.region}:*:task/{base_name(site)}/*",
     }
-    return {PROTECTION_POLICY: {"Version": "2012-10-17", "Statement": (protect,)}}
+    return {PROTECTION_POLICY: {"Version": "2012-10-17", "Statement": (protect,)}, **aws_files.reading(site)}
+
+
+def roles_policies(site: ResolvedSite) -> Mapping[str, Mapping[str, Value]]:
+    """The inline policies of the roles that containers have, by the end of the role's name."""
+    return {"task": own_policies(site), **({"seed": aws_files.writing(site)} if storage.is_used(site) else {})}
 
 
 def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
     """The execution role pulls the image and writes logs; the task role is what the containers may do."""
+    own = ((f"{base_name(site)}-{end}", (), policies) for end, policies in roles_policies(site).items())
     rows: tuple[tuple[str, tuple[Value, ...], Mapping[str, Value]], ...] = (
         (f"{base_name(site)}-exec", (EXECUTION_POLICY,), {}),
-        (f"{base_name(site)}-task", (), own_policies(site)),
+        *own,
     )
     return tuple(
         Resource(

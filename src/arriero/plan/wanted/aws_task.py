@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Value
-from arriero.plan.wanted import sidecar
+from arriero.plan.wanted import sidecar, storage
 from arriero.spec.model import ResolvedSite
 
 CONTAINER = "ollama"
 PORT = 11434
 DEFINITION_TAG = "arriero-definition"
+# Stand for ids that only AWS knows, and only once the file system is there; roles put the ids in.
+FILE_SYSTEM, ACCESS_POINT = "@FILE_SYSTEM@", "@ACCESS_POINT@"
 INCLUDED_STORAGE_GIB = 20  # what a Fargate task has when nothing is said; 21 to 200 can be asked for
 
 # What of a described task definition is compared; the rest is AWS's own (ARN, revision, dates, derived attributes).
@@ -38,6 +40,8 @@ COMPARED = (
 )
 _IN_ORDER = ("command", "entryPoint")
 _NAMED = ("containerDefinitions", "volumes", "secrets", "ulimits")
+_SCRATCH = {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
+_STORAGE = {"sourceVolume": storage.STORAGE.strip("/"), "containerPath": storage.STORAGE}
 _PORT_MAPPINGS = [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp"}]
 
 
@@ -57,9 +61,44 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
         "ephemeralStorage": {"sizeInGiB": int(site.size.storage.in_gib)},
         "executionRoleArn": f"{path}{base}-exec",
         "taskRoleArn": f"{path}{base}-task",
-        "volumes": [{"name": "scratch"}],
-        "containerDefinitions": _containers(site, labels),
+        "volumes": [{"name": "scratch"}, *([_files()] if storage.is_used(site) else [])],
+        "containerDefinitions": [*_first(site), *_containers(site, labels)],
     }
+
+
+def seeding(site: ResolvedSite) -> dict[str, Any]:
+    """The task that puts models into the site's storage: an Ollama that writes there, and the job that tells it to."""
+    whole, base = document(site, {}), f"{site.service}-{site.name}"
+    server = {**sidecar.server_environment(site), "HOME": "/tmp", **storage.WRITING}
+    ollama = _container(site, CONTAINER, server)
+    mounts = [_SCRATCH, {**_STORAGE, "readOnly": False}]
+    ollama |= {"entryPoint": list(sidecar.SERVER_COMMAND), "mountPoints": mounts}
+    job = _container(site, storage.SEEDING, storage.seed_environment(site, sidecar.OLLAMA_ADDRESS))
+    job |= {
+        "entryPoint": list(storage.SEED_COMMAND),
+        "dependsOn": [{"containerName": CONTAINER, "condition": "START"}],
+        "mountPoints": [_SCRATCH],
+    }
+    del ollama["healthCheck"], job["healthCheck"]
+    role = f"{role_path(site)}{base}-seed"
+    return {**whole, "family": f"{base}-seed", "taskRoleArn": role, "containerDefinitions": [ollama, job]}
+
+
+def _files() -> dict[str, Any]:
+    """The volume: encrypted on its way, and only for who the task's role is."""
+    access = {"accessPointId": ACCESS_POINT, "iam": "ENABLED"}
+    efs = {"fileSystemId": FILE_SYSTEM, "transitEncryption": "ENABLED", "authorizationConfig": access}
+    return {"name": storage.STORAGE.strip("/"), "efsVolumeConfiguration": efs}
+
+
+def _first(site: ResolvedSite) -> list[dict[str, Any]]:
+    """The container that lays models out before Ollama starts, where some come from storage."""
+    if not storage.is_used(site):
+        return []
+    laying = _container(site, storage.LAYING, storage.lay_environment(site, copies=False))
+    del laying["healthCheck"]
+    mounts = [_SCRATCH, {**_STORAGE, "readOnly": True}]
+    return [{**laying, "essential": False, "entryPoint": list(storage.LAY_COMMAND), "mountPoints": mounts}]
 
 
 def role_path(site: ResolvedSite) -> str:
@@ -74,9 +113,10 @@ def labels(site: ResolvedSite, release: int, digest: str) -> dict[str, str]:
 def normal_form(document: Mapping[str, Any]) -> dict[str, Value]:
     """The compared part of a task definition, without what means nothing: empty values, the order of lists."""
     chosen = {key: document[key] for key in COMPARED if key in document}
-    storage = document.get("ephemeralStorage") or {"sizeInGiB": INCLUDED_STORAGE_GIB}
+    disk = document.get("ephemeralStorage") or {"sizeInGiB": INCLUDED_STORAGE_GIB}
     roles = {key: _role_name(chosen.get(key, "")) for key in ("executionRoleArn", "taskRoleArn")}
-    normal = _normal({"status": "ACTIVE", **chosen, **roles, "ephemeralStorage": storage})
+    volumes = [_volume(each) for each in chosen.get("volumes", ())]
+    normal = _normal({"status": "ACTIVE", **chosen, **roles, "ephemeralStorage": disk, "volumes": volumes})
     assert isinstance(normal, dict)
     return normal
 
@@ -87,7 +127,10 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
     if site.sidecar:  # Ollama writes its key into its home, and /tmp is what can be written
         environment = {"HOME": "/tmp", **environment}
     ollama = _container(site, CONTAINER, environment)
-    ollama["mountPoints"] = [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}]
+    ollama["mountPoints"] = [_SCRATCH]
+    if storage.is_used(site):
+        ollama["mountPoints"].append({**_STORAGE, "readOnly": True})
+        ollama["dependsOn"] = [{"containerName": storage.LAYING, "condition": "SUCCESS"}]
     ollama["dockerLabels"] = dict(labels)
     if not site.sidecar:
         return [{**ollama, "portMappings": _PORT_MAPPINGS}]
@@ -128,6 +171,16 @@ def _container(site: ResolvedSite, name: str, environment: Mapping[str, str]) ->
         "readonlyRootFilesystem": True,
         "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
     }
+
+
+def _volume(volume: Mapping[str, Any]) -> dict[str, Any]:
+    """Without ids, which the wish can't know: that a task mounts the site's own file system is not compared."""
+    efs = dict(volume.get("efsVolumeConfiguration") or {})
+    if not efs:
+        return dict(volume)
+    access = {"iam": (efs.get("authorizationConfig") or {}).get("iam")}
+    kept = {key: efs[key] for key in ("transitEncryption",) if key in efs}
+    return {"name": volume["name"], "efsVolumeConfiguration": {**kept, "authorizationConfig": access}}
 
 
 def _role_name(arn: str) -> str:

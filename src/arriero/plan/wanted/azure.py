@@ -21,7 +21,7 @@ from ipaddress import ip_network
 from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import sidecar
+from arriero.plan.wanted import azure_files, sidecar, storage
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -30,6 +30,10 @@ KINDS: Mapping[str, str] = {
     "azure.public_ip": "network",
     "azure.nat_gateway": "network",
     "azure.virtual_network": "network",
+    "azure.storage_group": "storage",
+    "azure.storage_account": "storage",
+    "azure.file_share": "storage",
+    "azure.stored_models": "seed",
     "azure.container_group": "targets",
 }
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",)}
@@ -47,7 +51,7 @@ SIDECAR_MEMORY_GB = 0.3  # in tenths, as they are counted there
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
     """What a container group is made from; a change of any of it is a new release."""
-    return {"containers": _containers(site), "restart_policy": "Always"}
+    return {"containers": _containers(site), "restart_policy": "Always", **azure_files.around(site)}
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
@@ -59,7 +63,8 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     pattern = _pattern(site, release, digest)
     kept = _kept(pattern, found, count)
     names = [group.name for group in kept] + _new_names(pattern.name, found, count - len(kept))
-    return (*_surroundings(site), *(replace(pattern, name=name) for name in names))
+    files = azure_files.wanted(site, found, base_name(site))
+    return (*_surroundings(site), *files, *(replace(pattern, name=name) for name in names))
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
@@ -78,7 +83,8 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
             f"Container Instances gives a stopping server {GRACE_SECONDS}s; "
             f"deploy.stop_within: {site.deploy.stop_within} is not applied"
         )
-    if needs_resource_module(site):
+    said += azure_files.notes(site)
+    if site.deploy.hung_after is not None:
         said.append(
             "deploy.hung_after becomes a liveness probe, which azure_rm_containerinstance can't express: "
             "the groups are made by azure_rm_resource"
@@ -88,7 +94,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
 
 def needs_resource_module(site: ResolvedSite) -> bool:
     """Whether a group holds something that `azure_rm_containerinstance` has no argument for."""
-    return site.deploy.hung_after is not None
+    return site.deploy.hung_after is not None or storage.is_used(site)
 
 
 def probe_failures(site: ResolvedSite) -> int:
@@ -163,6 +169,7 @@ def _pattern(site: ResolvedSite, release: int, digest: str) -> Resource:
         "ports": (PORT,),
         "subnet": f"{name}/{SUBNET}",
         "containers": _containers(site),
+        **azure_files.around(site),
         "tags": dict(tags),
     }
     return Resource(GROUP_KIND, f"{name}-r{release}", properties, tags=tags)
@@ -183,6 +190,7 @@ def _containers(site: ResolvedSite) -> Mapping[str, Value]:
         "ollama": {
             **_container(site, *rest, sidecar.server_environment(site), ports=()),
             "command": sidecar.SERVER_COMMAND,
+            **azure_files.mounts(site),
         },
         sidecar.NAME: {**beside, "command": sidecar.COMMAND, "liveness": None},
     }

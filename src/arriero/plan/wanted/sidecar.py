@@ -5,6 +5,7 @@ Its settings are its environment (`arriero.gateway.sidecar.settings` reads them)
 
 from __future__ import annotations
 
+from arriero.plan.wanted import storage
 from arriero.spec.model import ResolvedSite
 
 NAME = "sidecar"
@@ -35,4 +36,4 @@ def environment(site: ResolvedSite) -> dict[str, str]:
 def server_environment(site: ResolvedSite) -> dict[str, str]:
     """Ollama's own environment: behind a sidecar it listens on loopback, whatever the spec says."""
     behind = {"OLLAMA_HOST": OLLAMA_ADDRESS} if site.sidecar else {}
-    return {**site.server_environment, **behind}
+    return {**site.server_environment, **behind, **storage.server_environment(site)}

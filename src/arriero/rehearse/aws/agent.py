@@ -12,10 +12,8 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
 
-from moto.iam.models import iam_backends
-
+from arriero.rehearse.aws import permission
 from arriero.rehearse.aws.ecs_task import StageTask
 
 PATH = re.compile(r"/ecs-agent/([0-9a-f]+)/task-protection/v1/state")
@@ -46,7 +44,7 @@ class Agent:
         action = _ALLOWS.get(method)
         if action is None:
             return 405, _error(task.task_arn, "InvalidParameterException", "GET or PUT")
-        if not _is_allowed(task, action):
+        if not permission.is_allowed(task, action, task.task_arn):
             message = f"User: {task.task_arn} is not authorized to perform: {action} on resource: {task.task_arn}"
             return 400, _error(task.task_arn, "AccessDeniedException", message)
         if not task.service_name:
@@ -75,30 +73,6 @@ def _protection(task: StageTask) -> dict[str, Any]:
         "ProtectionEnabled": task.is_protected,
         "TaskArn": task.task_arn,
     }
-
-
-def _is_allowed(task: StageTask, action: str) -> bool:
-    """By the inline policies of the task's role: Allow, the action, and a resource that the task's ARN matches."""
-    definition = task._backend.describe_task_definition(task.task_definition_arn)
-    roles = iam_backends[task._account_id]["aws"].roles.values()
-    role = next((role for role in roles if role.arn == getattr(definition, "task_role_arn", None)), None)
-    documents = [json.loads(unquote(text)) for text in (role.policies.values() if role else ())]
-    statements = [one for document in documents for one in _listed(document.get("Statement"))]
-    return any(
-        one.get("Effect") == "Allow"
-        and _matches(one.get("Action"), action)
-        and _matches(one.get("Resource"), task.task_arn)
-        for one in statements
-    )
-
-
-def _matches(patterns: Any, text: str) -> bool:
-    shapes = (re.escape(pattern).replace(r"\*", ".*") for pattern in _listed(patterns))
-    return any(re.fullmatch(shape, text, re.IGNORECASE) for shape in shapes)
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value] if value else []
 
 
 def _error(arn: str, code: str, message: str) -> dict[str, Any]:

@@ -117,7 +117,9 @@ class Reconciler:
             before = self._version()
             ended = [name for backend in self._free_regions() for name in self._one_region(backend, now)]
             to_start = [
-                run for run in self._running.values() if run.task.last_status == "PENDING" and not run.containers
+                run
+                for run in self._running.values()
+                if run.task.last_status == "PENDING" and (run.waiting or not run.containers)
             ]
         for run in to_start:
             self._life.start_processes(run, self.agent_url)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from arriero.rehearse.aws import files
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.health import Health
 from arriero.rehearse.aws.shipping import Shipment, shipment
@@ -28,11 +31,14 @@ class RunningContainer:
 
 @dataclass(slots=True)
 class RunningTask:
-    """`due_at` and `running_since` are monotonic seconds; `warned`: who got SIGTERM."""
+    """`due_at` and `running_since` are monotonic seconds; `warned`: who got SIGTERM; `waiting`: definitions of
+    containers that others have to come before.
+    """
 
     task: StageTask
     due_at: float
     containers: list[RunningContainer] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
     running_since: float = 0.0
     warned: set[str] = field(default_factory=set)
     gone_at: float = 0.0
@@ -40,8 +46,35 @@ class RunningTask:
     def start(
         self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, agent: str = ""
     ) -> None:
+        """Starts those that may start by now; the others wait, and this is called again."""
+        self.waiting = list(definitions)
+        while ready := [one for one in self.waiting if self._may_start(one)]:
+            self._start(ready, processes, now, pace, agent)
+        self.running_since = now
+
+    def _may_start(self, definition: Mapping[str, Any]) -> bool:
+        """Whether what its `dependsOn` names has come so far. Health is not waited for: nothing here asks for it."""
+        started, exits = {one.name for one in self.containers}, self.exits()
+        return all(
+            needed["containerName"] in started
+            if needed["condition"] == "START"
+            else exits.get(needed["containerName"]) in ((0,) if needed["condition"] == "SUCCESS" else range(256))
+            for needed in definition.get("dependsOn") or ()
+        )
+
+    def failed_dependency(self) -> str:
+        """The container that had to succeed for another one to start, and did not; empty where none is."""
+        exits = self.exits()
+        needed = [one for each in self.waiting for one in each.get("dependsOn") or () if one["condition"] == "SUCCESS"]
+        return next((one["containerName"] for one in needed if exits.get(one["containerName"])), "")
+
+    def _start(
+        self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, agent: str
+    ) -> None:
+        volumes = files.volumes_of(self.task, processes)
         for definition in definitions:
-            server = processes.start(server_spec(self.task, definition, agent))
+            self.waiting.remove(definition)
+            server = processes.start(server_spec(self.task, definition, agent, volumes))
             check = definition.get("healthCheck")
             self.containers.append(
                 RunningContainer(
@@ -52,7 +85,6 @@ class RunningTask:
                     depends_on=tuple(each["containerName"] for each in definition.get("dependsOn") or ()),
                 )
             )
-        self.running_since = now
 
     def probe(self, now: float, pool: Executor) -> None:
         """Takes in what probes found and sends out those that are due; waits for none."""
@@ -100,8 +132,10 @@ class RunningTask:
                 container.logs.send(final=final)
 
 
-def server_spec(task: StageTask, definition: Mapping[str, Any], agent: str = "") -> ServerSpec:
-    """`agent` is what the container reads in ECS_AGENT_URI."""
+def server_spec(
+    task: StageTask, definition: Mapping[str, Any], agent: str = "", volumes: Mapping[str, Path] = MappingProxyType({})
+) -> ServerSpec:
+    """`agent` is what the container reads in ECS_AGENT_URI; `volumes` are folders by the task's names for them."""
     ports = [mapping["containerPort"] for mapping in definition.get("portMappings") or [] if "containerPort" in mapping]
     stop_timeout = definition.get("stopTimeout")
     command = (*(definition.get("entryPoint") or ()), *(definition.get("command") or ()))
@@ -117,4 +151,9 @@ def server_spec(task: StageTask, definition: Mapping[str, Any], agent: str = "")
         port=port_of(command, environment, ports),
         stop_seconds=_STOP_SECONDS if stop_timeout is None else float(stop_timeout),
         memory_bytes=int(definition.get("memory") or 0) * 2**20,
+        mounts={
+            mount["containerPath"]: volumes[mount["sourceVolume"]]
+            for mount in definition.get("mountPoints") or []
+            if mount["sourceVolume"] in volumes
+        },
     )

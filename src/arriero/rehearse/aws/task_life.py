@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 
-from arriero.rehearse.aws import wording
+from arriero.rehearse.aws import files, wording
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.shipping import open_stream
 from arriero.rehearse.latency import Latency
@@ -41,7 +41,8 @@ class TaskLife:
         definition = run.task._backend.describe_task_definition(run.task.task_definition_arn)
         try:
             agent = f"{agent_url}/{run.task.id}"
-            run.start(definition.container_definitions, self._processes, time.monotonic(), self._pace, agent)
+            asked = run.waiting if run.containers else definition.container_definitions
+            run.start(asked, self._processes, time.monotonic(), self._pace, agent)
         except OSError as error:
             run.task.request_stop(f"CannotStartContainerError: {error}", "TaskFailedToStart")
 
@@ -56,6 +57,14 @@ class TaskLife:
 
     def _watch(self, run: RunningTask, now: float) -> None:
         task = run.task
+        if needed := run.failed_dependency():
+            run.waiting.clear()
+            code = run.exits()[needed]
+            task.request_stop(wording.dependency_failed(needed, code), "TaskFailedToStart")
+            self._stop(run, now)
+            return
+        if run.waiting:
+            return
         if task.last_status == "PENDING":
             task.last_status, task.started_at = "RUNNING", utcnow()
             for container in task.containers:
@@ -115,6 +124,8 @@ def _what_fargate_misses(run: RunningTask) -> str:
         wanted = getattr(definition, attribute, None)
         if wanted and wanted not in role_arns:
             return wording.cannot_assume(wanted)
+    if problem := files.what_a_mount_misses(task, definition):
+        return problem
     for container in definition.container_definitions:
         if stream := open_stream(container, task.id, task._account_id, task.region_name):
             return wording.no_log_group(stream)

@@ -14,6 +14,8 @@ SPOT = "Your Spot Task was interrupted."
 HOST_GONE = "ECS is performing maintenance on the underlying infrastructure hosting the task."
 NO_BREAKER_LUCK = "ECS deployment circuit breaker: tasks failed to start."
 
+_MOUNTING = "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes:"
+
 
 def started(service: str, tasks: Iterable[str]) -> str:
     return f"(service {service}) has started {_listed(tasks, 'tasks')}"
@@ -96,3 +98,16 @@ def scaling(deployment: str) -> str:
 def _listed(tasks: Iterable[str], noun: str) -> str:
     names = [f"(task {task})" for task in tasks]
     return f"{len(names)} {noun}: {' '.join(names)}."
+
+
+def no_file_system(name: str, region: str) -> str:
+    host = f"{name}.efs.{region}.amazonaws.com"
+    return f'{_MOUNTING} stderr: Failed to resolve "{host}" - check that your file system ID is correct'
+
+
+def mount_failed(reason: str) -> str:
+    return f"{_MOUNTING} stderr: {reason}"
+
+
+def dependency_failed(container: str, code: int) -> str:
+    return f"Task failed to start: container {container}, which others depend on, exited with code {code}"

@@ -34,8 +34,11 @@ def prepare(resource: ResourceId, body: Document, moment: str) -> None:
 
 
 def add_services(world: World, parent: ResourceId) -> None:
-    """A storage account has its blob service from the start; nobody puts it."""
-    if parent.type.lower() == "microsoft.storage/storageaccounts/blobservices" and world.find(parent.parent.key):
+    """A storage account has its services of blobs and files from the start; nobody puts them."""
+    services = ("blobservices", "fileservices")
+    if parent.type.lower() in [f"microsoft.storage/storageaccounts/{each}" for each in services] and world.find(
+        parent.parent.key
+    ):
         whole: Document = {"id": parent.path, "name": parent.name, "type": parent.type, "properties": {}}
         world.state.resources.setdefault(parent.key, whole)
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from arriero.rehearse.azure import accounts
 from arriero.rehearse.azure.answers import ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.types import CONTAINER_GROUPS
@@ -181,14 +182,29 @@ def _check_volumes(world: World, properties: Document) -> None:
                 raise ArmError(400, "VolumeNotFound", message)
             if "azureFile" in volumes[mount["name"]]:
                 _check_root(container)
-    shares = [one["azureFile"] for one in volumes.values() if "azureFile" in one]
-    accounts = {
-        one["name"] for key, one in world.state.resources.items() if type_of(key) == "microsoft.storage/storageaccounts"
-    }
-    for share in shares:
-        if share["storageAccountName"] not in accounts:
-            message = f"Cannot access storage account '{share['storageAccountName']}': it was not found."
-            raise ArmError(400, "CannotAccessStorageAccount", message)
+    for share in [one["azureFile"] for one in volumes.values() if "azureFile" in one]:
+        _check_share(world, share)
+
+
+def _check_share(world: World, share: Document) -> None:
+    """The account is there, the key is one of its, and it has the share."""
+    name = share["storageAccountName"]
+    found = [
+        (key, one)
+        for key, one in world.state.resources.items()
+        if type_of(key) == "microsoft.storage/storageaccounts" and one["name"] == name
+    ]
+    if not found:
+        message = f"Cannot access storage account '{name}': it was not found."
+        raise ArmError(400, "CannotAccessStorageAccount", message)
+    account = ResourceId.parse(found[0][1]["id"])
+    assert account is not None
+    if share.get("storageAccountKey") not in (accounts.key(account, "key1"), accounts.key(account, "key2")):
+        message = f"Cannot access storage account '{name}': the key is wrong."
+        raise ArmError(400, "CannotAccessStorageAccount", message)
+    if world.find(f"{found[0][0]}/fileservices/default/shares/{share['shareName'].lower()}") is None:
+        message = f"Cannot access file share '{share['shareName']}' of storage account '{name}': it was not found."
+        raise ArmError(400, "CannotAccessFileShare", message)
 
 
 def _check_root(container: Document) -> None:

@@ -8,7 +8,7 @@ decided by the records (`runs.py`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ class Reconciler:
         written = Path(record.log)
         record.log_start = written.stat().st_size if record.log and written.exists() else 0
         try:
-            server = self._processes.start(_spec(group, run, container))
+            server = self._processes.start(_spec(group, run, container, self._volumes(group, run)))
         except (OSError, ArrieroError) as error:
             record.tell("Failed", f"Error: failed to start container: {error}", self._world.now, "Warning")
             record.ended(128, group["properties"]["restartPolicy"], self._world.now)
@@ -160,6 +160,17 @@ class Reconciler:
             record.log = str(server.log)
             record.started(container["properties"]["image"], self._world.now)
         self._world.state.changed()
+
+    def _volumes(self, group: Document, run: GroupRun) -> dict[str, Path]:
+        """Folders of this machine by the names of the group's volumes: a share's own, and one of the group's."""
+        found = {}
+        for volume in group["properties"].get("volumes") or []:
+            if share := volume.get("azureFile"):
+                place = ("shares", share["storageAccountName"], share["shareName"])
+                found[volume["name"]] = self._processes.storage(*place)
+            elif "emptyDir" in volume:
+                found[volume["name"]] = self._processes.volume(run.target, volume["name"])
+        return found
 
     def _see_ends(self, group: Document, run: GroupRun) -> None:
         for record in (*run.init, *run.containers):
@@ -258,7 +269,7 @@ def _policy(group: Document, *, is_init: bool) -> str:
     return "OnFailure" if is_init and policy == "Always" else policy
 
 
-def _spec(group: Document, run: GroupRun, container: Document) -> ServerSpec:
+def _spec(group: Document, run: GroupRun, container: Document, volumes: Mapping[str, Path]) -> ServerSpec:
     properties = container["properties"]
     variables = properties.get("environmentVariables") or []
     ports = [one["port"] for one in properties.get("ports") or []]
@@ -277,4 +288,9 @@ def _spec(group: Document, run: GroupRun, container: Document) -> ServerSpec:
         port=port_of(command, environment, ports),
         stop_seconds=GRACE_SECONDS,
         memory_bytes=int(float(group_rules.requests(container).get("memoryInGB", 0)) * _GIGABYTE),
+        mounts={
+            mount["mountPath"]: volumes[mount["name"]]
+            for mount in properties.get("volumeMounts") or []
+            if mount["name"] in volumes
+        },
     )

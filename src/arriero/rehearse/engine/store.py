@@ -1,6 +1,7 @@
 """The models that are there: those the environment names, and those pulled, copied or created since.
 
-What was added survives a restart (`engine.json` in OLLAMA_MODELS); blobs are real files. Sizes and shapes are stand-ins
+What was added survives a restart (`engine.json` in OLLAMA_MODELS), and what was pulled can be copied as Ollama's files
+can; blobs are real files. Sizes and shapes are stand-ins
 that follow from the name; a profile can set them.
 """
 
@@ -82,11 +83,14 @@ class Store:
     def pull(self, name: Name) -> Model:
         model = self.find(name.full) or self._make(name, time.time())
         self._keep(model)
+        self._write_files(name, model)
         self._save()
         return model
 
     def copy(self, source: Model, destination: Name) -> None:
-        self._keep(replace(source, name=str(destination), modified_at=time.time()))
+        copied = replace(source, name=str(destination), modified_at=time.time())
+        self._keep(copied)
+        self._write_files(destination, copied)
         self._save()
 
     def create(self, name: Name, base: Model, changes: Mapping[str, Any]) -> Model:
@@ -97,7 +101,10 @@ class Store:
         return model
 
     def delete(self, model: Model) -> None:
-        del self._models[parse(model.name).full.lower()]
+        name = parse(model.name)
+        del self._models[name.full.lower()]
+        if self._folder is not None:
+            (self._folder / _place(name)).unlink(missing_ok=True)
         self._save()
 
     def has_blob(self, digest: str) -> bool:
@@ -132,16 +139,47 @@ class Store:
         assert self._folder is not None
         return self._folder / "blobs" / digest.replace(":", "-")
 
+    def _write_files(self, name: Name, model: Model) -> None:
+        """What a pull leaves in Ollama's folder, so that whoever copies files finds them; weights are a stand-in."""
+        if self._folder is None:
+            return
+        weights = "\n".join(("weights", name.full)).encode()
+        config = json.dumps(asdict(model)).encode()
+        layer = {"mediaType": "application/vnd.ollama.image.model", **_named(weights)}
+        manifest = {"schemaVersion": 2, "config": _named(config), "layers": [layer]}
+        for content in (weights, config):
+            self.put_blob(str(_named(content)["digest"]), content)
+        place = self._folder / _place(name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(manifest))
+
     def _load(self) -> None:
+        self._load_files()
         if self._folder is not None and (self._folder / "engine.json").exists():
             for values in json.loads((self._folder / "engine.json").read_text()):
                 self._keep(Model(**{**values, "capabilities": tuple(values["capabilities"])}))
+
+    def _load_files(self) -> None:
+        """Models whose files somebody else put there."""
+        manifests = self._folder.glob("manifests/*/*/*/*") if self._folder else ()
+        for manifest in manifests:
+            config = self._blob(json.loads(manifest.read_text())["config"]["digest"])
+            values = json.loads(config.read_text())
+            self._keep(Model(**{**values, "capabilities": tuple(values["capabilities"])}))
 
     def _save(self) -> None:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             models = [asdict(model) for model in self._models.values()]
             (self._folder / "engine.json").write_text(json.dumps(models))
+
+
+def _place(name: Name) -> Path:
+    return Path("manifests", name.host, name.namespace, name.model, name.tag)
+
+
+def _named(content: bytes) -> dict[str, str | int]:
+    return {"digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
 
 
 def _digest(*parts: str) -> str:

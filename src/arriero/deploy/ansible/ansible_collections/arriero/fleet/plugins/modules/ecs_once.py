@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright the Arriero authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs a task of ECS once, to its end."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ecs_once
+short_description: Run a task on Fargate to its end, and tell how it ended
+version_added: 0.1.0
+description:
+  - M(community.aws.ecs_task) starts tasks, and neither waits for their end nor tells their exit codes.
+  - The task definition is registered for the run, and deregistered after it.
+  - A task of the same family that a run before this one left behind is waited for, and not started beside.
+options:
+  document:
+    description: The arguments of RegisterTaskDefinition.
+    type: dict
+    required: true
+  cluster:
+    description: The cluster to run in.
+    type: str
+    required: true
+  container:
+    description: The container whose exit code decides.
+    type: str
+    required: true
+  subnets:
+    description: Ids of the subnets that the task may be put in.
+    type: list
+    elements: str
+    required: true
+  security_groups:
+    description: Ids of the task's security groups.
+    type: list
+    elements: str
+    required: true
+  tags:
+    description: Tags of the task.
+    type: dict
+    default: {}
+  timeout:
+    description: How many seconds it may take.
+    type: int
+    default: 3600
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+author:
+  - The Arriero authors (@arriero)
+"""
+
+EXAMPLES = r"""
+- name: Fill the storage
+  arriero.fleet.ecs_once:
+    document: "{{ job }}"
+    cluster: llm-east
+    container: seed
+    subnets: [subnet-0a1b2c3d]
+    security_groups: [sg-0a1b2c3d]
+"""
+
+RETURN = r"""
+task_arn:
+  description: The task that ran.
+  returned: success
+  type: str
+  sample: arn:aws:ecs:us-east-1:123456789012:task/llm-east/0123456789abcdef0123456789abcdef
+"""
+
+import time  # noqa: E402
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
+from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
+
+LOOK_SECONDS = 1
+
+
+def main():
+    arguments = {
+        "document": {"type": "dict", "required": True},
+        "cluster": {"type": "str", "required": True},
+        "container": {"type": "str", "required": True},
+        "subnets": {"type": "list", "elements": "str", "required": True},
+        "security_groups": {"type": "list", "elements": "str", "required": True},
+        "tags": {"type": "dict", "default": {}},
+        "timeout": {"type": "int", "default": 3600},
+    }
+    module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
+    ecs = module.client("ecs", retry_decorator=AWSRetry.jittered_backoff())
+    try:
+        task = run(module, ecs)
+    except (ClientError, BotoCoreError) as error:
+        module.fail_json_aws(error, msg="Couldn't run the task")
+    ended = next((each for each in task["containers"] if each["name"] == module.params["container"]), {})
+    if ended.get("exitCode") != 0:
+        said = last_line(module, task)
+        module.fail_json(msg=f"{reason(task, ended)} It said: {said}", task_arn=task["taskArn"])
+    module.exit_json(changed=True, task_arn=task["taskArn"])
+
+
+def run(module, ecs):
+    asked, document = module.params, module.params["document"]
+    left = ecs.list_tasks(aws_retry=True, cluster=asked["cluster"], family=document["family"])["taskArns"]
+    arn = left[0] if left else start(module, ecs)
+    deadline = time.monotonic() + asked["timeout"]
+    while True:
+        task = ecs.describe_tasks(aws_retry=True, cluster=asked["cluster"], tasks=[arn])["tasks"][0]
+        if task["lastStatus"] == "STOPPED":
+            ecs.deregister_task_definition(aws_retry=True, taskDefinition=task["taskDefinitionArn"])
+            return task
+        if time.monotonic() > deadline:
+            ecs.stop_task(aws_retry=True, cluster=asked["cluster"], task=arn, reason="it took too long")
+            module.fail_json(msg=f"the task was not done after {asked['timeout']} s, and was stopped", task_arn=arn)
+        time.sleep(LOOK_SECONDS)
+
+
+def start(module, ecs):
+    asked = module.params
+    made = ecs.register_task_definition(aws_retry=True, **asked["document"])["taskDefinition"]
+    network = {
+        "subnets": asked["subnets"],
+        "securityGroups": asked["security_groups"],
+        "assignPublicIp": "ENABLED",
+    }
+    answer = ecs.run_task(
+        aws_retry=True,
+        cluster=asked["cluster"],
+        taskDefinition=made["taskDefinitionArn"],
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+        tags=[{"key": key, "value": value} for key, value in asked["tags"].items()],
+    )
+    if not answer["tasks"]:
+        module.fail_json(msg=f"ECS started no task: {answer['failures']}")
+    return answer["tasks"][0]["taskArn"]
+
+
+def reason(task, ended):
+    code = ended.get("exitCode")
+    how = "it never ran" if code is None else f"it exited with code {code}"
+    return (
+        f"container {ended.get('name', '')}: {how}. {task.get('stoppedReason', '')} {ended.get('reason') or ''}".strip()
+    )
+
+
+def last_line(module, task):
+    """What the container wrote last, as far as its log can be read."""
+    name = module.params["container"]
+    own = next(each for each in module.params["document"]["containerDefinitions"] if each["name"] == name)
+    options = (own.get("logConfiguration") or {}).get("options") or {}
+    stream = f"{options.get('awslogs-stream-prefix')}/{name}/{task['taskArn'].rpartition('/')[2]}"
+    try:
+        logs = module.client("logs", retry_decorator=AWSRetry.jittered_backoff())
+        group = options["awslogs-group"]
+        found = logs.get_log_events(aws_retry=True, logGroupName=group, logStreamName=stream, startFromHead=False)
+        return found["events"][-1]["message"].strip()
+    except (KeyError, IndexError, ClientError, BotoCoreError):
+        return "nothing that its log has"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright the Arriero authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Makes a file system of EFS with what tasks need to mount it, and takes it away."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: efs_storage
+short_description: Make an encrypted EFS file system with an access point and mount targets
+version_added: 0.1.0
+description:
+  - M(community.aws.efs) knows neither access points nor elastic throughput.
+  - A file system is known by its creation token, so one that a former run made is taken up again.
+options:
+  name:
+    description: The creation token, and the Name tag.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes what is missing and sets what differs.
+      - V(detached) takes the mount targets away and keeps the data.
+      - V(absent) takes everything away, the data too.
+    type: str
+    choices: [present, detached, absent]
+    default: present
+  tags:
+    description: Tags of the file system and of its access point.
+    type: dict
+    default: {}
+  throughput_mode:
+    description: How its throughput is given and billed.
+    type: str
+    choices: [bursting, elastic]
+    default: elastic
+  root:
+    description: The folder that the access point shows as its root.
+    type: str
+    default: /
+  user:
+    description: The number of the user and group that every access through the access point acts as.
+    type: int
+    default: 0
+  subnets:
+    description: Ids of the subnets to have a mount target in.
+    type: list
+    elements: str
+    default: []
+  security_group:
+    description: The id of the mount targets' security group.
+    type: str
+    default: ""
+  timeout:
+    description: How many seconds to wait for AWS.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+author:
+  - The Arriero authors (@arriero)
+"""
+
+EXAMPLES = r"""
+- name: Keep models on a file system
+  arriero.fleet.efs_storage:
+    name: llm-east
+    root: /models
+    user: 10001
+    subnets: [subnet-0a1b2c3d, subnet-1a2b3c4d]
+    security_group: sg-0a1b2c3d
+"""
+
+RETURN = r"""
+file_system_id:
+  description: The file system; empty if there is none.
+  returned: success
+  type: str
+  sample: fs-0a1b2c3d
+access_point_id:
+  description: The access point; empty if there is none.
+  returned: success
+  type: str
+  sample: fsap-0a1b2c3d
+"""
+
+import time  # noqa: E402
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
+from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
+
+LOOK_SECONDS = 1
+
+
+class Storage:
+    """One file system and what hangs on it; `changed` is whether anything was done."""
+
+    def __init__(self, module):
+        self.efs = module.client("efs", retry_decorator=AWSRetry.jittered_backoff())
+        self.asked, self.deadline = module.params, time.monotonic() + module.params["timeout"]
+        self.changed = False
+
+    def file_system(self):
+        found = self.efs.describe_file_systems(aws_retry=True, CreationToken=self.asked["name"])["FileSystems"]
+        return found[0] if found else None
+
+    def access_points(self, name):
+        return self.efs.describe_access_points(aws_retry=True, FileSystemId=name)["AccessPoints"]
+
+    def mount_targets(self, name):
+        return self.efs.describe_mount_targets(aws_retry=True, FileSystemId=name)["MountTargets"]
+
+    def tags(self):
+        return [
+            {"Key": key, "Value": value} for key, value in {**self.asked["tags"], "Name": self.asked["name"]}.items()
+        ]
+
+    def make(self):
+        system = self.file_system()
+        if system is None:
+            self.changed = True
+            system = self.efs.create_file_system(
+                aws_retry=True,
+                CreationToken=self.asked["name"],
+                Encrypted=True,
+                ThroughputMode=self.asked["throughput_mode"],
+                Tags=self.tags(),
+            )
+        name = system["FileSystemId"]
+        self.until(lambda: self.file_system()["LifeCycleState"] == "available")
+        if system["ThroughputMode"] != self.asked["throughput_mode"]:
+            self.changed = True
+            self.efs.update_file_system(aws_retry=True, FileSystemId=name, ThroughputMode=self.asked["throughput_mode"])
+        wanted, found = self.tags(), system.get("Tags", [])
+        if [tag for tag in wanted if tag not in found]:
+            self.changed = True
+            self.efs.tag_resource(aws_retry=True, ResourceId=name, Tags=wanted)
+        self.mount(name)
+        return name, self.access_point(name)
+
+    def access_point(self, name):
+        root, user = self.asked["root"], self.asked["user"]
+        for point in self.access_points(name):
+            if point["RootDirectory"]["Path"] == root and (point.get("PosixUser") or {}).get("Uid") == user:
+                return point["AccessPointId"]
+        self.changed = True
+        owner = {"OwnerUid": user, "OwnerGid": user, "Permissions": "0755"}
+        made = self.efs.create_access_point(
+            aws_retry=True,
+            ClientToken=f"{self.asked['name']}-{user}"[:64],
+            FileSystemId=name,
+            PosixUser={"Uid": user, "Gid": user},
+            RootDirectory={"Path": root, "CreationInfo": owner},
+            Tags=self.tags(),
+        )
+        return made["AccessPointId"]
+
+    def mount(self, name):
+        group, subnets = self.asked["security_group"], self.asked["subnets"]
+        there = {target["SubnetId"]: target["MountTargetId"] for target in self.mount_targets(name)}
+        for subnet, target in there.items():
+            if subnet not in subnets:
+                self.changed = True
+                self.efs.delete_mount_target(aws_retry=True, MountTargetId=target)
+                continue
+            has = self.efs.describe_mount_target_security_groups(aws_retry=True, MountTargetId=target)["SecurityGroups"]
+            if has != [group]:
+                self.changed = True
+                self.efs.modify_mount_target_security_groups(
+                    aws_retry=True, MountTargetId=target, SecurityGroups=[group]
+                )
+        for subnet in subnets:
+            if subnet not in there:
+                self.changed = True
+                self.efs.create_mount_target(aws_retry=True, FileSystemId=name, SubnetId=subnet, SecurityGroups=[group])
+        self.until(lambda: {each["LifeCycleState"] for each in self.mount_targets(name)} <= {"available"})
+
+    def remove(self, with_data):
+        system = self.file_system()
+        if system is None:
+            return "", ""
+        name = system["FileSystemId"]
+        for target in self.mount_targets(name):
+            self.changed = True
+            self.efs.delete_mount_target(aws_retry=True, MountTargetId=target["MountTargetId"])
+        self.until(lambda: not self.mount_targets(name))
+        if not with_data:
+            return name, ""
+        for point in self.access_points(name):
+            self.efs.delete_access_point(aws_retry=True, AccessPointId=point["AccessPointId"])
+        self.changed = True
+        self.efs.delete_file_system(aws_retry=True, FileSystemId=name)
+        self.until(lambda: self.file_system() is None)
+        return "", ""
+
+    def until(self, is_so):
+        while not is_so():
+            if time.monotonic() > self.deadline:
+                raise TimeoutError(f"the file system {self.asked['name']} was not ready in time")
+            time.sleep(LOOK_SECONDS)
+
+
+def main():
+    arguments = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "detached", "absent"], "default": "present"},
+        "tags": {"type": "dict", "default": {}},
+        "throughput_mode": {"type": "str", "choices": ["bursting", "elastic"], "default": "elastic"},
+        "root": {"type": "str", "default": "/"},
+        "user": {"type": "int", "default": 0},
+        "subnets": {"type": "list", "elements": "str", "default": []},
+        "security_group": {"type": "str", "default": ""},
+        "timeout": {"type": "int", "default": 300},
+    }
+    module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
+    storage = Storage(module)
+    try:
+        if module.params["state"] == "present":
+            system, point = storage.make()
+        else:
+            system, point = storage.remove(with_data=module.params["state"] == "absent")
+    except (ClientError, BotoCoreError) as error:
+        module.fail_json_aws(error, msg="Couldn't set the file system")
+    except TimeoutError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=storage.changed, file_system_id=system, access_point_id=point)
+
+
+if __name__ == "__main__":
+    main()

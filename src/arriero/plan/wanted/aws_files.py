@@ -1,0 +1,86 @@
+"""The file system of a site in AWS that holds its models: EFS, encrypted, reached through an access point of Ollama's
+own user, from the site's subnets alone, by who may.
+
+It is elastic: models are read seldom and then at full speed, and only what is read is billed
+(https://docs.aws.amazon.com/efs/latest/ug/performance.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.plan.wanted import storage
+from arriero.spec.model import ResolvedSite
+
+NFS = 2049
+KIND, MODELS_KIND = "aws.file_system", "aws.stored_models"
+ROOT = "/models"
+USER = 10001  # `ollama` in the image
+THROUGHPUT = "elastic"
+READING_POLICY, WRITING_POLICY = "read-models", "write-models"
+_MOUNT, _WRITE = "elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"
+
+
+def group_name(base: str) -> str:
+    return f"{base}-files"
+
+
+def wanted(
+    site: ResolvedSite, found: SiteFacts, base: str, tags: Mapping[str, str], subnets: Sequence[str]
+) -> tuple[Resource, ...]:
+    """The file system and what is in it. One that nobody asks for any more is kept as it is: data is removed by who
+    says so.
+    """
+    if not storage.is_used(site):
+        group = found.find("aws.security_group", group_name(base))
+        standing = (found.find(KIND), found.find(MODELS_KIND), group)
+        return tuple(resource for resource in standing if resource)
+    properties: dict[str, Value] = {
+        "encrypted": True,
+        "throughput": THROUGHPUT,
+        "access_point": {"root": ROOT, "user": USER},
+        "subnets": tuple(sorted(subnets)),
+    }
+    rules: dict[str, Value] = {"ingress": tuple(sorted(f"tcp {NFS} {_range(name)}" for name in subnets)), "egress": ()}
+    return (
+        Resource("aws.security_group", group_name(base), rules, tags=tags),
+        Resource(KIND, base, properties, tags=tags),
+        Resource(MODELS_KIND, base, {"models": storage.mark(storage.stored(site))}),
+    )
+
+
+def notes(site: ResolvedSite) -> list[str]:
+    if not storage.is_used(site):
+        return []
+    names = ", ".join(model.name for model in storage.stored(site))
+    return [f"{names}: from EFS, read over the network at each load; what that takes says `arriero image plan`"]
+
+
+def reading(site: ResolvedSite) -> Mapping[str, Value]:
+    return {READING_POLICY: _policy(site, _MOUNT)} if storage.is_used(site) else {}
+
+
+def writing(site: ResolvedSite) -> Mapping[str, Value]:
+    return {WRITING_POLICY: _policy(site, _MOUNT, _WRITE)}
+
+
+def _policy(site: ResolvedSite, *actions: str) -> Mapping[str, Value]:
+    """For the site's own file system, which a policy can know by its tag alone."""
+    allow: Mapping[str, Value] = {
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": f"arn:*:elasticfilesystem:{site.region}:*:file-system/*",
+        "Condition": {
+            "StringEquals": {
+                f"aws:ResourceTag/{SERVICE_TAG}": site.service,
+                f"aws:ResourceTag/{SITE_TAG}": site.name,
+            }
+        },
+    }
+    return {"Version": "2012-10-17", "Statement": (allow,)}
+
+
+def _range(subnet: str) -> str:
+    """A subnet is named by its base and its range."""
+    return subnet.rpartition(" ")[2]
