@@ -20,6 +20,7 @@ from arriero.control import keys as keys_file
 from arriero.control.keys import Key, make_lock
 from arriero.control.settings import Limits
 from arriero.errors import Refused
+from arriero.gateway.access import guard
 from arriero.gateway.words import paths
 from arriero.gateway.words.dialects import error_body
 from arriero.pipeline.nginx import errors, passing
@@ -116,7 +117,7 @@ def fits(rule: str, path: str) -> bool:
 
 
 def test_every_path_of_a_client_passes_and_no_other() -> None:
-    known = {*paths._RULES, *paths._PREFIXES} - {"/metrics"}
+    known = {*paths._RULES, *paths._PREFIXES} - guard.METRICS_PATHS
     assert {path for path in known if not path.startswith(passing.PASSED)} == set(passing.PROBED)
 
 

@@ -15,6 +15,7 @@ from arriero.clouds.azure.network import GROUPS_VERSION
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteRef, Value
 from arriero.plan.wanted import azure_files as wish
+from arriero.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,23 @@ class Reading:
 
 
 def read(arm: Arm, ref: SiteRef, pool: Executor) -> Reading:
-    base = f"{ref.service}-{ref.site}"
-    path = f"/resourceGroups/{wish.group_name(base)}"
-    account = f"{path}/providers/Microsoft.Storage/storageAccounts/{wish.account_name(arm.subscription, base)}"
+    account = _account(arm, ref)
     return Reading(
-        pool.submit(arm.get, path, GROUPS_VERSION),
+        pool.submit(arm.get, account.partition("/providers/")[0], GROUPS_VERSION),
         pool.submit(arm.get, account, VERSION),
         pool.submit(arm.get, f"{account}/fileServices/default/shares/{wish.SHARE}", VERSION),
     )
+
+
+def key(arm: Arm, ref: SiteRef) -> Secret:
+    """One of the account's keys."""
+    return Secret(str(arm.post(f"{_account(arm, ref)}/listKeys", VERSION)["keys"][0]["value"]))
+
+
+def _account(arm: Arm, ref: SiteRef) -> str:
+    base = f"{ref.service}-{ref.site}"
+    name = wish.account_name(arm.subscription, base)
+    return f"/resourceGroups/{wish.group_name(base)}/providers/Microsoft.Storage/storageAccounts/{name}"
 
 
 def volumes(account: str, *, is_read_only: bool) -> list[Json]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from arriero.clouds.azure import facts, groups
+from arriero.clouds.azure import facts, files, groups
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.scaling import Require, Standing, Throttled
@@ -49,7 +49,7 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
         names = _free_names(pattern, items, more)
         for name in names:
             require()
-            _put(arm, ref, name, _copy(pattern))
+            _put(arm, ref, name, _with_keys(arm, ref, _copy(pattern)))
     return names
 
 
@@ -94,12 +94,34 @@ def _copy(pattern: Found) -> dict[str, Any]:
     properties = {key: value for key, value in pattern["properties"].items() if key not in _TOLD}
     address = {key: value for key, value in (properties.get("ipAddress") or {}).items() if key != "ip"}
     properties["ipAddress"] = address
-    properties["containers"] = [
-        {"name": each["name"], "properties": {k: v for k, v in each["properties"].items() if k not in _TOLD}}
-        for each in properties["containers"]
-    ]
+    for member in ("containers", "initContainers"):
+        if member in properties:
+            properties[member] = [
+                {"name": each["name"], "properties": {k: v for k, v in each["properties"].items() if k not in _TOLD}}
+                for each in properties[member] or ()
+            ]
     kept = {key: pattern[key] for key in ("location", "tags", "zones") if pattern.get(key)}
     return {**kept, "properties": properties}
+
+
+def _with_keys(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:
+    """Azure never tells the key of a share that a group mounts: it is asked for, and goes into the request alone."""
+    volumes = body["properties"].get("volumes") or []
+    if not any("azureFile" in volume for volume in volumes):
+        return body
+    key = files.key(arm, ref).reveal()
+    return {
+        **body,
+        "properties": {
+            **body["properties"],
+            "volumes": [
+                {**volume, "azureFile": {**volume["azureFile"], "storageAccountKey": key}}
+                if "azureFile" in volume
+                else volume
+                for volume in volumes
+            ],
+        },
+    }
 
 
 def _put(arm: Arm, ref: SiteRef, name: str, body: Found) -> None:
