@@ -101,6 +101,13 @@ def test_accounts_have_to_be_known() -> None:
     ]
 
 
+def test_models_from_storage_are_refused_until_their_calls_are_known() -> None:
+    stored = {"models": ["llama2", {"name": "llama2:70b", "from": "storage"}]}
+    given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | stored
+    with pytest.raises(Refused, match="models: llama2:70b comes from storage, and what EFS and Azure Files need"):
+        iam.files(Spec.model_validate(given), Path())
+
+
 def test_policies_that_would_be_too_long_are_refused() -> None:
     many = {f"site-{number:02}": EAST for number in range(30)}
     with pytest.raises(Refused, match="would be longer than the 6144 characters that AWS takes; split the sites"):

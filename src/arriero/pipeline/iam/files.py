@@ -26,7 +26,7 @@ Try:    arriero rehearse start --permissions DIR, then arriero up --rehearse"""
 def files(spec: Spec, _home: Path) -> Mapping[str, str]:
     """Raises Refused where the spec does not pin the accounts, or a policy would be too long."""
     used = {site.cloud for site in spec.sites.values()}
-    problems = list(_unpinned(spec, used))
+    problems = [*_unpinned(spec, used), *_unknown(spec, used)]
     if problems:
         raise Refused(problems)
     found: dict[str, str] = {}
@@ -49,6 +49,14 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
         if cloud in used and not pinned:
             what = "is missing, and permissions are given in one account"
             yield Problem(what, f"write it, like accounts: {{{cloud}: {example}}}", f"accounts.{cloud}")
+
+
+def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
+    """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
+    stored = [model.name for model in spec.models if model.source == "storage"]
+    if stored and used - {"local"}:
+        what = f"{', '.join(stored)} comes from storage, and what EFS and Azure Files need is not among the permissions"
+        yield Problem(what, "bake the model for this export", "models")
 
 
 def _text(document: Mapping[str, Any]) -> str:

@@ -20,6 +20,8 @@ from werkzeug.exceptions import NotFound
 GLOBAL_SERVICES = frozenset({"iam", "route53", "cloudfront", "organizations"})
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
+# Services whose signatures carry another name than the SDK's.
+_MODELS = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "elasticfilesystem": "efs"}
 _READS = (
     "Assume",
     "BatchGet",
@@ -115,7 +117,7 @@ def _action(environ: Mapping[str, Any], fields: Mapping[str, Any], service: str)
     if action := fields.get("Action"):
         return str(action)
     try:
-        operation, _ = get_service_router(service).match(Request(dict(environ)))
+        operation, _ = get_service_router(_MODELS.get(service, service)).match(Request(dict(environ)))
         return str(operation.name)
     except (NotFound, NotImplementedError, ValueError, UnknownServiceError):
         return str(environ.get("REQUEST_METHOD", "")).title()
@@ -132,9 +134,8 @@ def _name(environ: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
 
 @lru_cache
 def _protocol(service: str) -> str:
-    signing = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "elasticfilesystem": "efs"}
     try:
-        model = botocore.session.get_session().get_service_model(signing.get(service, service))
+        model = botocore.session.get_session().get_service_model(_MODELS.get(service, service))
     except UnknownServiceError:
         return "json"
     return str(model.metadata["protocol"])
