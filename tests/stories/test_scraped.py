@@ -28,7 +28,7 @@ PORT, PROMETHEUS = 25634, 25690
 SPEC = f"""\
 name: llm
 image: registry.example.com/acme/ollama-llm
-models: [llama2]
+models: [llama2, mistral]
 rehearse: always
 scale: {{min: 1}}
 gateway: {{port: {PORT}}}
@@ -100,8 +100,11 @@ def with_key(config: str) -> str:
     return json.dumps(settings, indent=2)
 
 
+MODELS = {0: "nowhere", 1: "mistral"}
+
+
 class Load:
-    """Twelve who ask all the time, one of them for a model that is nowhere."""
+    """Twelve who ask all the time: one for a model that is nowhere, one for another that leaves memory at once."""
 
     def __init__(self, key: str) -> None:
         self._key, self._over = key, threading.Event()
@@ -118,11 +121,10 @@ class Load:
         asked = 0
         while not self._over.wait(0.05):
             asked += 1
-            model = "llama2" if number else "nowhere"
-            body: dict[str, Any] = {"model": model, "prompt": f"Tell story {number} {asked}"}
+            body: dict[str, Any] = {"model": MODELS.get(number, "llama2"), "prompt": f"Tell story {number} {asked}"}
             body |= {"options": {"num_predict": 10}}
-            if number == 1 and asked % 10 == 0:
-                body["keep_alive"] = 0  # The next request finds it out of memory.
+            if number == 1:
+                body["keep_alive"] = 0  # Its next request finds it out of memory.
             connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
             with contextlib.suppress(OSError, http.client.HTTPException):
                 connection.request("POST", "/api/generate", json.dumps(body), {"x-api-key": self._key})

@@ -154,8 +154,11 @@ def test_a_site_that_is_lost_hides_no_other_and_comes_back(place: Place, followi
 
 def test_whoever_follows_ends_when_interrupted(place: Place) -> None:
     other = Following(place, "--site", "aws-east")
-    assert wait_for(lambda: len(other.lines) > 0, 30)
-    assert other.end() in (0, 130)
+    try:
+        assert wait_for(lambda: len(other.lines) > 0, 30)
+    finally:
+        code = other.end()
+    assert code in (0, 130)
 
 
 def test_no_word_of_a_question_is_in_any_line(following: Following) -> None:
