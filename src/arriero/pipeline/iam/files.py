@@ -54,7 +54,7 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
 def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
     stored = [model.name for model in spec.models if model.source == "storage"]
-    if stored and used - {"local"}:
+    if stored and set(used) - {"local"}:
         what = f"{', '.join(stored)} comes from storage, and what EFS and Azure Files need is not among the permissions"
         yield Problem(what, "bake the model for this export", "models")
 
