@@ -100,7 +100,7 @@ def up(
             else:
                 wish = replace(_wish(here, books, facts, wanted, site), image=written)
                 done = releasing.deploy(run, wish, wait or 0.0)
-                remember(here, here.spec, facts, books.ledger, done)
+                remember(here, here.spec, facts, done)
             running, unserved = _gateway(here, progress, done) if gateway else (edge.find(here.project), ())
         problems = [*done.outcome.problems, *_still_different(here, facts, done), *unserved]
         if problems:

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Iterator
 
 from arriero.cli.here import Here
+from arriero.cli.releases import ledger
 from arriero.deploy.releasing import Deployed
 from arriero.errors import ArrieroError
 from arriero.plan.model import Facts
-from arriero.releases.ledger import Ledger
 from arriero.spec.image import repository_of
 from arriero.spec.model import Spec
 
 
-def remember(here: Here, spec: Spec, facts: Facts, ledger: Ledger, done: Deployed) -> None:
+def remember(here: Here, spec: Spec, facts: Facts, done: Deployed) -> None:
     if not done.outcome.done or not spec.image.digest:
         return
-    notes = [*_named(here, spec, facts, done.release), *_kept(here, spec, ledger)]
+    notes = [*_named(here, spec, facts, done.release), *_kept(here, spec)]
     print("".join(f"! {note}\n" for note in notes), end="", file=sys.stderr)
 
 
@@ -38,7 +38,8 @@ def _named(here: Here, spec: Spec, facts: Facts, number: int) -> tuple[str, ...]
     )
 
 
-def _kept(here: Here, spec: Spec, ledger: Ledger) -> Iterator[str]:
+def _kept(here: Here, spec: Spec) -> Iterator[str]:
+    """The ledger is opened anew: the first deployment has only just made its stores."""
     from arriero.pipeline.image import push, record, scan
 
     pushed = record.read_pushed(push.pushed_of(here.project))
@@ -49,7 +50,8 @@ def _kept(here: Here, spec: Spec, ledger: Ledger) -> Iterator[str]:
     except OSError:
         return  # it was not scanned
     try:
-        if ledger.keep_parts(pushed.digest, bill):
-            ledger.copy()
+        books = ledger(here)
+        if books.keep_parts(pushed.digest, bill):
+            books.copy()
     except ArrieroError as error:
         yield f"the list of the image's parts was not kept: {error.problems[0]}"

@@ -70,7 +70,7 @@ def rollback(
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress, golden=golden(here))
             done = releasing.deploy(run, _wish(here, way, books, facts, wanted, site), wait or 0.0)
-            remember(here, way.spec, facts, books.ledger, done)
+            remember(here, way.spec, facts, done)
         problems = [*done.outcome.problems, *_still_different(way, facts, done)]
         if problems:
             raise (VerdictFailed if done.outcome.is_judged_bad else ArrieroError)(problems)
