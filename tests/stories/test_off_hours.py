@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from places import Place, open_spec, wait_for
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 # Off by the clock at any time, so that the story is the same at any hour.
 SPEC = """\

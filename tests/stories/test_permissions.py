@@ -17,7 +17,7 @@ from places import Place, open_spec
 from arriero.catalog import permissions
 from arriero.rehearse.permissions import AwsPolicies, AzureRole, Need
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 SPEC = """\
 name: llm

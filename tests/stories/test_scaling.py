@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from places import Place, open_spec, wait_for
 
-pytestmark = [pytest.mark.story, pytest.mark.wide]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
 SPEC = """\
 name: llm

@@ -17,7 +17,7 @@ from arriero.plan.wanted import azure_files
 from arriero.rehearse.azure import accounts
 from arriero.rehearse.azure.ids import ResourceId
 
-pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
 
 SPEC = """\
 name: llm
