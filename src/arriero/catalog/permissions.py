@@ -61,7 +61,8 @@ def calls(cloud: Holder) -> Calls:
         action: (part, Wanted(action, on, only), reason)
         for action, (part, on, only, reason) in data["besides"].items()
     }  # fmt: skip
-    return Calls(needs, {call: row["part"] for call, row in data["calls"].items()}, besides, data["sources"])
+    sources = {name: row["page"] for name, row in data["sources"].items()}
+    return Calls(needs, {call: row["part"] for call, row in data["calls"].items()}, besides, sources)
 
 
 def _aws(need: list[str]) -> Wanted:
