@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 from places import Command, Place, open_spec, wait_for
 
+from arriero.releases.merging import APART
+
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(1200), pytest.mark.long]
 
 SPEC = """\
@@ -41,6 +43,7 @@ LEAVING = """\
 rehearse: on-request
 accounts: {aws: "123456789012", azure: 00000000-0000-0000-0000-000000000001}
 """
+MOVED = 1 + APART
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -147,7 +150,7 @@ def test_the_side_that_does_not_see_the_store_that_decides_is_refused(pair: Pair
     assert soon.code == 1
     assert soon.err.splitlines()[-1] == (
         "--epoch: whoever doesn't see the move could still come to that epoch; the newest known one is 1; "
-        "type --epoch 10001, or a greater one"
+        f"type --epoch {MOVED}, or a greater one"
     )
 
 
@@ -157,10 +160,10 @@ def test_each_side_goes_on_where_it_can(pair: Pair) -> None:
         assert up.code == 1
         assert "sites.azure-east: " in up.err
         assert f"release {number} is recorded in one store only: azure: " in up.err
-    answers = pair.say(pair.ann, "lock", "move", "--epoch", "10001", "--yes")
+    answers = pair.say(pair.ann, "lock", "move", "--epoch", str(MOVED), "--yes")
     assert answers.err.splitlines()[-1] == "the store at aws has the authority, and answers; leave it there"
-    moved = pair.say(pair.bob, "lock", "move", "--epoch", "10001", "--yes")
-    assert moved.out == "The store at azure has the authority from epoch 10001 on.\n", moved.err
+    moved = pair.say(pair.bob, "lock", "move", "--epoch", str(MOVED), "--yes")
+    assert moved.out == f"The store at azure has the authority from epoch {MOVED} on.\n", moved.err
     up = pair.up(pair.bob, "bob")
     assert up.code == 1
     assert "sites.aws-east: " in up.err
@@ -170,7 +173,7 @@ def test_each_side_goes_on_where_it_can(pair: Pair) -> None:
 
 def test_together_again_the_higher_epoch_counts_and_the_other_is_told(pair: Pair) -> None:
     lock = pair.both.arriero("lock", "status")
-    assert lock.out.startswith("The store at azure has the authority; epoch 10002, last release 2.\n")
+    assert lock.out.startswith(f"The store at azure has the authority; epoch {MOVED + 1}, last release 2.\n")
     told = [line for line in lock.out.splitlines() if line.startswith("! only the store at aws has releases/")]
     assert ["release 2 by " in told[0], "release 3 by " in told[1], len(told)] == [True, True, 2]
     up = pair.up(pair.both, "again")
@@ -202,7 +205,7 @@ def test_with_the_store_that_decides_gone_it_is_refused_and_goes_after_a_move(pa
     assert back.code == 1
     assert "the ledger's authority store can't be reached, so nothing may be deployed: azure: " in back.err
     assert running(pair)["aws-east"] == {4}
-    epoch = pair.say(pair.ann, "lock", "status", "--json").json["epoch"] + 10_000
+    epoch = pair.say(pair.ann, "lock", "status", "--json").json["epoch"] + APART
     moved = pair.say(pair.ann, "lock", "move", "--epoch", str(epoch), "--yes")
     assert moved.code == 0, moved.err
     again = pair.say(pair.ann, "rollback", "1", "--yes", "--site", "aws-east")

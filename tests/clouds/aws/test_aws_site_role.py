@@ -71,6 +71,7 @@ def test_a_storm_is_waited_out_and_one_without_end_is_named(site: AwsSite) -> No
     assert f"AWS has throttled this site for 1 seconds; its last words: Failed to find service {BASE}" in said
     assert "(ThrottlingException)" in said
     assert "| wait a minute and run the same again; what is done stays done" in said
+    site.aws.apply(Fault("aws", "us-east-1", "throttle", until=time.time() + 12))
     done = site.play("every_site.yml", service)
     assert (done.code, done.changed) == (0, 0), done.output
     assert "Wait, because the cloud throttles this site" in done.output
