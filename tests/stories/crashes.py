@@ -54,7 +54,7 @@ image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
 ledger: {lease: @LEASEs}
-scale: {min: 1}
+scale: {min: 1, by: hand}
 gateway: {port: @PORT}
 sites:
 """ + "".join(f"  {name}: {{cloud: {cloud}, region: {region}}}\n" for name, (cloud, region) in SITES.items())

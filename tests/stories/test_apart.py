@@ -32,7 +32,7 @@ image:
   registries: {{azure: {azure}/other/llm}}
 models: [llama2]
 rehearse: always
-scale: {{min: 1}}
+scale: {{min: 1, by: hand}}
 ledger: {{authority: aws, lease: 10s}}
 environment: {{OLLAMA_DEBUG: '{wish}'}}
 sites:

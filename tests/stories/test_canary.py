@@ -25,7 +25,7 @@ name: llm
 image: registry.example.com/acme/ollama-llm:{tag}
 models: [llama2]
 rehearse: always
-scale: {{min: 1}}
+scale: {{min: 1, by: hand}}
 gateway: {{port: {port}}}
 deploy: {{strategy: {{canary: [50%, 100%], hold: 5s}}}}
 sites:

@@ -27,7 +27,7 @@ name: llm
 image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
-scale: {min: 1}
+scale: {min: 1, by: hand}
 ledger: {authority: azure}
 sites:
   aws-east:   {cloud: aws,   region: us-east-1}

@@ -30,7 +30,7 @@ image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
 ledger: {{lease: {LEASE_SECONDS}s}}
-scale: {{min: 1}}
+scale: {{min: 1, by: hand}}
 sites:
   office: {{cloud: local, hosts: [127.0.0.1]}}
 """

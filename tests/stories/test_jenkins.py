@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.wide, pytest.mark.timeout(600), pytest.mark.long]
 SPEC = """name: llm
 image: registry.example.com/acme/llm
 models: [llama2]
-scale: {min: 1}
+scale: {min: 1, by: hand}
 sites:
   aws-east: {cloud: aws, region: us-east-1}
   azure-east: {cloud: azure, region: eastus}

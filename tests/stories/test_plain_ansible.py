@@ -22,7 +22,7 @@ image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
 ledger: {lease: 4s}
-scale: {min: 1}
+scale: {min: 1, by: hand}
 sites:
   office: {cloud: local, hosts: [127.0.0.1]}
 """

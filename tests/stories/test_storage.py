@@ -24,7 +24,7 @@ name: llm
 image: registry.example.com/acme/ollama-llm
 models: [llama2, MODELS]
 rehearse: always
-scale: {min: 1}
+scale: {min: 1, by: hand}
 sites:
   aws-east:   {cloud: aws,   region: us-east-1}
   azure-east: {cloud: azure, region: eastus}
