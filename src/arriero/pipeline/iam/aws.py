@@ -104,7 +104,9 @@ class _Place:
             ends = {"task-role": ("task",), "execution-role": ("exec",)}.get(kind, ("task", "exec"))
             # A role that is not there yet has no path to be known by.
             paths = ("/", role_path(site)) if kind == "role" else (role_path(site),)
-            return [self._arn("iam", "", f"role{path}{base}-{end}") for path in paths for end in ends]
+            roles = [self._arn("iam", "", f"role{path}{base}-{end}") for path in paths for end in ends]
+            # Whether the role of the job that fills a storage is left from a former spec is looked for as well.
+            return [*roles, self._arn("iam", "", f"role/{base}-seed")] if kind == "role" else roles
         if kind in ("log-group", "log-group-itself"):
             # With `:*` for all but tags, see "CloudWatch Logs resources and operations" in its guide.
             group = self._arn("logs", region, f"log-group:{wish.log_group_name(site)}")
