@@ -24,4 +24,4 @@ def _run(verb: str) -> int:
         return run(os.environ)
     from arriero.gateway.stored.main import run_lay, run_seed
 
-    return (run_lay if verb == "lay-models" else run_seed)(os.environ)
+    return {"lay-models": run_lay, "seed-models": run_seed}[verb](os.environ)

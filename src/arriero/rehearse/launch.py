@@ -28,7 +28,7 @@ from arriero.rehearse.engine.profile import Profile
 _SOURCE = str(Path(__file__).parents[2])
 _PROFILE = "ARRIERO_ENGINE_PROFILE"
 _FORCED = ("HOME", "TMPDIR")
-_OURS = ("arriero", "gateway")
+_OURS = frozenset(("arriero", "gateway", verb) for verb in ("sidecar", "lay-models", "seed-models"))
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
 _FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow|noisy)-(\d{1,3})$")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
@@ -61,7 +61,7 @@ def find_ollama(environment: Mapping[str, str]) -> str | None:
 
 def is_ours(command: Sequence[str]) -> bool:
     """Whether it is the product's own program: the sidecar, or a job about models."""
-    return tuple(command[:2]) == _OURS
+    return tuple(command[:3]) in _OURS
 
 
 def port_of(command: Sequence[str], environment: Mapping[str, str], opened: Sequence[int]) -> int:

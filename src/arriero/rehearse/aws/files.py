@@ -55,7 +55,10 @@ def _problem(task: StageTask, efs: Mapping[str, Any]) -> str:
     if not any(_lets_in(task, group) for each in near for group in each.security_groups or []):
         return wording.mount_failed("Connection timed out")
     is_asked = (efs.get("authorizationConfig") or {}).get("iam") == "ENABLED"
-    if is_asked and not permission.is_allowed(task, _MOUNT, system.file_system_arn):
+    tags = {
+        f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in backend.list_tags_for_resource(system.file_system_id)
+    }
+    if is_asked and not permission.is_allowed(task, _MOUNT, system.file_system_arn, tags):
         return wording.mount_failed("mount.nfs4: access denied by server while mounting 127.0.0.1:/")
     return ""
 
