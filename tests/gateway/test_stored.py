@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,6 @@ def layout(tmp_path: Path) -> Layout:
     return made
 
 
-def of(layout: Layout, **changes: Any) -> Layout:
-    kept = {name: getattr(layout, name) for name in ("baked", "storage", "shelf", "models", "copies", "owner")}
-    return Layout(**{**kept, **changes})
-
-
 def refusal(layout: Layout) -> str:
     with pytest.raises(ArrieroError) as refused:
         list(lay(layout))
@@ -64,7 +60,7 @@ def refusal(layout: Layout) -> str:
 
 @pytest.mark.parametrize("copies", [False, True], ids=["linked", "copied"])
 def test_both_kinds_of_models_stand_in_one_folder(layout: Layout, copies: bool) -> None:
-    said = list(lay(of(layout, copies=copies)))
+    said = list(lay(replace(layout, copies=copies)))
     assert said == ["llama2/latest: of the image", f"{BIG}: 23 bytes {'copied' if copies else 'linked'}"]
     manifests = {str(path.relative_to(layout.shelf / "manifests")) for path in layout.shelf.rglob("manifests/*/*/*/*")}
     assert manifests == {str(manifest_of("llama2")), str(manifest_of(BIG))}
@@ -78,7 +74,7 @@ def test_both_kinds_of_models_stand_in_one_folder(layout: Layout, copies: bool) 
 def test_what_was_laid_out_is_laid_out_again_without_a_word(layout: Layout) -> None:
     """A container that is started anew finds the folder as it left it."""
     for copies in (True, True, False):
-        list(lay(of(layout, copies=copies)))
+        list(lay(replace(layout, copies=copies)))
     assert (layout.shelf / "blobs" / name_of(b"big").replace(":", "-")).read_bytes() == b"big"
 
 
@@ -87,7 +83,7 @@ def test_every_model_that_is_not_whole_is_named_and_nothing_is_laid_out(layout: 
     put(layout.storage, "phi:3b", b"gone").unlink()
     (layout.storage / "manifests" / manifest_of("bad:1b")).parent.mkdir()
     (layout.storage / "manifests" / manifest_of("bad:1b")).write_text('{"layers": []}')
-    said = refusal(of(layout, models=(BIG, "qwen:72b", "phi:3b", "bad:1b", "none:1b"))).splitlines()
+    said = refusal(replace(layout, models=(BIG, "qwen:72b", "phi:3b", "bad:1b", "none:1b"))).splitlines()
     remedy = "run arriero up, which puts it there"
     cut, gone = (name_of(content).replace(":", "-") for content in (b"cut off", b"gone"))
     assert said == [
@@ -101,7 +97,7 @@ def test_every_model_that_is_not_whole_is_named_and_nothing_is_laid_out(layout: 
 
 def test_a_copy_is_held_against_its_digest(layout: Layout) -> None:
     put(layout.storage, BIG, b"big").write_bytes(b"bag")
-    said = refusal(of(layout, copies=True))
+    said = refusal(replace(layout, copies=True))
     assert "has another content than its name says; remove it there, and run arriero up" in said
     assert not list(layout.shelf.rglob("manifests/*/*/llama2/70b"))
     assert not list(layout.shelf.rglob("*.new"))
@@ -109,7 +105,7 @@ def test_a_copy_is_held_against_its_digest(layout: Layout) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_copies_belong_to_ollamas_own_user(layout: Layout) -> None:
-    list(lay(of(layout, copies=True, owner=10001)))
+    list(lay(replace(layout, copies=True, owner=10001)))
     assert {path.lstat().st_uid for path in [layout.shelf, *layout.shelf.rglob("*")]} == {10001}
     assert (layout.baked / "blobs").stat().st_uid == 0
 

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from arriero.gateway.words.naming import place_of
 from arriero.pipeline.image import compose, files, lifecycle
 from arriero.pipeline.image.dockerfile import dockerfile
-from arriero.pipeline.image.recipe import place_of, recipe
+from arriero.pipeline.image.recipe import recipe
 from arriero.pipeline.image.wheel import wheel
 from arriero.spec.model import Spec
 

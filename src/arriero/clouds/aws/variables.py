@@ -14,8 +14,6 @@ from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_WAIT_SECONDS = 300
-# A hundred gigabytes at ten megabytes a second take less.
-SEED_SECONDS = 4 * 3600
 # Of a service's properties, those that `ecs_service` does not compare.
 NOT_COMPARED = ("capacity_providers", "deployment", "network")
 
@@ -116,7 +114,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "aws_site_storages": [
             {
                 "root": aws_files.ROOT,
-                "user": aws_files.USER,
+                "user": storage.USER,
                 "throughput": aws_files.THROUGHPUT,
                 "group": group,
                 "port": aws_files.NFS,
@@ -126,7 +124,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         if is_used
         else [],
         "aws_site_seedings": [cast(Json, job)] if is_used and lacks else [],
-        "aws_site_seed_seconds": SEED_SECONDS,
+        "aws_site_seed_seconds": storage.SEED_SECONDS,
         "aws_site_files_group_id": _id(found, "aws.security_group", group),
         "aws_site_file_system_id": system.id if system else "",
         "aws_site_access_point_id": cast(str, system.details["access_point_id"]) if system else "",

@@ -17,6 +17,7 @@ from arriero.clouds.azure.errors import door
 from arriero.clouds.scaling import Require, Standing, Throttled
 from arriero.errors import CloudError, Problem
 from arriero.plan.model import RELEASE_TAG, SiteRef
+from arriero.plan.wanted.azure import free_names
 
 Found = Mapping[str, Any]
 
@@ -46,7 +47,8 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
         pattern = max(_patterns(items), key=_release, default=None)
         if pattern is None:
             raise CloudError(ref.site, Problem("no group stands that another one could be made from", "run arriero up"))
-        names = _free_names(pattern, items, more)
+        stem = re.sub(r"-\d+$", "", str(pattern["name"]))
+        names = free_names(stem, {str(item["name"]) for item in items}, more)
         for name in names:
             require()
             _put(arm, ref, name, _with_keys(arm, ref, _copy(pattern)))
@@ -80,14 +82,6 @@ def _obstacle(items: Sequence[Found]) -> str:
 def _release(item: Found) -> int:
     text = str((item.get("tags") or {}).get(RELEASE_TAG, ""))
     return int(text) if text.isdecimal() else 0
-
-
-def _free_names(pattern: Found, items: Sequence[Found], count: int) -> list[str]:
-    """The lowest free numbers, as `plan/wanted/azure.py` gives them."""
-    stem = re.sub(r"-\d+$", "", str(pattern["name"]))
-    taken = {str(item["name"]) for item in items}
-    free = (name for n in range(1, len(taken) + count + 1) if (name := f"{stem}-{n}") not in taken)
-    return [name for name, _ in zip(free, range(count), strict=False)]
 
 
 def _copy(pattern: Found) -> dict[str, Any]:

@@ -16,8 +16,6 @@ from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_SECONDS = 900
-# A hundred gigabytes at ten megabytes a second take less.
-SEED_SECONDS = 4 * 3600
 
 REMOVAL_ORDER = {
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
@@ -121,7 +119,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
     return {
         "azure_site_storages": [place] if is_used else [],
         "azure_site_seedings": [job] if is_used and lacks else [],
-        "azure_site_seed_seconds": SEED_SECONDS,
+        "azure_site_seed_seconds": storage.SEED_SECONDS,
     }
 
 

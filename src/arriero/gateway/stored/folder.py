@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-LIBRARY = "registry.ollama.ai"
+from arriero.gateway.words.naming import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,7 @@ class File:
 
 def manifest_of(model: str) -> Path:
     """Where a model's manifest lies below `manifests/`: `llama2` -> registry.ollama.ai/library/llama2/latest."""
-    *above, last = model.split("/")
-    name, _, tag = last.partition(":")
-    namespace = above.pop() if above else "library"
-    return Path("/".join(above) or LIBRARY, namespace, name, tag or "latest")
+    return Path(place_of(model).path)
 
 
 def files_of(manifest: bytes) -> tuple[File, ...]:

@@ -15,8 +15,9 @@ import json
 from collections.abc import Iterator, Sequence
 
 from arriero.pipeline.image.bake import EPOCH
-from arriero.pipeline.image.recipe import LABELS, UID, Baked, Recipe
+from arriero.pipeline.image.recipe import LABELS, Baked, Recipe
 from arriero.plan.wanted import sidecar
+from arriero.plan.wanted.storage import USER
 from arriero.spec.image import digest_of
 
 HOME = "/home/ollama"
@@ -35,9 +36,9 @@ _SETTLED = f"""\
 FROM base AS settled
 RUN mkdir -p /settled/etc /settled{KEYS} /settled{MODELS}; \\
     cp -p /etc/passwd /etc/group /settled/etc/; \\
-    echo 'ollama:x:{UID}:{UID}:Ollama:{HOME}:/usr/sbin/nologin' >> /settled/etc/passwd; \\
-    echo 'ollama:x:{UID}:' >> /settled/etc/group; \\
-    chown -R {UID}:{UID} /settled{HOME}; find /settled -exec touch -h -d @{EPOCH} {{}} +"""
+    echo 'ollama:x:{USER}:{USER}:Ollama:{HOME}:/usr/sbin/nologin' >> /settled/etc/passwd; \\
+    echo 'ollama:x:{USER}:' >> /settled/etc/group; \\
+    chown -R {USER}:{USER} /settled{HOME}; find /settled -exec touch -h -d @{EPOCH} {{}} +"""
 
 _INSTALL = "-m pip --python /opt/arriero/bin/python install --no-compile --no-cache-dir --no-deps --require-hashes"
 
@@ -150,7 +151,7 @@ def _image(recipe: Recipe) -> Iterator[str]:
     yield f'      {LABELS}.models="$MODELS"'
     yield f'VOLUME ["/tmp", "{KEYS}"]'
     yield "# By its number, so that a host that does not know the user `ollama` sees that it is not root."
-    yield f"USER {UID}:{UID}\nEXPOSE {PORT}"
+    yield f"USER {USER}:{USER}\nEXPOSE {PORT}"
     yield "HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \\"
     yield '  CMD ["python3", "-m", "arriero.gateway.sidecar.readiness"]'
     yield 'ENTRYPOINT ["tini", "--"]'

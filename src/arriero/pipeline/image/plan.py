@@ -12,11 +12,12 @@ from pathlib import Path
 
 from arriero.deploy.project import Project
 from arriero.errors import ArrieroError
+from arriero.gateway.words.naming import place_of
 from arriero.pipeline.image import record
 from arriero.pipeline.image.build import record_of
 from arriero.pipeline.image.forecast import Row, Sizes, forecast
 from arriero.pipeline.image.push import repositories
-from arriero.pipeline.image.recipe import Baked, Recipe, place_of, recipe
+from arriero.pipeline.image.recipe import Baked, Recipe, recipe
 from arriero.pipeline.image.registry import Manifest, Repository
 from arriero.pipeline.image.wheel import wheel
 from arriero.spec.image import digest_of, repository_of

@@ -5,29 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from arriero.gateway.words.naming import Place, place_of
 from arriero.spec.image import Image
 from arriero.spec.model import Model, Spec
 
-LIBRARY = "registry.ollama.ai"
-UID = 10001
 LABELS = "io.arriero"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a model's manifest lies in its registry, and below `manifests/` in Ollama's folder."""
-
-    host: str
-    repository: str
-    tag: str
-
-    @property
-    def path(self) -> str:
-        return f"{self.host}/{self.repository}/{self.tag}"
-
-    @property
-    def name(self) -> str:
-        return f"{self.host}/{self.repository}:{self.tag}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +62,3 @@ def recipe(spec: Spec) -> Recipe:
     mounted = tuple(model for model in spec.models if model.source == "storage")
     settings = {**spec.ollama.variables, "ARRIERO_SLOTS": str(spec.ollama.num_parallel)}
     return Recipe(spec.name, spec.image, models, mounted, settings)
-
-
-def place_of(name: str) -> Place:
-    """`llama2` -> registry.ollama.ai, library/llama2, latest; `models.example.com/acme/x:7b` as it is written."""
-    *above, last = name.split("/")
-    model, _, tag = last.partition(":")
-    namespace = above.pop() if above else "library"
-    return Place("/".join(above) or LIBRARY, f"{namespace}/{model}", tag or "latest")

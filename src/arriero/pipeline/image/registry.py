@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from arriero.clouds.registry import DOCKER_HUB, is_here, place_of
 from arriero.errors import ArrieroError, Problem
-from arriero.pipeline.image.recipe import Place
+from arriero.gateway.words.naming import Place
 
 _HUB_LOGIN = "https://index.docker.io/v1/"
 _TIMEOUT_SECONDS = 60

@@ -16,7 +16,6 @@ from arriero.spec.model import ResolvedSite
 NFS = 2049
 KIND, MODELS_KIND = "aws.file_system", "aws.stored_models"
 ROOT = "/models"
-USER = 10001  # `ollama` in the image
 THROUGHPUT = "elastic"
 READING_POLICY, WRITING_POLICY = "read-models", "write-models"
 _MOUNT, _WRITE = "elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"
@@ -39,7 +38,7 @@ def wanted(
     properties: dict[str, Value] = {
         "encrypted": True,
         "throughput": THROUGHPUT,
-        "access_point": {"root": ROOT, "user": USER},
+        "access_point": {"root": ROOT, "user": storage.USER},
         "subnets": tuple(sorted(subnets)),
     }
     rules: dict[str, Value] = {"ingress": tuple(sorted(f"tcp {NFS} {_range(name)}" for name in subnets)), "egress": ()}

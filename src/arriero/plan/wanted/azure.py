@@ -14,7 +14,7 @@ a probe that kills it on top costs a model load, so it has to be asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -62,7 +62,8 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     _check_range(site, found)
     pattern = _pattern(site, release, digest)
     kept = _kept(pattern, found, count)
-    names = [group.name for group in kept] + _new_names(pattern.name, found, count - len(kept))
+    taken = {group.name for group in _groups(found)}
+    names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
     files = azure_files.wanted(site, found, base_name(site))
     return (*_surroundings(site), *files, *(replace(pattern, name=name) for name in names))
 
@@ -244,9 +245,8 @@ def _fault(pattern: Resource, group: Resource) -> str:
     return changes[0].reason if changes else ""
 
 
-def _new_names(stem: str, found: SiteFacts, missing: int) -> list[str]:
+def free_names(stem: str, taken: Collection[str], missing: int) -> list[str]:
     """The lowest free numbers. A name in use is never taken again, not even one whose group is about to go."""
-    taken = {group.name for group in _groups(found)}
     free = (f"{stem}-{n}" for n in range(1, len(taken) + missing + 1) if f"{stem}-{n}" not in taken)
     return [name for name, _ in zip(free, range(missing), strict=False)]
 

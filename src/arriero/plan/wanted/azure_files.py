@@ -19,7 +19,6 @@ SHARE_KIND, MODELS_KIND = "azure.file_share", "azure.stored_models"
 SHARE = "models"
 MARK = "arrieromodels"  # metadata's names are identifiers
 QUOTA_GIB = 1024  # a limit: a standard share is billed by what is in it
-USER = 10001  # `ollama` in the image
 SHELF_VOLUME, STORAGE_VOLUME = "shelf", "storage"
 # Stands for the account's key, which no plan holds; the role puts it in.
 KEY = "@STORAGE_KEY@"
@@ -74,7 +73,7 @@ def around(site: ResolvedSite) -> Mapping[str, Value]:
     laying: Mapping[str, Value] = {
         "image": site.image,
         "command": storage.LAY_COMMAND,
-        "environment": dict(sorted(storage.lay_environment(site, copies=True, owner=USER).items())),
+        "environment": dict(sorted(storage.lay_environment(site, copies=True, owner=storage.USER).items())),
         "mounts": {SHELF_VOLUME: storage.SHELF, STORAGE_VOLUME: storage.STORAGE},
         "user": 0,
     }

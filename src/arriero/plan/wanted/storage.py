@@ -18,6 +18,8 @@ from arriero.spec.model import Model, ResolvedSite
 LAYING, SEEDING = "models", "seed"
 LAY_COMMAND = ("arriero", "gateway", "lay-models")
 SEED_COMMAND = ("arriero", "gateway", "seed-models")
+SEED_SECONDS = 4 * 3600  # a hundred gigabytes at ten megabytes a second take less
+USER = 10001  # `ollama` in the image
 STORAGE = "/storage"
 SHELF = "/tmp/shelf"  # a container's root is read-only, and a target's containers share /tmp
 WRITING = {"OLLAMA_MODELS": STORAGE, "ARRIERO_MODELS": ""}  # of the server that the job has beside it
