@@ -7,39 +7,12 @@ it is understood: what is left over at the end is something that the plan does n
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import tfparse
+from terraform_blocks import Key, Module, Read, Values, done, many
+from terraform_scaling import aws_scaling
 
 from arriero.plan.wanted import aws_task
-
-Values = dict[str, Any]
-Key = tuple[str, str]
-
-IMPORT = re.compile(r'import \{\n  to = (\S+?)(\[".*"\])?\n  id = "(.*)"\n\}')
-
-
-class Module:
-    """All `resource` blocks of a folder, `for_each` unrolled, references as `type.label`."""
-
-    def __init__(self, folder: Path) -> None:
-        parsed = tfparse.load_from_path(str(folder))
-        rows = [each for kind, found in parsed.items() if kind not in ("provider", "terraform") for each in found]
-        self.providers: list[Values] = parsed.get("provider", [])
-        names = {each["id"]: each["__tfmeta"]["path"].partition("[")[0] for each in rows}
-        self.resources = {each["__tfmeta"]["path"]: _plain(each, names) for each in rows}
-        self.imports = {
-            address + (key or ""): identity
-            for address, key, identity in IMPORT.findall((folder / "imports.tf").read_text())
-        }
-
-    def of(self, kind: str) -> Iterator[tuple[str, Values]]:
-        """Each resource of a type, with its address; taken out, so that what nobody asks for is left."""
-        for address in [a for a in self.resources if a.startswith(f"{kind}.")]:
-            yield address, self.resources.pop(address)
 
 
 def as_plan(module: Module) -> tuple[dict[Key, Values], dict[Key, Values]]:
@@ -54,43 +27,21 @@ def as_plan(module: Module) -> tuple[dict[Key, Values], dict[Key, Values]]:
     return plan, tags
 
 
-Read = Iterator[tuple[str, str, Values, Values]]
-
-
-def _plain(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        left_out = ("__tfmeta", "id", "provider", "for_each", "lifecycle")
-        return {key: _plain(each, names) for key, each in value.items() if key not in left_out}
-    if isinstance(value, list):
-        return [_plain(each, names) for each in value]
-    return names.get(value, value) if isinstance(value, str) else value
-
-
-def _many(values: Values, name: str) -> list[Values]:
-    """Nested blocks: tfparse gives one as itself and several as a list."""
-    found = values.pop(name, [])
-    return found if isinstance(found, list) else [found]
-
-
-def _done(values: Values) -> None:
-    assert not values, f"an argument that the plan does not know: {values}"
-
-
 def _roles(module: Module) -> Read:
     attached: dict[str, list[str]] = {}
     inline: dict[str, Values] = {}
     for _, one in module.of("aws_iam_role_policy_attachment"):
         attached.setdefault(one.pop("role"), []).append(one.pop("policy_arn"))
-        _done(one)
+        done(one)
     for _, one in module.of("aws_iam_role_policy"):
         inline.setdefault(one.pop("role"), {})[one.pop("name")] = json.loads(one.pop("policy"))
-        _done(one)
+        done(one)
     for _, one in module.of("aws_iam_role_policy_attachments_exclusive"):
         assert attached.get(one.pop("role_name"), []) == one.pop("policy_arns")
-        _done(one)
+        done(one)
     for _, one in module.of("aws_iam_role_policies_exclusive"):
         assert list(inline.get(one.pop("role_name"), {})) == one.pop("policy_names")
-        _done(one)
+        done(one)
     for _, role in module.of("aws_iam_role"):
         name = role.pop("name")
         trust = json.loads(role.pop("assume_role_policy"))
@@ -102,7 +53,7 @@ def _roles(module: Module) -> Read:
         }
         yield "aws.role", name, properties, role.pop("tags")
         role.pop("description")
-        _done(role)
+        done(role)
 
 
 def _aws_network(module: Module) -> Read:
@@ -111,39 +62,39 @@ def _aws_network(module: Module) -> Read:
         tags = vpc.pop("tags")
         properties = {"cidr": vpc.pop("cidr_block"), "dns_support": vpc.pop("enable_dns_support")}
         yield "aws.vpc", tags["Name"], properties, tags
-        _done(vpc)
+        done(vpc)
     for _, gateway in module.of("aws_internet_gateway"):
         tags = gateway.pop("tags")
         yield "aws.internet_gateway", tags["Name"], {"attached": gateway.pop("vpc_id").startswith("aws_vpc.")}, tags
-        _done(gateway)
+        done(gateway)
     for address, subnet in module.of("aws_subnet"):
         tags = subnet.pop("tags")
         subnets[address] = tags["Name"]
         assert subnet.pop("vpc_id").startswith("aws_vpc.")
         properties = {"cidr": subnet.pop("cidr_block"), "zone": subnet.pop("availability_zone")}
         yield "aws.subnet", tags["Name"], properties, tags
-        _done(subnet)
+        done(subnet)
     yield from _routes(module, subnets)
     for _, group in module.of("aws_security_group"):
-        rules = {way: _group_rules(_many(group, way)) for way in ("ingress", "egress")}
+        rules = {way: _group_rules(many(group, way)) for way in ("ingress", "egress")}
         assert group.pop("vpc_id").startswith("aws_vpc.")
         yield "aws.security_group", group.pop("name"), rules, group.pop("tags")
         group.pop("description")
-        _done(group)
+        done(group)
 
 
 def _routes(module: Module, subnets: Mapping[str, str]) -> Read:
     joined: dict[str, list[str]] = {}
     for _, one in module.of("aws_route_table_association"):
         joined.setdefault(one.pop("route_table_id"), []).append(subnets[one.pop("subnet_id")])
-        _done(one)
+        done(one)
     for address, table in module.of("aws_route_table"):
-        tags, [route] = table.pop("tags"), _many(table, "route")
+        tags, [route] = table.pop("tags"), many(table, "route")
         assert route["cidr_block"] == "0.0.0.0/0"
         way = {"aws_internet_gateway": "internet gateway"}[route["gateway_id"].partition(".")[0]]
         assert table.pop("vpc_id").startswith("aws_vpc.")
         yield "aws.route_table", tags["Name"], {"default": way, "subnets": sorted(joined[address])}, tags
-        _done(table)
+        done(table)
 
 
 def _group_rules(blocks: list[Values]) -> list[str]:
@@ -153,7 +104,7 @@ def _group_rules(blocks: list[Values]) -> list[str]:
         ports = f"{first}" if first == last else f"{first}-{last}"
         protocol = block.pop("protocol")
         lines += [f"{protocol} {ports} {peer}" for peer in block.pop("cidr_blocks")]
-        _done(block)
+        done(block)
     return sorted(lines)
 
 
@@ -161,25 +112,25 @@ def _aws_service(module: Module) -> Read:
     for _, group in module.of("aws_cloudwatch_log_group"):
         days = {"retention_days": group.pop("retention_in_days")}
         yield "aws.log_group", group.pop("name"), days, group.pop("tags")
-        _done(group)
+        done(group)
     for _, cluster in module.of("aws_ecs_cluster"):
         yield "aws.cluster", cluster.pop("name"), {}, cluster.pop("tags")
-        _done(cluster)
+        done(cluster)
     for _, one in module.of("aws_ecs_cluster_capacity_providers"):
         properties = {
             "capacity_providers": one.pop("capacity_providers"),
-            "default_strategy": _shares(_many(one, "default_capacity_provider_strategy")),
+            "default_strategy": _shares(many(one, "default_capacity_provider_strategy")),
         }
         yield "aws.cluster", one.pop("cluster_name"), properties, {}
-        _done(one)
+        done(one)
     families: dict[str, str] = {}
     for address, definition in module.of("aws_ecs_task_definition"):
         families[address] = definition["family"]
         yield "aws.task_definition", definition["family"], _task(definition), {}
-        _done(definition)
+        done(definition)
     for _, service in module.of("aws_ecs_service"):
         yield "aws.service", service.pop("name"), _service(service), service.pop("tags")
-        _done(service)
+        done(service)
 
 
 def _shares(blocks: list[Values]) -> Values:
@@ -188,8 +139,8 @@ def _shares(blocks: list[Values]) -> Values:
 
 def _task(values: Values) -> Values:
     """The document that ECS would be given, in the plan's normal form."""
-    [runtime] = _many(values, "runtime_platform")
-    storage = _many(values, "ephemeral_storage") or [{"size_in_gib": 20}]
+    [runtime] = many(values, "runtime_platform")
+    storage = many(values, "ephemeral_storage") or [{"size_in_gib": 20}]
     document = {
         "family": values.pop("family"),
         "cpu": values.pop("cpu"),
@@ -203,20 +154,20 @@ def _task(values: Values) -> Values:
             "cpuArchitecture": runtime["cpu_architecture"],
         },
         "ephemeralStorage": {"sizeInGiB": storage[0]["size_in_gib"]},
-        "volumes": _many(values, "volume"),
+        "volumes": many(values, "volume"),
         "containerDefinitions": json.loads(values.pop("container_definitions")),
     }
     return dict(aws_task.normal_form(document))
 
 
 def _service(values: Values) -> Values:
-    [breaker], [network] = _many(values, "deployment_circuit_breaker"), _many(values, "network_configuration")
+    [breaker], [network] = many(values, "deployment_circuit_breaker"), many(values, "network_configuration")
     assert values.pop("cluster").startswith("aws_ecs_cluster.")
     assert values.pop("task_definition").startswith("aws_ecs_task_definition.")
     assert values.pop("propagate_tags") in ("SERVICE", "NONE")
     return {
         "desired_count": values.pop("desired_count"),
-        "capacity_providers": _shares(_many(values, "capacity_provider_strategy")),
+        "capacity_providers": _shares(many(values, "capacity_provider_strategy")),
         "deployment": {
             "minimum_healthy_percent": values.pop("deployment_minimum_healthy_percent"),
             "maximum_percent": values.pop("deployment_maximum_percent"),
@@ -235,30 +186,30 @@ def _service(values: Values) -> Values:
 def _azure_group(module: Module) -> Read:
     for _, group in module.of("azurerm_resource_group"):
         yield "azure.resource_group", group.pop("name"), {"location": group.pop("location")}, group.pop("tags")
-        _done(group)
+        done(group)
 
 
 def _azure_network(module: Module) -> Read:
     for _, group in module.of("azurerm_network_security_group"):
-        rules = dict(map(_nsg_rule, _many(group, "security_rule")))
+        rules = dict(map(_nsg_rule, many(group, "security_rule")))
         yield "azure.network_security_group", _placed(group), {"rules": rules}, group.pop("tags")
-        _done(group)
+        done(group)
     for _, address in module.of("azurerm_public_ip"):
         properties = {"allocation": address.pop("allocation_method").lower(), "sku": address.pop("sku")}
         yield "azure.public_ip", _placed(address), properties, address.pop("tags")
-        _done(address)
+        done(address)
     gateways = {}
     for address, gateway in module.of("azurerm_nat_gateway"):
         gateways[address] = _placed(gateway)
-        _done(gateway)
+        done(gateway)
     for _, tie in module.of("azurerm_nat_gateway_public_ip_association"):
         name = gateways[tie.pop("nat_gateway_id")]
         yield "azure.nat_gateway", name, {"public_ips": [tie.pop("public_ip_address_id").partition(".")[2]]}, {}
-        _done(tie)
+        done(tie)
     for _, network in module.of("azurerm_virtual_network"):
         prefixes = {"address_prefixes": network.pop("address_space")}
         yield "azure.virtual_network", _placed(network), prefixes, network.pop("tags")
-        _done(network)
+        done(network)
     yield from _azure_subnets(module)
 
 
@@ -267,35 +218,35 @@ def _azure_subnets(module: Module) -> Read:
     for kind, field in (("network_security_group", "security_group"), ("nat_gateway", "nat_gateway")):
         for _, tie in module.of(f"azurerm_subnet_{kind}_association"):
             ties.setdefault(tie.pop("subnet_id"), {})[field] = tie.pop(f"{kind}_id").partition(".")[2]
-            _done(tie)
+            done(tie)
     for address, subnet in module.of("azurerm_subnet"):
         assert subnet.pop("name") == "targets"
         assert subnet.pop("resource_group_name")
         [prefix] = subnet.pop("address_prefixes")
-        services = [each["service_delegation"]["name"] for each in _many(subnet, "delegation")]
+        services = [each["service_delegation"]["name"] for each in many(subnet, "delegation")]
         properties = {"subnet": {"prefix": prefix, "delegations": services, **ties[address]}}
         yield "azure.virtual_network", subnet.pop("virtual_network_name"), properties, {}
-        _done(subnet)
+        done(subnet)
 
 
 def _nsg_rule(rule: Values) -> tuple[str, str]:
-    def one_or_many(one: str, many: str) -> str:
+    def one_ormany(one: str, many: str) -> str:
         return ",".join(sorted([rule.pop(one)] if one in rule else rule.pop(many)))
 
-    sources = one_or_many("source_address_prefix", "source_address_prefixes")
-    targets = one_or_many("destination_address_prefix", "destination_address_prefixes")
-    ports = one_or_many("destination_port_range", "destination_port_ranges")
+    sources = one_ormany("source_address_prefix", "source_address_prefixes")
+    targets = one_ormany("destination_address_prefix", "destination_address_prefixes")
+    ports = one_ormany("destination_port_range", "destination_port_ranges")
     assert rule.pop("source_port_range") == "*"
     what = f"{rule.pop('direction')} {rule.pop('access')} {rule.pop('protocol')}".lower()
     line = f"{rule.pop('priority')} {what} from {sources} to {targets}:{ports}"
     name = rule.pop("name")
-    _done(rule)
+    done(rule)
     return name, line
 
 
 def _azure_targets(module: Module) -> Read:
     for _, group in module.of("azurerm_container_group"):
-        containers = {each.pop("name"): _container(each) for each in _many(group, "container")}
+        containers = {each.pop("name"): _container(each) for each in many(group, "container")}
         [subnet] = group.pop("subnet_ids")
         properties = {
             "os_type": group.pop("os_type"),
@@ -308,29 +259,29 @@ def _azure_targets(module: Module) -> Read:
             "tags": dict(group["tags"]),
         }
         yield "azure.container_group", _placed(group), properties, group.pop("tags")
-        _done(group)
+        done(group)
 
 
 def _container(values: Values) -> Values:
-    probe = _many(values, "liveness_probe")
+    probe = many(values, "liveness_probe")
     found = {
         "image": values.pop("image"),
         "cpu": values.pop("cpu"),
         "memory_gb": values.pop("memory"),
-        "ports": [each["port"] for each in _many(values, "ports")],
+        "ports": [each["port"] for each in many(values, "ports")],
         "command": values.pop("commands", []),
         "environment": values.pop("environment_variables"),
         "liveness": _probe(probe[0]) if probe else None,
     }
-    _done(values)
+    done(values)
     return found
 
 
 def _probe(probe: Values) -> str:
-    http = _many(probe, "http_get")
+    http = many(probe, "http_get")
     does = f"GET :{http[0]['port']}{http[0]['path']}" if http else f"`{' '.join(probe.pop('exec'))}`"
     line = f"{does} every {probe.pop('period_seconds')}s, restart after {probe.pop('failure_threshold')} failures"
-    _done(probe)
+    done(probe)
     return line
 
 
@@ -341,5 +292,5 @@ def _placed(values: Values) -> str:
     return str(values.pop("name"))
 
 
-AWS: tuple[Callable[[Module], Read], ...] = (_roles, _aws_network, _aws_service)
+AWS: tuple[Callable[[Module], Read], ...] = (_roles, _aws_network, _aws_service, aws_scaling)
 AZURE: tuple[Callable[[Module], Read], ...] = (_azure_group, _azure_network, _azure_targets)

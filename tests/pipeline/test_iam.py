@@ -41,7 +41,7 @@ def test_only_the_clouds_that_the_spec_uses_get_files() -> None:
 
 def test_whatever_changes_anything_is_bound_to_the_service_and_the_account() -> None:
     for each in statements():
-        changing = [a for a in each["Action"] if not re.match(r"\w+:(Describe|List|Get)", a)]
+        changing = [a for a in each["Action"] if not re.match(r"[\w-]+:(Describe|List|Get)", a)]
         is_ours = all(AWS in arn for arn in each["Resource"]) and (
             all("llm" in arn for arn in each["Resource"]) or bool(each.get("Condition"))
         )
@@ -88,6 +88,17 @@ def test_a_registry_is_among_it_where_its_rules_are_kept() -> None:
     given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"image": {"name": "acme.azurecr.io/team/llm:1"}}
     role = iam.files(Spec.model_validate(given), Path())["azure-role.json"]
     assert '"Microsoft.ContainerRegistry/registries/tasks/write"' in role
+
+
+def test_the_clouds_own_scaling_is_among_it_where_a_site_is_left_to_it() -> None:
+    scaled = {"cloud": "aws", "region": "us-east-1", "scale": {"by": "cloud", "track": {"cpu": "60%"}}}
+    found = documents({"a": scaled})["aws-scaling.json"]["Statement"]
+    [bound] = [each for each in found if "application-autoscaling:PutScalingPolicy" in each["Action"]]
+    assert bound["Resource"] == [f"arn:aws:application-autoscaling:us-east-1:{AWS}:scalable-target/*"]
+    assert bound["Condition"] == {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}}
+    [told] = [each for each in found if "cloudwatch:PutMetricData" in each["Action"]]
+    assert told["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Arriero"}}
+    assert not [name for name in documents() if "scaling" in name]
 
 
 def test_accounts_have_to_be_known() -> None:

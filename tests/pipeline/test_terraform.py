@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terraform_module import Module, as_plan
+from terraform_blocks import Module
+from terraform_module import as_plan
 
 from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
@@ -43,6 +44,11 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "a registry with a port": {"image": "registry.example.com:5000/acme/llm:1"},
     "more storage than is included": {"size": {"storage": "100GiB"}, "sites": {"aws-east": SITES["aws-east"]}},
     "values that Terraform would read": {"environment": {"A": 'say "${b}" and %{c}\\n', "B": "ünï → 1"}},
+    "the cloud scales, and sleeps by its own clock": {
+        "scale": {"by": "cloud", "track": {"cpu": "60%", "memory": "80%", "requests": 3}, "cooldown": {"in": "10m"}},
+        "off": "22:00-06:00 Europe/Berlin on weekdays, weekends",
+        "sites": {"aws-east": SITES["aws-east"]},
+    },
     "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
 }
 

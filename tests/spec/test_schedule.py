@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arriero.spec.schedule import Override, parse, standing, switches
+from arriero.spec.schedule import Override, parse, standing, switches, weekly
 
 NIGHTLY = "22:00-06:00 Europe/Berlin on weekdays, weekends"
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -110,3 +110,30 @@ def test_what_is_always_off_has_no_end() -> None:
 def test_what_is_wrong_is_told_with_its_remedy(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "switches"),
+    [
+        ("22:00-06:00 Europe/Berlin", "0600 on all, 2200 off all"),
+        # As `parts` has it: a night belongs to its day on both sides of midnight.
+        (
+            "22:00-06:00 Europe/Berlin on weekdays, weekends",
+            "0 2200 off, 1 0600 on, 1 2200 off, 2 0600 on, 2 2200 off, 3 0600 on, 3 2200 off, 4 0600 on, 4 2200 off, "
+            "0 0600 on",
+        ),
+        ("weekends Europe/Berlin", "0 0000 on, 5 0000 off"),
+        ("sundays UTC, 00:00-06:00 on mondays", "0 0600 on, 6 0000 off"),
+        ("09:00-17:00 UTC on mondays", "0 0900 off, 0 1700 on"),
+        ("weekdays UTC, weekends", ""),
+    ],
+)
+def test_a_week_has_the_switches_that_the_wall_clock_shows(text: str, switches: str) -> None:
+    expected = set()
+    for each in filter(None, switches.split(", ")):
+        first, second, third = each.split()
+        days = range(7) if third == "all" else [int(first)]
+        at, word = (first, second) if third == "all" else (second, third)
+        expected |= {(day, at, word) for day in days}
+    found = weekly(parse(text))
+    assert {(day, f"{at:%H%M}", "off" if is_off else "on") for day, at, is_off in found} == expected

@@ -13,6 +13,7 @@ from functools import partial
 from arriero.cli.here import Here
 from arriero.clock import SystemClock
 from arriero.clouds import read
+from arriero.clouds.aws import publishing
 from arriero.clouds.scaling import Require, ScalingModule, Standing, scaling_of
 from arriero.control.client import Gateway
 from arriero.deploy import releasing
@@ -25,7 +26,9 @@ from arriero.releases.ledger import Ledger
 from arriero.releases.turns import Turns
 from arriero.scale import controller
 from arriero.scale.controller import Controller, Memory
+from arriero.scale.publishing import Publisher
 from arriero.scale.telling import Report
+from arriero.spec.model import ResolvedSite
 
 # Orders about off hours are looked up in the ledger so often; the hours themselves hold at once.
 ORDERS_SECONDS = 30.0
@@ -60,6 +63,7 @@ class Scaler:
     _turns: Turns = field(init=False)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _teller: threading.Thread | None = None
     _ledger: Ledger | None = None
     _orders: Orders = field(default_factory=Orders)
     _orders_at: float = float("-inf")
@@ -72,6 +76,7 @@ class Scaler:
             for ref in read.refs(spec)
             if spec.site(ref.site).scale_by == "load" and (module := scaling_of(ref.cloud))
         }
+        self._publish(edge)
         if not fleets:
             return
         self._turns = Turns(self._opened, releasing.who(), float(spec.ledger.lease), clock)
@@ -89,6 +94,16 @@ class Scaler:
         self._thread = threading.Thread(target=self._run, args=(loop, edge), name="scaling", daemon=True)
         self._thread.start()
 
+    def _publish(self, edge: Callable[[], Gateway | None]) -> None:
+        """Tells AWS what it scales sites by, in a thread of its own: it needs no right and changes nothing."""
+        refs = [ref for ref in read.refs(self.here.spec) if _is_told(self.here.spec.site(ref.site))]
+        if refs:
+            publisher = Publisher({ref.site: partial(publishing.tell, ref) for ref in refs}, SystemClock(), log)
+            self._teller = threading.Thread(
+                target=publisher.run, args=(edge, self._ended.is_set), name="telling CloudWatch", daemon=True
+            )
+            self._teller.start()
+
     def stop(self, *, at_once: bool = False) -> None:
         """Ends after the round that is under way, and gives the controllers' lease back if that is done soon.
 
@@ -96,6 +111,8 @@ class Scaler:
         are, may be another one after that.
         """
         self._ended.set()
+        if self._teller is not None:
+            self._teller.join(CLOSE_SECONDS if at_once else None)
         if self._thread is None:
             return
         self._thread.join(CLOSE_SECONDS if at_once else None)
@@ -121,6 +138,10 @@ class Scaler:
         if sites and self._ledger and now.timestamp() - self._orders_at >= ORDERS_SECONDS:
             self._orders, self._orders_at = orders.read(self._ledger), now.timestamp()
         return frozenset(site.name for site in sites if sleeps(site, self._orders, now))
+
+
+def _is_told(site: ResolvedSite) -> bool:
+    return site.cloud == "aws" and site.scale_by == "cloud" and site.track.requests is not None
 
 
 def log(event: Event) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # What holds a target, in each cloud.
 HOLDERS = ("aws.service", "azure.container_group", "local.server")
+# What goes with them.
+COMPANIONS = ("aws.scaling",)
 JUDGED = "its release was judged not good enough"
 
 # Plays the steps of these sites, whose facts are given.
@@ -172,7 +174,7 @@ def _removal(site: SitePlan, found: SiteFacts) -> SitePlan:
     changes = tuple(
         Change(site.site, "remove", resource.kind, resource.name, JUDGED)
         for resource in found.resources
-        if resource.kind in HOLDERS and resource.tags.get(RELEASE_TAG) == str(site.release)
+        if resource.kind in (*HOLDERS, *COMPANIONS) and resource.tags.get(RELEASE_TAG) == str(site.release)
     )
     return replace(site, steps=(Step(site.site, RETIRE, changes),) if changes else ())
 

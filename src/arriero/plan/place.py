@@ -168,6 +168,8 @@ def _site_plan(site: ResolvedSite, facts: Facts, number: int, digest: str) -> Si
     release = before.release if before and before.digest == digest else number
     rest = sleep.standing_of(site, facts.orders, facts.read_at)
     targets = _count(site, found, rest, facts.orders.counts.get(site.name))
+    if sleep.is_ordered(site, facts.orders, facts.read_at):
+        site = site.model_copy(update={"is_ordered": True})
     try:
         own = max(0, targets - len(site.adopt))
         wanted = module.wanted(site, found, release, own, digest)

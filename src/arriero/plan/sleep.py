@@ -31,6 +31,12 @@ def sleeps(site: ResolvedSite, orders: Orders, now: datetime | None) -> bool:
     return found is not None and found.is_off
 
 
+def is_ordered(site: ResolvedSite, orders: Orders, now: datetime | None) -> bool:
+    """Whether somebody's order holds there now, whatever the off hours say."""
+    ordered = orders.overrides.get(site.name)
+    return site.off is not None and now is not None and ordered is not None and now < ordered.until
+
+
 def sentence(found: Standing, site: ResolvedSite) -> str:
     """`asleep until 2026-11-30 06:00 (off by schedule: …)`, by the clock of the schedule's place."""
     word = "asleep" if found.is_off else "awake"

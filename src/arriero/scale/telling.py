@@ -87,6 +87,9 @@ def _fixed_why(view: SiteView) -> str:
     site, standing = view.site, view.standing
     if site.scale_by == "hand":
         return "scale.by: hand"
+    if site.scale_by == "cloud":
+        goals = ", ".join(f"{name} at {goal:g}" for name, goal in site.track.goals.items())
+        return f"its cloud scales it: {goals}"
     if view.is_asleep:
         return "off hours"
     if view.unread:

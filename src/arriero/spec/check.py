@@ -16,10 +16,11 @@ from arriero.spec.check_image import image_problems
 from arriero.spec.check_ingress import ingress_problems
 from arriero.spec.check_ledger import ledger_problems
 from arriero.spec.check_policy import policy_problems
+from arriero.spec.check_scale import scale_problems
 from arriero.spec.check_size import size_problems
 from arriero.spec.check_storage import storage_problems
 from arriero.spec.check_validation import validation_problems
-from arriero.spec.model import Site, Spec, default_min
+from arriero.spec.model import Site, Spec
 from arriero.spec.suggest import suggest
 
 # Our own settings of a server, and the key of the spec that sets each.
@@ -43,7 +44,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
         found += gpu_problems(name, site)
     found += _adoption_problems(spec)
     found += size_problems(spec)
-    found += _scale_problems(spec)
+    found += scale_problems(spec)
     found += _role_problems(spec)
     found += _environment_problems(spec)
     found += _model_problems(spec)
@@ -117,28 +118,6 @@ def _adoption_problems(spec: Spec) -> Iterator[Problem]:
             if (owner := owners.setdefault(server, name)) != name:
                 what = f"{server} is adopted by {owner} already"
                 yield Problem(what, "leave it to one of them", f"sites.{name}.adopt[{index}]")
-
-
-def _scale_problems(spec: Spec) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for name, site in spec.sites.items():
-        resolved = spec.site(name)
-        own = site.scale is not None and bool(site.scale.model_fields_set)
-        key = f"sites.{name}.scale" if own else "scale"
-        if resolved.min > resolved.max and key not in seen:
-            seen.add(key)
-            yield _min_over_max(spec, key, name, resolved.min, resolved.max)
-        if site.role == "active" and resolved.min == 0:
-            yield Problem("is 0 at an active site", "keep at least 1, or make the site a standby", f"{key}.min")
-
-
-def _min_over_max(spec: Spec, key: str, name: str, least: int, most: int) -> Problem:
-    site = spec.sites[name]
-    said = spec.scale.min if site.scale is None or site.scale.min is None else site.scale.min
-    if said is None:
-        what = f"is {most}, and the least number of an {site.role} site is {default_min(site.role)}"
-        return Problem(what, f"write min: {most}, too, or a greater max", f"{key}.max")
-    return Problem(f"is {least}, more than max, which is {most}", f"write a min of at most {most}", f"{key}.min")
 
 
 def _role_problems(spec: Spec) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import budget, gateway, image, ingress, ledger, model, pipeline, policy, strategy, validation
+from arriero.spec import budget, gateway, image, ingress, ledger, model, pipeline, policy, scale, strategy, validation
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
@@ -15,7 +15,9 @@ SECTIONS: Mapping[str, type[Section]] = {
     "image": image.Image,
     "image.scan": image.Scan,
     "size": model.Size,
-    "scale": model.Scale,
+    "scale": scale.Scale,
+    "scale.track": scale.Track,
+    "scale.cooldown": scale.Cooldown,
     "ollama": model.Ollama,
     "network": model.Network,
     "gateway": gateway.Gateway,

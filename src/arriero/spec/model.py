@@ -28,10 +28,11 @@ from arriero.spec.ingress import Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
+from arriero.spec.scale import By, Cooldown, Scale, Track
 from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.strategy import Strategy
-from arriero.spec.units import Bytes, Duration, Percent, VCpu
+from arriero.spec.units import Bytes, Duration, VCpu
 from arriero.spec.validation import Validation
 
 Cloud = Literal["aws", "azure", "local"]
@@ -116,25 +117,6 @@ class Size(Section):
     storage: Amount = Field(
         default=Bytes.gib(20), description="Disk for image and models; the clouds' least and most differ."
     )
-
-
-class Scale(Section):
-    """How many targets a site runs; a live count between them is left alone."""
-
-    min: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
-        default=None, description="The least number of targets; by default 2 at an active site, 1 at a standby."
-    )
-    max: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        default=4, description="The greatest number of targets."
-    )
-    by: Literal["load", "hand"] = Field(
-        default="load",
-        description="`load`: the controller changes the number between min and max; `hand`: nobody but you does.",
-    )
-    utilisation: Annotated[Percent, values.a_share] = Field(
-        default=Percent(0.75), description="How much of the targets' slots may be taken before more are started."
-    )
-    hold: Wait = Field(default=Duration(300), description="No target leaves unless for so long fewer would have done.")
 
 
 class Network(Section):
@@ -328,6 +310,8 @@ class Spec(Section):
             min=least,
             max=most,
             scale_by=scale.by,
+            track=scale.track,
+            cooldown=scale.cooldown,
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
             network=_over(self.network, site.network),
@@ -353,7 +337,12 @@ class ResolvedSite(Section):
     size: Size
     min: int
     max: int
-    scale_by: Literal["load", "hand"] = "load"
+    scale_by: By = "load"
+    track: Track = Track()
+    cooldown: Cooldown = Cooldown()
+    is_ordered: bool = Field(
+        default=False, description="Somebody's order counts more than the off hours now; `plan/place.py` says so."
+    )
     ollama: Ollama
     environment: Mapping[str, str]
     network: Network

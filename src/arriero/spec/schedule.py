@@ -18,6 +18,7 @@ _GROUPS = {"weekdays": range(5), "weekends": range(5, 7)}
 EXAMPLE = "22:00-06:00 Europe/Berlin on weekdays, weekends"
 _HOURS = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)(?: ([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*))?(?: on (.+))?")
 _LONGEST = timedelta(days=9)
+_DAY = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,35 @@ def switches(schedule: Schedule, start: datetime, end: datetime) -> Iterator[tup
     while (found := standing(at, schedule)).until is not None and found.until < end:
         at = found.until
         yield at, not found.is_off
+
+
+def weekly(schedule: Schedule) -> tuple[tuple[int, time, bool], ...]:
+    """The switches of any week by the wall clock there: weekday (0: Monday), time, and whether it switches off.
+
+    None where it is off all the week.
+    """
+    pieces = sorted(
+        (day * _DAY + _minute(start), day * _DAY + (_DAY if end is None else _minute(end)))
+        for hours in schedule.hours
+        for day in hours.days
+        for start, end in hours.parts()
+    )
+    merged: list[tuple[int, int]] = []
+    for start, end in pieces:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    if len(merged) > 1 and merged[0][0] == 0 and merged[-1][1] == 7 * _DAY:  # a night from Sunday to Monday
+        merged = [*merged[1:-1], (merged[-1][0], merged[0][1])]
+    if merged == [(0, 7 * _DAY)]:
+        return ()
+    found = [(at % (7 * _DAY), is_off) for piece in merged for at, is_off in zip(piece, (True, False), strict=True)]
+    return tuple((at // _DAY, time(at % _DAY // 60, at % 60), is_off) for at, is_off in sorted(found))
+
+
+def _minute(at: time) -> int:
+    return at.hour * 60 + at.minute
 
 
 def _off_times(schedule: Schedule, now: datetime) -> Iterator[tuple[datetime, datetime]]:

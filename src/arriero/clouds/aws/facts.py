@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.aws import ecs, files, identity, network, tasks
+from arriero.clouds.aws import autoscaling, ecs, files, identity, network, tasks
 from arriero.clouds.aws.clients import HOME_REGION, Clients, clients
 from arriero.clouds.aws.errors import door
 from arriero.errors import Problem
@@ -36,6 +36,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         network_found = network.read(ec2, ref, pool)
         definition = ecs.read_task_definition(ecs_client, ref, services.result())
         running = services.result()
+        scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running)
         names = {resource.id: resource.name for resource in network_found}
         others, kept = _present(readers), storage.result()
         stored = files.resources(kept, ref, names) if kept else ()
@@ -51,6 +52,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
                 *(stored if is_in_use else ()),
                 *([definition] if definition else []),
                 *(ecs.service_resource(each, names) for each in running),
+                *scaled.result(),
             ),
             targets=targets.result(),
             count=running[-1].found["desiredCount"] if running else 0,

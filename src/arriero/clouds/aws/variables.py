@@ -9,7 +9,7 @@ from arriero.clouds.aws.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_files, aws_task, storage
+from arriero.plan.wanted import aws_files, aws_scaling, aws_task, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -33,6 +33,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "aws_site_retention_days": site.logs.retention_days,
         "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
         **_service(site, plan, found),
+        "aws_site_scaling": _scaling(site, plan, found),
         "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
         **PATIENCE.variables(int(site.deploy.ready_within)),
     }
@@ -154,6 +155,33 @@ def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
     }
 
 
+def _scaling(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """What the cloud's own scaling is to hold for the service; without policies where nobody asks for any."""
+    wanted = next((resource for resource in plan.wanted if resource.kind == aws_scaling.KIND), None)
+    if wanted is None:
+        return {"resource": "", "min": 0, "max": 0, "suspended": {}, "policies": [], "stray": [], "scheduled": []}
+    wish_now = cast("Mapping[str, Any]", wanted.properties)
+    there = found.find(aws_scaling.KIND, wanted.name)
+    held = cast("Mapping[str, Any]", there.properties["policies"]) if there else {}
+    prefixed = {name: aws_scaling.policy_name(wanted.name, name) for name in {**wish_now["policies"], **held}}
+    return {
+        "resource": aws_scaling.resource_id(wish.base_name(site), wanted.name),
+        "min": wish_now["min"],
+        "max": wish_now["max"],
+        "suspended": {flag: word in wish_now["suspended"] for flag, word in aws_scaling.SUSPENDABLE.items()},
+        "policies": [
+            {"name": prefixed[name], "type": policy["type"], "tracking": aws_scaling.configuration(policy)}
+            for name, policy in wish_now["policies"].items()
+        ],
+        # One of ours has lost its prefix by reading; somebody else's may have had none.
+        "stray": [each for name in held if name not in wish_now["policies"] for each in (prefixed[name], name)],
+        "scheduled": [
+            {"name": aws_scaling.policy_name(wanted.name, name), **cast("dict[str, Json]", action)}
+            for name, action in wish_now["scheduled"].items()
+        ],
+    }
+
+
 def _revision(plan: SitePlan, running: Resource | None) -> str:
     """The ARN of the revision that is to run, where none is to be registered: a former one, or the one that runs."""
     revisions = cast("tuple[str, ...]", running.details["revisions"]) if running else ()
@@ -195,6 +223,7 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
         **{key: cast(Json, value) for key, value in {**names, **ids, **files}.items()},
         "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
         "task_definitions": cast(Json, revisions),
+        "scalings": [r.id for r in of("scaling")],
         "subnets": [{"cidr": cast(str, r.properties["cidr"]), "vpc_id": _vpc(r)} for r in of("subnet")],
         "route_tables": [{"id": r.id, "vpc_id": _vpc(r)} for r in of("route_table")],
         "internet_gateways": [{"id": r.id, "vpc_id": _vpc(r)} for r in of("internet_gateway")],

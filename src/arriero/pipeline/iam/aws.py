@@ -10,9 +10,14 @@ from arriero.catalog import permissions
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
+from arriero.plan.wanted import aws_scaling
 from arriero.plan.wanted.aws_task import role_path
 from arriero.spec.model import ResolvedSite, Spec
 
+_LINKED_ROLES = {
+    "linked-role": "ecs.amazonaws.com/AWSServiceRoleForECS",
+    "scaling-role": "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+}
 _NETWORK = ("vpc", "subnet", "internet-gateway", "route-table", "security-group")
 
 
@@ -21,7 +26,9 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     place, repository = _Place(spec), registries.place(spec)
     # Another account's repository is left alone.
     keeps_rules = repository is not None and repository.account == spec.accounts.aws
-    parts = ("network", "service", "ledger", *(("registry",) if keeps_rules else ()))
+    scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "aws")
+    more = {"scaling": scales, "registry": keeps_rules}
+    parts = ("network", "service", "ledger", *(part for part, is_asked in more.items() if is_asked))
     return {part: {"Version": "2012-10-17", "Statement": _statements(part, place)} for part in parts}
 
 
@@ -72,8 +79,8 @@ class _Place:
         if kind == "repository":
             there = registries.place(self._spec)
             return [self._arn("ecr", there.region, f"repository/{there.name}")] if there else []
-        if kind == "linked-role":
-            return [self._arn("iam", "", "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")]
+        if kind in _LINKED_ROLES:
+            return [self._arn("iam", "", f"role/aws-service-role/{_LINKED_ROLES[kind]}")]
         return [arn for site in self._sites for arn in self._of_site(kind, site)]
 
     def condition(self, only: str) -> Mapping[str, Any]:
@@ -88,6 +95,9 @@ class _Place:
             "cluster": {"ArnEquals": {"ecs:cluster": self.arns("cluster")}},
             "tasks": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
             "ecs": {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
+            "autoscaling": {"StringEquals": {"iam:AWSServiceName": "ecs.application-autoscaling.amazonaws.com"}},
+            "scaling": {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}},
+            "metrics": {"StringEquals": {"cloudwatch:namespace": aws_scaling.NAMESPACE}},
             "execution": {
                 "ArnEquals": {"iam:PolicyARN": f"arn:{self._partition}:iam::aws:policy/{wish.EXECUTION_POLICY}"}
             },
@@ -111,6 +121,10 @@ class _Place:
             # With `:*` for all but tags, see "CloudWatch Logs resources and operations" in its guide.
             group = self._arn("logs", region, f"log-group:{wish.log_group_name(site)}")
             return [group if kind == "log-group-itself" else f"{group}:*"]
+        if kind == "scalable-target":
+            return [self._arn("application-autoscaling", region, "scalable-target/*")]
+        if kind == "alarm":
+            return [self._arn("cloudwatch", region, f"alarm:TargetTracking-service/{base}/*")]
         name = {
             "cluster": f"cluster/{base}",
             "service": f"service/{base}/*",

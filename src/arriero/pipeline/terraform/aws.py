@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from arriero.pipeline.terraform import aws_scaling
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.firewall import Rule, group_rule
@@ -281,4 +282,5 @@ MAKERS: Mapping[str, Maker] = {
     "aws.cluster": _cluster,
     "aws.task_definition": _task_definition,
     "aws.service": _service,
+    "aws.scaling": aws_scaling.scaling,
 }

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, ip_network
 
 from arriero.errors import Problem, Refused
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_files, aws_task, storage
+from arriero.plan.wanted import aws_files, aws_scaling, aws_task, storage
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
 
@@ -35,6 +35,7 @@ KINDS: Mapping[str, str] = {
     "aws.stored_models": "seed",
     "aws.task_definition": "service",
     "aws.service": "service",
+    "aws.scaling": "scaling",
 }
 # A task definition never changes: a difference means another revision, beside the ones that are there.
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",)}
@@ -53,7 +54,9 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
     files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnet_names(site))
     made = (*_roles(site), *_network(site, found), *files, _log_group(site))
-    return (*made, *_service(site, found, release, count, digest))
+    labels = aws_task.labels(site, release, digest)
+    scaling = aws_scaling.wanted(site, service_name(site, found, release), count, labels)
+    return (*made, *_service(site, found, release, count, digest), *scaling)
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
@@ -108,10 +111,14 @@ def removal_reasons(
     count: int,  # noqa: ARG001 - the contract of plan.wanted
     digest: str,  # noqa: ARG001
 ) -> Mapping[str, str]:
-    """Why a service goes, by its name: another one takes its place."""
+    """Why a service goes, by its name: another one takes its place; and why what scales it goes, by the same name."""
     name = service_name(site, found, release)
     services = [r for r in found.resources if r.kind == "aws.service" and r.name != name]
-    return {r.name: f"it runs release {_release_of(r)}, and release {release} takes its place" for r in services}
+    here = {} if site.scale_by == "cloud" else {name: "the spec leaves the count to somebody else than the cloud"}
+    return {
+        **{r.name: f"it runs release {_release_of(r)}, and release {release} takes its place" for r in services},
+        **here,
+    }
 
 
 def _release_of(resource: Resource) -> int:

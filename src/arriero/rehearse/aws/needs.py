@@ -20,6 +20,7 @@ _NETWORK = {
     "vpc": "VpcId", "subnet": "SubnetId", "internet-gateway": "InternetGatewayId", "route-table": "RouteTableId",
     "security-group": "GroupId",
 }  # fmt: skip
+_SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
 
 
@@ -56,6 +57,12 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
         context["ecs:cluster"] = next(iter(_clusters(call)), "")
     elif wanted.only == "tasks":
         context["iam:PassedToService"] = _PASSED_TO
+    elif wanted.only == "scaling":
+        context["application-autoscaling:service-namespace"] = str(call.fields.get("ServiceNamespace", ""))
+    elif wanted.only == "autoscaling":
+        context["iam:AWSServiceName"] = "ecs.application-autoscaling.amazonaws.com"
+    elif wanted.only == "metrics":
+        context["cloudwatch:namespace"] = str(call.fields.get("Namespace", ""))
     elif wanted.only == "execution":
         context["iam:PolicyARN"] = str(call.fields.get("PolicyArn", ""))
     return context
@@ -146,6 +153,21 @@ def _log_group_itself(call: Call) -> Iterable[str]:
     return [_arn(call, "logs", f"log-group:{call.fields.get('logGroupName', '')}")]
 
 
+def _scaled_service(call: Call) -> Iterable[str]:
+    """`service/<cluster>/<name>` is what a scalable target is named by."""
+    return [_arn(call, "ecs", str(call.fields.get("ResourceId", "none")))]
+
+
+def _service(call: Call) -> Iterable[str]:
+    own = call.service == "ecs"
+    return _in_cluster("service", "services", "service", "serviceName")(call) if own else _scaled_service(call)
+
+
+def _alarm(call: Call) -> Iterable[str]:
+    """Target tracking names its alarms by what it scales."""
+    return [_arn(call, "cloudwatch", f"alarm:TargetTracking-{call.fields.get('ResourceId', 'none')}-AlarmHigh-new")]
+
+
 def _repository(call: Call) -> Iterable[str]:
     names = call.fields.get("repositoryNames") or [call.fields.get("repositoryName", "")]
     return [_arn(call, "ecr", f"repository/{name}") for name in names]
@@ -170,7 +192,10 @@ def _short(name: str) -> str:
 
 _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "cluster": _clusters,
-    "service": _in_cluster("service", "services", "service", "serviceName"),
+    "service": _service,
+    "scalable-target": lambda call: [_arn(call, "application-autoscaling", "scalable-target/any")],
+    "alarm": _alarm,
+    "scaling-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_SCALING_ROLE}"],
     "task": _in_cluster("task", "tasks", "task"),
     "task-definition": _family,
     "tagged": _tagged,

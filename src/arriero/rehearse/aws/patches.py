@@ -11,6 +11,8 @@ import os
 from collections import defaultdict
 from typing import Any
 
+import moto.applicationautoscaling.models
+import moto.applicationautoscaling.responses
 import moto.autoscaling.responses
 import moto.ce.responses
 import moto.cloudwatch.models
@@ -24,7 +26,7 @@ import moto.ssm.urls
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse, EmptyResult
 
-from arriero.rehearse.aws import billing, watching
+from arriero.rehearse.aws import autoscaling_api, billing, watching
 from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
@@ -36,6 +38,7 @@ def fill_the_gaps() -> None:
     """To be called before the first backend is made."""
     _managed_policies()
     _services_run_tasks()
+    _services_have_a_scaling_of_their_own()
     _interfaces_may_have_no_name()
     _region_comes_from_the_signature()
     _efs_has_its_older_tag_calls()
@@ -82,6 +85,15 @@ def _services_run_tasks() -> None:
     moto.ecs.models.Task = StageTask  # type: ignore[misc]
     moto.ecs.models.ecs_backends.backend = StageEcsBackend
     moto.ecs.urls.url_paths["{0}/$"] = StageEcsResponse.dispatch
+
+
+def _services_have_a_scaling_of_their_own() -> None:
+    """Gap: alarms have made-up thresholds, policies can't be asked for by name, and outlive what they scale."""
+    scaling: Any = moto.applicationautoscaling
+    scaling.models.FakeApplicationAutoscalingPolicy = autoscaling_api.StagePolicy
+    scaling.models.applicationautoscaling_backends.backend = autoscaling_api.StageScalingBackend
+    response = scaling.responses.ApplicationAutoScalingResponse
+    response.describe_scaling_policies = autoscaling_api.describe_scaling_policies
 
 
 def _interfaces_may_have_no_name() -> None:

@@ -1,0 +1,61 @@
+"""The key `scale`: how many targets a site runs, and who changes that number."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from arriero.spec import values
+from arriero.spec.section import Section
+from arriero.spec.units import Duration, Percent
+
+By = Literal["load", "cloud", "hand"]
+Wait = Annotated[Duration, values.above_zero]
+Share = Annotated[Percent, values.a_share]
+
+
+class Track(Section):
+    """What the cloud's own scaling keeps to, as a mean of the site's targets. More start above it, fewer run below."""
+
+    cpu: Share | None = Field(default=None, description="Of the processors that `size` gives a target.")
+    memory: Share | None = Field(default=None, description="Of the memory that `size` gives a target.")
+    requests: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
+        default=None, description="Open and waiting requests a target, which `arriero controller run` tells CloudWatch."
+    )
+
+    @property
+    def goals(self) -> dict[str, float]:
+        """By metric what it is to be kept at: percent of cpu and memory, a number of requests."""
+        shares = {"cpu": self.cpu, "memory": self.memory}
+        told = {name: round(100 * share, 4) for name, share in shares.items() if share is not None}
+        return told if self.requests is None else {**told, "requests": float(self.requests)}
+
+
+class Cooldown(Section):
+    """How long the cloud waits after a change of its own before the next one in the same direction."""
+
+    out: Wait = Field(default=Duration(60), description="After more were started; a greater step still goes at once.")
+    in_: Wait = Field(default=Duration(300), alias="in", description="After fewer were left.")
+
+
+class Scale(Section):
+    """How many targets a site runs; a live count between them is left alone."""
+
+    min: Annotated[int, Field(strict=True, ge=0, le=1000)] | None = Field(
+        default=None, description="The least number of targets; by default 2 at an active site, 1 at a standby."
+    )
+    max: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=4, description="The greatest number of targets."
+    )
+    by: By = Field(
+        default="load",
+        description="`load`: the controller changes the number between min and max, by what is asked of the gateway; "
+        "`cloud`: the cloud's own scaling does, by what `track` says; `hand`: nobody but you does.",
+    )
+    track: Track = Field(default=Track(), description="For `by: cloud`: what its scaling keeps to, like {cpu: 60%}.")
+    cooldown: Cooldown = Field(default=Cooldown(), description="For `by: cloud`: the least time between its changes.")
+    utilisation: Share = Field(
+        default=Percent(0.75), description="How much of the targets' slots may be taken before more are started."
+    )
+    hold: Wait = Field(default=Duration(300), description="No target leaves unless for so long fewer would have done.")

@@ -1,0 +1,56 @@
+"""A Terraform module as tfparse evaluates it: blocks by type, to be taken out as they are understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tfparse
+
+Values = dict[str, Any]
+Key = tuple[str, str]
+# Kind and name of a resource of the plan, its properties and its tags.
+Read = Iterator[tuple[str, str, Values, Values]]
+
+IMPORT = re.compile(r'import \{\n  to = (\S+?)(\[".*"\])?\n  id = "(.*)"\n\}')
+
+
+class Module:
+    """All `resource` blocks of a folder, `for_each` unrolled, references as `type.label`."""
+
+    def __init__(self, folder: Path) -> None:
+        parsed = tfparse.load_from_path(str(folder))
+        rows = [each for kind, found in parsed.items() if kind not in ("provider", "terraform") for each in found]
+        self.providers: list[Values] = parsed.get("provider", [])
+        names = {each["id"]: each["__tfmeta"]["path"].partition("[")[0] for each in rows}
+        self.resources = {each["__tfmeta"]["path"]: _plain(each, names) for each in rows}
+        self.imports = {
+            address + (key or ""): identity
+            for address, key, identity in IMPORT.findall((folder / "imports.tf").read_text())
+        }
+
+    def of(self, kind: str) -> Iterator[tuple[str, Values]]:
+        """Each resource of a type, with its address; taken out, so that what nobody asks for is left."""
+        for address in [a for a in self.resources if a.startswith(f"{kind}.")]:
+            yield address, self.resources.pop(address)
+
+
+def _plain(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        left_out = ("__tfmeta", "id", "provider", "for_each", "lifecycle")
+        return {key: _plain(each, names) for key, each in value.items() if key not in left_out}
+    if isinstance(value, list):
+        return [_plain(each, names) for each in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def many(values: Values, name: str) -> list[Values]:
+    """Nested blocks: tfparse gives one as itself and several as a list."""
+    found = values.pop(name, [])
+    return found if isinstance(found, list) else [found]
+
+
+def done(values: Values) -> None:
+    assert not values, f"an argument that the plan does not know: {values}"
