@@ -35,9 +35,13 @@ RECORDED = {
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Recorded latencies times `scale`; 0 (the default) plays none."""
+    """Recorded latencies times `scale`; 0 (the default) plays none.
+
+    `minute_seconds`: how long a minute of the clouds' monitors takes here, by which they measure, alarm and scale.
+    """
 
     scale: float = 0.0
+    minute_seconds: float = 60.0
 
     def seconds(self, name: str) -> float:
         """The time to wait for `name`; an unknown name is a KeyError, for it is a slip of ours."""

@@ -72,15 +72,21 @@ class _Settings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> _Settings:
-        text = environment.get("ARRIERO_STAGE_LATENCY", "0")
-        try:
-            scale = float(text)
-        except ValueError:
-            scale = -1.0
-        if not 0 <= scale <= 100:
-            where = f"ARRIERO_STAGE_LATENCY={text}"
-            raise Refused(Problem("not a number from 0 to 100", "1 plays the recorded latencies, 0 none", key=where))
-        return cls(Latency(scale))
+        scale = _number(environment, "ARRIERO_STAGE_LATENCY", "0", (0, 100), "1 plays the recorded latencies, 0 none")
+        remedy = "60 is the real time; less makes the clouds' monitors and their scaling faster"
+        minute = _number(environment, "ARRIERO_STAGE_MINUTE", "60", (0.2, 3600), remedy)
+        return cls(Latency(scale, minute))
+
+
+def _number(environment: Mapping[str, str], name: str, default: str, bounds: tuple[float, float], remedy: str) -> float:
+    text = environment.get(name, default)
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not bounds[0] <= found <= bounds[1]:
+        raise Refused(Problem(f"not a number from {bounds[0]:g} to {bounds[1]:g}", remedy, key=f"{name}={text}"))
+    return found
 
 
 class StageDaemon:

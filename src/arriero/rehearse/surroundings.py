@@ -14,7 +14,10 @@ from arriero.clouds.endpoints import sealed
 from arriero.clouds.local.state import ServerState, read_servers, state_home
 from arriero.rehearse.launch import engine_command, find_ollama
 
-_OF_THE_STAGE = ("ARRIERO_OLLAMA", "ARRIERO_STAGE_MODELS", "ARRIERO_STAGE_LATENCY", "ARRIERO_ENGINE_PROFILE")
+_OF_THE_STAGE = (
+    *("ARRIERO_OLLAMA", "ARRIERO_ENGINE_PROFILE", "ARRIERO_STAGE_MODELS"),
+    *("ARRIERO_STAGE_LATENCY", "ARRIERO_STAGE_MINUTE"),
+)
 
 
 def of_stage(environment: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -7,7 +7,9 @@ target-tracking-scaling-policy-overview.html. They go with their policy, and pol
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from moto.applicationautoscaling import models, responses, urls
 from moto.cloudwatch.models import cloudwatch_backends
@@ -15,6 +17,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 # The alarm that has fewer run lies so much below the goal; minutes that each alarm takes.
 LOW_SHARE = 0.9
 HIGH_MINUTES, LOW_MINUTES = 3, 15
+_ACTIVITIES_KEPT = 100
 PREDEFINED = {
     "ECSServiceAverageCPUUtilization": "CPUUtilization",
     "ECSServiceAverageMemoryUtilization": "MemoryUtilization",
@@ -60,7 +63,32 @@ def metric_of(policy: models.FakeApplicationAutoscalingPolicy) -> tuple[str, str
 
 
 class StageScalingBackend(models.ApplicationAutoscalingBackend):
-    """Gaps: policies are not found by name; what replaces one leaves its alarms; a target's policies stay behind."""
+    """Gaps: policies are not found by name; what replaces one leaves its alarms; a target's policies stay behind; and
+    nothing tells what was done.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.activities: list[dict[str, Any]] = []
+
+    def note(self, resource: str, before: int, after: int, why: str, at: datetime) -> None:
+        """What DescribeScalingActivities tells, newest first."""
+        words = f"Setting desired count from {before} to {after}."
+        self.activities.insert(
+            0,
+            {
+                "ActivityId": str(uuid4()),
+                "ServiceNamespace": "ecs",
+                "ResourceId": resource,
+                "ScalableDimension": "ecs:service:DesiredCount",
+                "Description": words,
+                "Cause": why,
+                "StartTime": at.timestamp(),
+                "EndTime": at.timestamp(),
+                "StatusCode": "Successful",
+            },
+        )
+        del self.activities[_ACTIVITIES_KEPT:]
 
     @property
     def _url_module(self) -> Any:
@@ -83,6 +111,14 @@ class StageScalingBackend(models.ApplicationAutoscalingBackend):
         self.scheduled_actions = [
             each for each in self.scheduled_actions if (each.service_namespace, each.resource_id) != (namespace, r_id)
         ]
+
+
+def describe_scaling_activities(self: Any) -> str:
+    """moto has none."""
+    backend, resource = self.applicationautoscaling_backend, self._get_param("ResourceId")
+    return json.dumps(
+        {"ScalingActivities": [each for each in backend.activities if resource in (None, each["ResourceId"])]}
+    )
 
 
 def describe_scaling_policies(self: Any) -> str:

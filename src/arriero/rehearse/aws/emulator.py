@@ -14,6 +14,7 @@ from pathlib import Path
 from arriero.clock import Clock, SystemClock
 from arriero.rehearse.aws import patches, refusals
 from arriero.rehearse.aws.agent import Agent
+from arriero.rehearse.aws.autoscaling import AutoScaler
 from arriero.rehearse.aws.calls import Call
 from arriero.rehearse.aws.faults import Faults
 from arriero.rehearse.aws.reconciler import Reconciler
@@ -24,6 +25,7 @@ from arriero.rehearse.aws.state import Keeper, Snapshots
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.minutes import Minutes
 from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes
@@ -60,6 +62,10 @@ class AwsEmulator:
         self._reconciler = Reconciler(
             self._world, processes, latency, self._faults.holds, self._keeper.mark, self._meter, clock
         )
+        self._minutes = Minutes()
+        self._scaler = AutoScaler(
+            self._world, self._reconciler.running_in, self._written, clock, latency.minute_seconds, self._minutes
+        )
         agent = Agent(self._world, self._reconciler.find, self._written)
         self._door = Door(
             self._world, self._log, self._judge, self._written, latency, clock, agent, tripwire or Tripwire()
@@ -75,20 +81,20 @@ class AwsEmulator:
         """Restores what was there and serves. An ArrieroError says why it cannot."""
         patches.fill_the_gaps()
         patches.bill_by(self._meter)
-        patches.watch_by(self._figures)
+        patches.watch_by(self._figures, self._minutes)
         if self._snapshots.load():
             with self._world:
                 self._reconciler.lose_all_tasks()
         self._server = Server(self._door, self._wanted_port)
         self._reconciler.agent_url = f"http://127.0.0.1:{self._server.port}/ecs-agent"
-        for part in (self._keeper, self._faults, self._reconciler, self._server):
+        for part in (self._keeper, self._faults, self._reconciler, self._scaler, self._server):
             part.start()
 
     def stop(self) -> None:
         """Ends serving and all server processes of this cloud; the state is on disk then."""
         if self._server is None:
             return
-        for part in (self._server, self._reconciler, self._faults, self._keeper):
+        for part in (self._server, self._scaler, self._reconciler, self._faults, self._keeper):
             part.stop()
         self._meter.keep()
         self._log.close()

@@ -31,6 +31,7 @@ from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.minutes import Minutes
 from arriero.rehearse.planted import Figures
 
 
@@ -59,8 +60,8 @@ def bill_by(meter: Meter) -> None:
     responses.get_cost_and_usage = get_cost_and_usage
 
 
-def watch_by(figures: Figures) -> None:
-    """Gap: nobody measures ECS services. Figures of them are those that were planted."""
+def watch_by(figures: Figures, minutes: Minutes) -> None:
+    """Gap: nobody measures ECS services. Figures of them are those that were planted, else those that were measured."""
     theirs = moto.cloudwatch.models.CloudWatchBackend
     whole = getattr(theirs.get_metric_data, "whole", theirs.get_metric_data)
 
@@ -68,7 +69,7 @@ def watch_by(figures: Figures) -> None:
         ours = [query for query in queries if watching.is_ours(query)]
         if not ours:
             return list(whole(self, queries, start_time, end_time, scan_by or "TimestampAscending"))
-        return watching.answer(figures, ours, start_time, end_time)
+        return watching.answer(figures, minutes, self.region_name, ours, (start_time, end_time))
 
     get_metric_data.whole = whole  # type: ignore[attr-defined]
     backend: Any = theirs
@@ -94,6 +95,7 @@ def _services_have_a_scaling_of_their_own() -> None:
     scaling.models.applicationautoscaling_backends.backend = autoscaling_api.StageScalingBackend
     response = scaling.responses.ApplicationAutoScalingResponse
     response.describe_scaling_policies = autoscaling_api.describe_scaling_policies
+    response.describe_scaling_activities = autoscaling_api.describe_scaling_activities
 
 
 def _interfaces_may_have_no_name() -> None:

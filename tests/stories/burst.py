@@ -1,0 +1,58 @@
+"""Clients that stream from a gateway, and count for themselves what was lost or cut."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from dataclasses import dataclass, field
+
+from places import Place
+
+
+@dataclass
+class Burst:
+    """Clients that stream without a pause until they are told to end; independent of the product's own counts."""
+
+    port: int
+    answers: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, clients: int) -> None:
+        self._threads = [threading.Thread(target=self._client, args=(n,)) for n in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _client(self, number: int) -> None:
+        while not self._over.is_set():
+            try:
+                self.answers.append(self._stream(f"Tell story {number} at length"))
+            except (OSError, http.client.HTTPException, ValueError, KeyError, AssertionError) as error:
+                self.faults.append(repr(error))
+
+    def _stream(self, prompt: str) -> str:
+        """The target that answered, once the stream has come to its own end."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        body = {"model": "llama2", "prompt": prompt, "options": {"num_predict": 120}}
+        connection.request("POST", "/api/generate", json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        last = json.loads(answer.read().splitlines()[-1])
+        assert last["done"] is True, last
+        assert not [key for key in last if "migrat" in key or key == "error"], last
+        target = answer.getheader("X-Arriero-Target")
+        connection.close()
+        return str(target)
+
+
+def counts(place: Place) -> dict[str, int]:
+    """Targets that are ready, by site."""
+    sites = place.arriero("status", "--json").json["sites"]
+    return {site["name"]: sum(target["state"] == "ready" for target in site["targets"]) for site in sites}
