@@ -127,7 +127,7 @@ class Fleet:
             server.at_work[asked.model] += 1
             asked.first_token, asked.target = self.now + self.answer * 0.3, target.entry.id
             record.first_byte_seconds = asked.first_token - asked.since
-            target.served(asked.model)
+            target.begins(asked.model)
             self._at(self.now + self.answer, end)
 
         def end() -> None:

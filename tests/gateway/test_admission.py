@@ -63,6 +63,30 @@ def test_between_two_turns_of_a_key_every_other_that_waits_has_one(keys: list[st
         assert not places or places[0] < len(left)
 
 
+@pytest.mark.parametrize(("waiting", "spilled"), [(1, 0), (3, 0), (40, 4), (200, 4)])
+def test_a_long_line_spills_to_a_dearer_site_and_a_short_one_waits(waiting: int, spilled: int) -> None:
+    pool, admission = Pool(), Admission(1000)
+    pool.set_targets(
+        Targets((TargetEntry("cheap", "here", "h:1", cost=1.0), TargetEntry("dear", "there", "h:2", cost=2.0)))
+    )
+    described = {"a": {"digest": "a", "size": 1e9}}
+    for target in pool:
+        target.answered(Inventory(described, described))
+    cheap, dear = pool
+    for _ in range(cheap.slots):
+        cheap.take("a", 0.0)
+    pool.speeds.answered("cheap", "a", 4.0, 0.0)
+    for n in range(waiting):
+        admission.enter(Asked("a", "", float(n) / 1000))
+    went = []
+    for waiter, target in admission.grants(pool, 1.0, None):
+        target.take(waiter.model, 1.0)
+        went.append((waiter.since, target.entry.id))
+    assert went == [(n / 1000, "dear") for n in range(spilled)], "its first, in their order"
+    assert admission.waiting == waiting - spilled
+    assert (cheap.busy, dear.busy) == (4, spilled)
+
+
 @dataclass
 class Open:
     target: Target
@@ -110,7 +134,7 @@ class Gateways(RuleBasedStateMachine):
             return
         done = self.open.pop(choice % len(self.open))
         if is_answered:
-            done.target.served(done.model)
+            done.target.begins(done.model)
         done.target.give_back(done.model)
         if is_refused:
             again = Asked(done.model, "blue", self.now)

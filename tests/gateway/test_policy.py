@@ -46,6 +46,7 @@ def prepare(target: Target, case: dict[str, Any]) -> None:
         target.memory.take(model, since)
     target.state = case.get("state", "up")
     target.in_flight, target.turns = case.get("open", 0), case.get("turns", 0)
+    target.reading = case.get("reading", 0)
     target.others, target.cooling_until = case.get("others", 0), case.get("cooling_until", 0.0)
 
 
@@ -93,6 +94,37 @@ def test_a_popular_beginning_spreads_once_its_target_has_more_than_its_share() -
     for _ in range(16):
         pick(targets, 77).in_flight += 1
     assert max(target.in_flight for target in targets) <= 5
+
+
+def test_a_conversation_waits_for_no_other_ones_prompt_unless_it_is_at_home_there() -> None:
+    targets = warm_targets(4)
+    home = pick(targets, 77)
+    for target in targets:
+        target.take("m", NOW)
+        if target is not home:
+            target.begins("m")
+    assert pick(targets, 77) is not home
+    home.meets(77)
+    assert pick(targets, 77) is home
+    for target in targets:
+        if target is not home:
+            target.take("m", NOW)
+            target.take("m", NOW)
+    assert pick(targets, 78) is home, "the one that reads least, where all read"
+
+
+def test_a_target_counts_the_prompts_it_reads() -> None:
+    (target,) = warm_targets(1)
+    target.take("m", NOW)
+    target.take("m", NOW)
+    target.take(None, NOW)
+    assert target.reading == 2
+    target.begins("m")
+    target.give_back(None)
+    target.give_back("m")
+    assert target.reading == 1
+    target.give_back("m")
+    assert target.reading == 0, "nobody reads where nothing is open"
 
 
 OPENING = [{"role": "system", "content": "You are terse."}, {"role": "user", "content": "Hello"}]

@@ -79,7 +79,7 @@ def test_a_model_that_answered_is_in_memory_at_once() -> None:
     target.answered(inventory("m"))
     target.take("m", 0.0)
     assert target.is_loading("m")
-    target.served("m")
+    target.begins("m")
     assert target.is_resident("m")
     assert not target.is_loading("m")
 

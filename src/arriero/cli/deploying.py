@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -32,6 +32,9 @@ from arriero.releases import opening
 from arriero.releases.opening import Opened
 from arriero.spec.model import Spec
 
+if TYPE_CHECKING:
+    from arriero.cli.foreseeing import Comparison
+
 PENDING = 2
 
 
@@ -48,15 +51,29 @@ def plan(
     vault_password_file: VaultPassword = None,
     as_json: Json = False,
     site: Sites = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Show also what it would do to first tokens and the bill.")
+    ] = False,
+    scenario: Annotated[
+        str, typer.Option(help="The traffic to simulate: conversation, code, office, flat, or a file.")
+    ] = "conversation",
+    trace: Annotated[str, typer.Option(help="A CSV of your own requests to simulate.", show_default=False)] = "",
+    rate: Annotated[
+        float, typer.Option(help="Requests a second in the mean. Default: what the sites bear.", show_default=False)
+    ] = 0.0,
+    days: Annotated[float, typer.Option(help="Days to simulate. Default: the scenario's.", show_default=False)] = 0.0,
 ) -> int:
     """Show what would change and why, with each site's price. Exit code 2: changes are pending.
 
-    Example: [bold]arriero plan --site aws-east[/bold]
+    Example: [bold]arriero plan --simulate --trace requests.csv[/bold]
     """
+    if not simulate and (trace or rate or days or scenario != "conversation"):
+        raise Refused(Problem("there is traffic to simulate, and no --simulate", "add --simulate", key="--simulate"))
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        here, image, _, facts, wanted = _settled(here, site)
+        here, image, books, facts, wanted = _settled(here, site)
         print("".join(f"! {problem}\n" for problem in image), end="", file=sys.stderr)
-        _show(here, facts, wanted, as_json)
+        foreseen = _foreseen(here, books, scenario, trace, rate, days) if simulate else None
+        _show(here, facts, wanted, as_json, foreseen=foreseen)
         if wanted.problems:
             return 1
         return 0 if wanted.is_empty else PENDING
@@ -108,6 +125,15 @@ def up(
         if not as_json:
             print(_done(here, done.plan, running.url if running else None))
         return 0
+
+
+def _foreseen(here: Here, books: Opened, scenario: str, trace: str, rate: float, days: float) -> Comparison:
+    from arriero.cli import foreseeing
+
+    wish = foreseeing.Wish(scenario, trace, rate, days)
+    wish.check()
+    number = books.last.number if books.last else 0
+    return foreseeing.compared(books.ledger, number, here.spec, here.loaded.prices, wish)
 
 
 def _with_pushed(here: Here) -> Here:
@@ -230,14 +256,27 @@ def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
     return {site.site: estimate(here.spec.site(site.site), site.count, prices) for site in staying}
 
 
-def _show(here: Here, facts: Facts, wanted: Plan, as_json: bool, to: TextIO | None = None) -> None:
+def _show(
+    here: Here,
+    facts: Facts,
+    wanted: Plan,
+    as_json: bool,
+    to: TextIO | None = None,
+    foreseen: Comparison | None = None,
+) -> None:
     estimates, verdict = _estimates(here, wanted), checking.judged(here.project, here.loaded, facts)
     if as_json and to is None:
-        policy = {"policy": checking.as_json_of(verdict, here.loaded)}
-        print(json.dumps({**show.plan_json(wanted, here.spec, facts, estimates), **policy}, default=list))
+        more = {"policy": checking.as_json_of(verdict, here.loaded)}
+        if foreseen is not None:
+            more["simulated"] = foreseen.as_json()
+        print(json.dumps({**show.plan_json(wanted, here.spec, facts, estimates), **more}, default=list))
     else:
         told = checking.told_in_plan(verdict, here.loaded)
         print("\n".join(show.plan_lines(wanted, here.spec, estimates, told)), file=to or sys.stdout)
+        if foreseen is not None:
+            from arriero.cli import foreseeing
+
+            print("", *foreseeing.lines(foreseen), sep="\n")
 
 
 def _gateway(here: Here, listener: Listener, done: Deployed) -> tuple[Edge | None, tuple[Problem, ...]]:

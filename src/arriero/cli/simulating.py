@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="conversation, code, flat, or a file.")] = "conversation",
+    scenario: Annotated[str, typer.Argument(help="conversation, code, office, flat, or a file.")] = "conversation",
     trace: Annotated[str, typer.Option(help="A CSV of requests in place of the scenario's.", show_default=False)] = "",
     days: Annotated[float, typer.Option(help="Days to play. Default: the scenario's.", show_default=False)] = 0.0,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many times, with other chance.")] = 1,

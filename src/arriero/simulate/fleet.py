@@ -7,17 +7,34 @@ stop when their last stream has ended; if more are wanted before that, they come
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from arriero.control.messages import TargetEntry, Targets
 from arriero.gateway.routing.pool import Pool
 from arriero.gateway.routing.target import Inventory
 from arriero.scale.leaving import Leaver, leave_first
+from arriero.scale.sharing import Room, shares
 from arriero.scale.spot import Mix, Place, Placed, next_place, swap
 from arriero.simulate.machine import Machine, Pace
 
 SITE = "cloud"
+UNLIMITED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The targets of one site: what an hour of one costs, how fast each is, and how many there may be."""
+
+    site: str
+    hourly: float
+    spot_hourly: float
+    pace: Pace
+    slots: int
+    room: int
+    min: int = 0
+    max: int = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +64,18 @@ class Fleet:
         self,
         cloud: Cloud,
         mix: Mix,
-        pace: Pace,
+        offers: Sequence[Offer],
         models: Inventory,
-        slots: int,
-        room: int,
         seed: int,
         later: Callable[[float, Callable[[float], None]], None],
     ) -> None:
         self.pool = Pool()
         self.machines: dict[str, Machine] = {}
         self.cost = self.spot_seconds = self.seconds = 0.0
+        self.seconds_at: dict[str, float] = {offer.site: 0.0 for offer in offers}
         self.wanted = self.starts = self.evicted = 0
         self.away_until = [0.0] * cloud.zones
-        self._cloud, self._mix, self._pace = cloud, mix, pace
-        self._models, self._slots, self._room = models, slots, room
+        self._cloud, self._mix, self._offers, self._models = cloud, mix, offers, models
         self._source = random.Random(seed + 77)
         self._later = later
         self._number = 0
@@ -117,7 +132,9 @@ class Fleet:
         place = next_place(self._placed(), self._mix, self._cloud.zones, away)
         self._number += 1
         self.starts += 1
-        machine = Machine(self._number, place.zone, place.is_spot, self._pace, self._room, now)
+        offer = self._offers[0] if len(self._offers) == 1 else self._next_offer()
+        machine = Machine(self._number, place.zone, place.is_spot, offer.pace, offer.room, now)
+        machine.site = offer.site
         self.machines[f"target{self._number:06d}"] = machine
         return machine
 
@@ -140,7 +157,11 @@ class Fleet:
     def _tell(self) -> None:
         """The list of targets, as discovery makes it."""
         names = [(name, machine) for name, machine in self.machines.items() if machine.ready_at >= 0.0]
-        entries = [TargetEntry(name, SITE, name, slots=self._slots, room=self._room) for name, _ in names]
+        by_site = {offer.site: offer for offer in self._offers}
+        entries = [
+            TargetEntry(name, offer.site, name, slots=offer.slots, room=offer.room, cost=offer.hourly)
+            for name, offer in ((name, by_site[machine.site]) for name, machine in names)
+        ]
         self.pool.set_targets(Targets(tuple(entries)))
         by_id = {target.entry.id: target for target in self.pool}
         for name, machine in names:
@@ -156,9 +177,30 @@ class Fleet:
 
     def _let_go(self, count: int, now: float) -> None:
         staying = {name: machine for name, machine in self.machines.items() if machine.leaving_since < 0.0}
-        leavers = [Leaver(n, m.ready_at < 0.0, m.open, m.is_spot, m.zone, m.started_at) for n, m in staying.items()]
-        for name in leave_first(leavers, count, self._mix):
-            self._drain(staying[name], now)
+        fewer = {self._offers[0].site: count}
+        if len(self._offers) > 1:
+            rooms = self._rooms()
+            wanted = shares(len(staying) - count, rooms)
+            fewer = {room.site: room.count - wanted[room.site] for room in rooms}
+        for site, some in fewer.items():
+            here = [(name, machine) for name, machine in staying.items() if machine.site == site]
+            leavers = [Leaver(n, m.ready_at < 0.0, m.open, m.is_spot, m.zone, m.started_at) for n, m in here]
+            for name in leave_first(leavers, some, self._mix):
+                self._drain(staying[name], now)
+
+    def _next_offer(self) -> Offer:
+        """Where one more starts, as the controller would have it."""
+        rooms = self._rooms()
+        wanted = shares(sum(room.count for room in rooms) + 1, rooms)
+        more = {room.site for room in rooms if wanted[room.site] > room.count}
+        return next((offer for offer in self._offers if offer.site in more), self._offers[0])
+
+    def _rooms(self) -> list[Room]:
+        counts = Counter(machine.site for machine in self.machines.values() if machine.leaving_since < 0.0)
+        return [
+            Room(offer.site, counts[offer.site], offer.min, offer.max, offer.max, offer.hourly)
+            for offer in self._offers
+        ]
 
     def _drain(self, machine: Machine, now: float) -> None:
         machine.leaving_since = now
@@ -173,8 +215,10 @@ class Fleet:
         machine.stops_at = max(now, 0.0)
         seconds = max(now - machine.started_at, self._cloud.least_seconds)
         self.seconds += seconds
+        self.seconds_at[machine.site] += seconds
         self.spot_seconds += seconds if machine.is_spot else 0.0
-        self.cost += seconds / 3600.0 * (self._cloud.spot_hourly if machine.is_spot else self._cloud.hourly)
+        offer = next(offer for offer in self._offers if offer.site == machine.site)
+        self.cost += seconds / 3600.0 * (offer.spot_hourly if machine.is_spot else offer.hourly)
         if machine.target is not None:
             self._tell()
 

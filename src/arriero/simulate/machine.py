@@ -101,6 +101,7 @@ class Machine:
         "ready_at",
         "resident",
         "room",
+        "site",
         "started_at",
         "stops_at",
         "target",
@@ -111,6 +112,7 @@ class Machine:
     def __init__(self, number: int, zone: int, is_spot: bool, pace: Pace, room: int, now: float) -> None:
         self.number, self.zone, self.is_spot, self.room = number, zone, is_spot, room
         self.started_at = now
+        self.site = ""
         self.ready_at = self.leaving_since = self.stops_at = -1.0
         self.target: Target | None = None
         self.resident: dict[str, float] = {}

@@ -7,7 +7,7 @@ Who is ours: `Pool`, `Admission`, `Target`, `Speeds` and what they import are th
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from arriero.gateway.routing.admission import Admission, Refused
@@ -17,7 +17,7 @@ from arriero.gateway.telling.record import Record
 from arriero.scale.spot import Mix
 from arriero.simulate.demand import Arrival
 from arriero.simulate.figures import Figures
-from arriero.simulate.fleet import Cloud, Fleet
+from arriero.simulate.fleet import SITE, Cloud, Fleet, Offer
 from arriero.simulate.machine import Job, Machine, Pace
 from arriero.simulate.policies import Scaling, Sight
 
@@ -47,13 +47,22 @@ class Service:
 
 
 class Play:
-    """Runs once. `arrivals` in order of time."""
+    """Runs once. `arrivals` in order of time. Without `offers` there is one site, of targets as `service` has them."""
 
     def __init__(
-        self, service: Service, pace: Pace, cloud: Cloud, mix: Mix, scaling: Scaling, seed: int, end: float
+        self,
+        service: Service,
+        pace: Pace,
+        cloud: Cloud,
+        mix: Mix,
+        scaling: Scaling,
+        seed: int,
+        end: float,
+        offers: Sequence[Offer] = (),
     ) -> None:
         self.service, self.pace, self.scaling, self.end = service, pace, scaling, end
-        self.fleet = Fleet(cloud, mix, pace, service.inventory(), service.slots, service.room, seed, self.later)
+        here = Offer(SITE, cloud.hourly, cloud.spot_hourly, pace, service.slots, service.room)
+        self.fleet = Fleet(cloud, mix, offers or (here,), service.inventory(), seed, self.later)
         self.fleet.on_loss = self._lost  # type: ignore[method-assign]
         self.pool = self.fleet.pool
         self.admission = Admission(service.queue_length)
@@ -160,7 +169,7 @@ class Play:
     def _first(self, job: Job, machine: Machine, now: float) -> None:
         target = machine.target
         if target is not None:
-            target.served(job.model)
+            target.begins(job.model)
         if job.first_at < 0.0:
             job.first_at = now
             self.figures.first(now - job.came_at, now)

@@ -24,7 +24,7 @@ from arriero.spec.explain import explain
 from arriero.spec.section import Section
 from arriero.spec.units import Bytes, Duration, VCpu
 
-NAMES = ("conversation", "code", "flat")
+NAMES = ("conversation", "code", "office", "flat")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1, le=100_000)]

@@ -197,7 +197,7 @@ class Exchange:
         if upstream is not None and result in ("status", "full"):
             upstream.close()
         self._has_place = False
-        self._target.give_back(self._model if self._runs else None)
+        self._target.give_back(self._model if self._runs else None, self._is_answering)
         self._context.gave_back(self._target)
         self._context.left(self._target, result)
 
@@ -295,8 +295,8 @@ class Exchange:
     def _begin(self, upstream: Upstream) -> None:
         """From here on only a stream can go on elsewhere."""
         self._is_answering = True
-        if upstream.status == 200 and self._runs and self._model:
-            self._target.served(self._model)
+        if self._runs and self._model:
+            self._target.begins(self._model, upstream.status == 200)
         self._reply.begin(upstream, self._target.names, self._context.now())
         if self._client.is_blocked:
             self.pause()
@@ -309,7 +309,7 @@ class Exchange:
             return False
         self._is_answering = True
         self._reply.go_on(carry.answer)
-        self._target.served(self._model or "")
+        self._target.begins(self._model or "")
         if self._client.is_blocked:
             self.pause()
         return True

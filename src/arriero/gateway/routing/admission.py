@@ -199,6 +199,8 @@ class Admission:
             for waiter in tuple(line.heads()):
                 ask = Ask(waiter.model, waiter.tried, 0, now - waiter.since, waiter.mark, self.waiting_for)
                 found = pool.place(ask, now)
+                if not isinstance(found, Target) and pool.has_tiers and len(line) > 1:
+                    found = self._spill(line, waiter, pool, now) or found
                 if isinstance(found, Target):
                     self.went(waiter)
                     is_moving = True
@@ -207,6 +209,15 @@ class Admission:
                 if not waiter.tried:
                     # Nor is there one for those of other keys: only what failed a request makes a difference.
                     break
+
+    def _spill(self, line: Line, waiter: Waiter, pool: Pool, now: float) -> Target | None:
+        """A dearer site's free slot, where the line is so long that its last would go there: then its first does. For
+        itself alone the first would wait, each time, while the line grows.
+        """
+        ask = Ask(waiter.model, waiter.tried, len(line) - 1, now - waiter.since, waiter.mark, self.waiting_for)
+        found = pool.place(ask, now)
+        has_it = isinstance(found, Target) and found.is_resident(waiter.model) and found.busy < found.slots
+        return found if has_it and isinstance(found, Target) else None
 
     def _replica(self, line: Line, pool: Pool, now: float) -> Iterator[tuple[Waiter, Target]]:
         """The last of a line that is longer than a load goes to a target that loads its model."""

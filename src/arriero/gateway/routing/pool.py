@@ -29,11 +29,15 @@ class Without(Enum):
 
 
 class Pool:
-    """Mutable, changed only from the event loop's thread. Targets that left the list stay until they are empty."""
+    """Mutable, changed only from the event loop's thread. Targets that left the list stay until they are empty.
+
+    `has_tiers`: some are dearer than others, or standbys.
+    """
 
     def __init__(self) -> None:
         self.speeds = Speeds()
         self._first_tier = (False, 0.0)
+        self.has_tiers = False
         self._targets: dict[str, Target] = {}
         self._leaving: list[Target] = []
         self._split: Split | None = None
@@ -54,6 +58,7 @@ class Pool:
         turns += [target.become("draining", "left the list of targets") for target in former.values()]
         self._leaving = [target for target in (*self._leaving, *former.values()) if target.in_flight]
         self._first_tier = min((target.tier for target in self), default=self._first_tier)
+        self.has_tiers = any(target.tier != self._first_tier for target in self)
         return [turn for turn in turns if turn]
 
     def set_weights(self, weights: Mapping[str, int]) -> list[Turn]:

@@ -46,7 +46,8 @@ class Inventory:
 class Target:
     """Mutable, changed only from the event loop's thread, and never across an await.
 
-    `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere.
+    `in_flight` and `running` count this gateway's own requests, `others` those that its sidecar has from elsewhere;
+    `reading` are those of its own whose answer has not begun: their prompts are read, each at the cost of the others.
     `slots`: how many it answers at a time (its sidecar knows best); `weight` is the entry's, or what was put over it;
     `names` are the header lines that tell a client where its answer is from.
     `has_sidecar` is None as long as nobody knows.
@@ -56,7 +57,7 @@ class Target:
     __slots__ = (
         "_has_answered", "_met", "_misses", "_override", "_told",
         "breaker", "cooling_until", "entry", "has_sidecar", "in_flight", "inventory", "look_at", "memory", "names",
-        "others", "reason", "running", "salt", "slots", "state", "tier", "turns", "weight",
+        "others", "reading", "reason", "running", "salt", "slots", "state", "tier", "turns", "weight",
     )  # fmt: skip
 
     def __init__(self, entry: TargetEntry) -> None:
@@ -64,7 +65,7 @@ class Target:
         self.state: TargetStanding = "new"
         self.reason = "has not answered yet"
         self.inventory = Inventory({}, {})
-        self.in_flight = self.others = 0
+        self.in_flight = self.others = self.reading = 0
         self.running: dict[str, int] = {}
         self.breaker = Breaker()
         self.cooling_until = self.look_at = 0.0
@@ -193,6 +194,7 @@ class Target:
             self.cooling_until = self.breaker.until
         if not model:
             return ""
+        self.reading += 1
         self.running[model] = self.running.get(model, 0) + 1
         return self.memory.take(model, now)
 
@@ -206,8 +208,18 @@ class Target:
             self._met[mark] = None
         return True
 
-    def give_back(self, model: str | None) -> None:
+    def has_met(self, mark: int) -> bool:
+        """Whether that conversation was here, so that its beginning may be in the prompt cache."""
+        return mark in self._met
+
+    def give_back(self, model: str | None, has_begun: bool = True) -> None:
+        """A request is over; `has_begun`: its answer had, so its prompt was read."""
         self.in_flight -= 1
+        if model and not has_begun and self.reading:
+            self.reading -= 1
+        # Nobody reads for a request that is over, whatever was forgotten to be told.
+        if self.reading > self.in_flight:
+            self.reading = max(0, self.in_flight)
         if model and self.running[model] > 1:
             self.running[model] -= 1
         elif model:
@@ -215,9 +227,12 @@ class Target:
             if self.memory.loading:
                 self.memory.gave_up(model)
 
-    def served(self, model: str) -> None:
-        """It has begun to answer with this model, so the model is in memory now; the next probe tells the rest."""
-        self.memory.served(model)
+    def begins(self, model: str, is_good: bool = True) -> None:
+        """An answer begins, so its prompt is read; if it `is_good`, the model is in memory."""
+        if self.reading:
+            self.reading -= 1
+        if is_good:
+            self.memory.served(model)
 
     def status(self) -> TargetStatus:
         entry, models = self.entry, sorted(self.inventory.on_disk)
