@@ -20,7 +20,7 @@ CASES = sorted((Path(__file__).parents[1] / "cases" / "cost").glob("*.json"))
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_an_estimate_is_the_arithmetic_of_its_case(path: Path) -> None:
     case = json.loads(path.read_text())
-    found = _estimate(case["site"], case["count"])
+    found = _estimate(case["site"], case["count"], case.get("alb"))
     assert found.hourly == Money(Decimal(case["hourly"]))
     assert str(found.monthly.rounded) == case["monthly"]
     assert [item.item for item in found.unknown] == case["unknown"]
@@ -83,7 +83,8 @@ def test_money_is_exact_and_rounded_only_when_shown() -> None:
     assert str(sum([third] * 3, Money())) == "$1.01"
 
 
-def _estimate(site: dict[str, Any], count: int) -> Estimate:
+def _estimate(site: dict[str, Any], count: int, alb: dict[str, Any] | None = None) -> Estimate:
     site = {**site, "hosts": tuple(site.get("hosts", ()))}
-    spec = Spec.model_validate({"name": "llm", "image": "acme/ollama", "models": ("llama2",), "sites": {"one": site}})
+    whole = {"name": "llm", "image": "acme/ollama", "models": ("llama2",), "sites": {"one": site}}
+    spec = Spec.model_validate({**whole, **({"ingress": {"alb": alb}} if alb else {})})
     return estimate(spec.site("one"), count)

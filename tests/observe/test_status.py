@@ -82,6 +82,7 @@ def test_the_document_for_machines() -> None:
                 "role": "active",
                 "state": "degraded",
                 "engine": "simulated",
+                "load_balancer": None,
                 "problem": None,
                 "targets": [
                     {

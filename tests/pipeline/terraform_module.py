@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from terraform_blocks import Key, Module, Read, Values, done, many
+from terraform_ingress import attachment, aws_ingress
 from terraform_scaling import aws_scaling
 
 from arriero.plan.wanted import aws_task
@@ -103,7 +104,8 @@ def _group_rules(blocks: list[Values]) -> list[str]:
         first, last = block.pop("from_port"), block.pop("to_port")
         ports = f"{first}" if first == last else f"{first}-{last}"
         protocol = block.pop("protocol")
-        lines += [f"{protocol} {ports} {peer}" for peer in block.pop("cidr_blocks")]
+        lines += [f"{protocol} {ports} {peer}" for peer in block.pop("cidr_blocks", [])]
+        lines += [f"{protocol} {ports} {peer}" for peer in block.pop("security_groups", [])]
         done(block)
     return sorted(lines)
 
@@ -179,6 +181,8 @@ def _service(values: Values) -> Values:
             "security_groups": network["security_groups"],
             "public_ip": network["assign_public_ip"],
         },
+        "load_balancers": [attachment(each) for each in many(values, "load_balancer")],
+        "grace_seconds": values.pop("health_check_grace_period_seconds", 0),
         "tags": dict(values["tags"]),
     }
 
@@ -292,5 +296,5 @@ def _placed(values: Values) -> str:
     return str(values.pop("name"))
 
 
-AWS: tuple[Callable[[Module], Read], ...] = (_roles, _aws_network, _aws_service, aws_scaling)
+AWS: tuple[Callable[[Module], Read], ...] = (_roles, _aws_network, _aws_service, aws_scaling, aws_ingress)
 AZURE: tuple[Callable[[Module], Read], ...] = (_azure_group, _azure_network, _azure_targets)

@@ -75,6 +75,20 @@ def test_every_call_of_the_tables_has_a_source() -> None:
         assert all(source.startswith(("https://docs.aws", "https://learn.micro")) for source in known.sources.values())
 
 
+def test_a_load_balancer_is_among_it_where_one_is_asked_for() -> None:
+    acl = f"arn:aws:wafv2:us-east-1:{AWS}:regional/webacl/llm/0a1b"
+    alb = {"hosts": ["llm.example.com"], "certificates": [f"arn:aws:acm:us-east-1:{AWS}:certificate/0a1b"]}
+    for more, parts in (({}, {"ingress"}), ({"web_acls": [acl]}, {"ingress", "waf"})):
+        given = spec({"a": EAST}, aws=AWS).model_dump() | {"ingress": {"alb": {**alb, **more}}}
+        found = {name: json.loads(text) for name, text in iam.files(Spec.model_validate(given), Path()).items()}
+        assert set(found) - set(documents({"a": EAST})) == {f"aws-{part}.json" for part in parts}
+        for document in (found[f"aws-{part}.json"] for part in parts):
+            for each in document["Statement"]:
+                changing = [a for a in each["Action"] if not re.match(r"\w+:(Describe|List|Get)", a)]
+                is_own = all("llm" in arn for arn in each["Resource"]) or changing == ["iam:CreateServiceLinkedRole"]
+                assert not changing or is_own, each["Sid"]
+
+
 def test_a_registry_is_among_it_where_its_rules_are_kept() -> None:
     for account, is_ours in ((AWS, True), ("210987654321", False)):
         name = f"{account}.dkr.ecr.us-east-1.amazonaws.com/team/llm:1"

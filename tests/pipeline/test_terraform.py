@@ -34,6 +34,7 @@ STATES = {
     "aws.service": {"status": "a service that is written down is active", "rollout": "how its last deployment went"},
     "aws.task_definition": {"status": "a definition that is written down is active"},
 }
+ALB = {"hosts": ["llm.example.com"], "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"]}
 # Everything that changes what the plan holds; each is exported and read back.
 SPECS: Mapping[str, Mapping[str, Any]] = {
     "as it comes": {},
@@ -48,6 +49,20 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "scale": {"by": "cloud", "track": {"cpu": "60%", "memory": "80%", "requests": 3}, "cooldown": {"in": "10m"}},
         "off": "22:00-06:00 Europe/Berlin on weekdays, weekends",
         "sites": {"aws-east": SITES["aws-east"]},
+    },
+    "behind a load balancer": {"sites": {"aws-east": SITES["aws-east"]}, "ingress": {"alb": ALB}},
+    "behind one that the internet reaches": {
+        "sites": {"aws-east": SITES["aws-east"]},
+        "network": {"allow_from": ["198.51.100.0/24"]},
+        "ingress": {
+            "alb": {
+                **ALB,
+                "scheme": "internet-facing",
+                "allow_from": ["203.0.113.0/24"],
+                "redirect": False,
+                "web_acls": ["arn:aws:wafv2:us-east-1:123456789012:regional/webacl/llm/0a1b"],
+            }
+        },
     },
     "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
 }
@@ -124,6 +139,20 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
         network = plain["network"]
         network["subnets"] = [numbered[each.rpartition("_")[2]] for each in network["subnets"]]
         network["security_groups"] = [labels[each.partition(".")[2]] for each in network["security_groups"]]
+        for each in plain["load_balancers"]:
+            each["group"] = labels[each["group"].partition(".")[2]]
+    if kind == "aws.security_group":
+        groups = {f"aws_security_group.{label}_alb": f"group:{base}-alb" for label, base in labels.items()}
+        lines = [line.rpartition(" ") for line in plain["ingress"]]
+        plain["ingress"] = sorted(f"{what} {groups.get(peer, peer)}" for what, _, peer in lines)
+    if kind == "aws.load_balancer":
+        ranges = aws.subnet_ranges(wish.site(name.removeprefix(f"{wish.name}-")).network.cidr)
+        numbered = {str(n): f"{name} {cidr}" for n, cidr in enumerate(ranges, 1)}
+        plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
+        plain["security_groups"] = [f"{name}-alb"]
+        for each in plain["listeners"].values():
+            what, _, group = each["action"].partition("aws_lb_target_group.")
+            each["action"] = f"{what}{labels[group]}" if group else what
     if kind == "azure.nat_gateway":
         plain["public_ips"] = [labels[each] for each in plain["public_ips"]]
     if kind == "azure.virtual_network":

@@ -25,7 +25,8 @@ import pytest
 from policy_case import as_wished, parts
 
 from arriero.plan.model import SiteFacts
-from arriero.policy.reach import Way, ways
+from arriero.policy.reach import ways
+from arriero.policy.way import Way
 from arriero.spec.load import load
 
 CASES = Path(__file__).parents[1] / "cases/policy"

@@ -256,6 +256,8 @@ def _site_status_lines(site: SiteStatus) -> list[str]:
     lines = [f"{site.site.name:<12} {site.state:<9} {where}, {site.site.role}{simulated}"]
     if site.problem:
         lines.append(f"  ! {site.problem}")
+    if site.load_balancer:
+        lines.append(f"  load balancer {site.load_balancer}")
     for target in site.targets:
         facts = target.facts
         pid = f"  pid {facts.pid}" if facts.pid else ""

@@ -129,6 +129,8 @@ def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estim
 
 
 def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
+    if site.alb:
+        yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
     if site.cloud == "aws" and count:
         yield _Need("vCPU", "fargate.vcpu", cpu * count, "vCPU-hour")
@@ -150,6 +152,10 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
     for item, key in wanted.get(site.cloud, ()):
         price = prices.find(site.cloud, site.region, key)
         yield ByUse(item, "GB", Money(price.amount) if price else None, price.source if price else None)
+    if site.alb:  # the greatest of new connections, open ones, bytes and rules, hour by hour
+        price = prices.find(site.cloud, site.region, "load_balancer.capacity")
+        unit_price, source = (Money(price.amount), price.source) if price else (None, None)
+        yield ByUse("load balancer capacity", "LCU-hour", unit_price, source)
 
 
 def _line_json(line: Line) -> dict[str, object]:

@@ -52,6 +52,8 @@ class SiteStatus:
     engine: str
     targets: tuple[TargetStatus, ...]
     problem: Problem | None = None
+    load_balancer: str = ""
+    """The name in the DNS of what stands before its targets; empty where nothing does."""
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -61,6 +63,7 @@ class SiteStatus:
             "role": self.site.role,
             "state": self.state,
             "engine": self.engine,
+            "load_balancer": self.load_balancer or None,
             "targets": [target.as_json() for target in self.targets],
             "problem": str(self.problem) if self.problem else None,
         }
@@ -143,7 +146,9 @@ def _site_status(
     )
     engines = {processes[t.id].engine for t in found.targets if t.id in processes}
     engine = "simulated" if "simulated" in engines else "ollama"
-    return SiteStatus(site, _site_state(site, found, targets, is_off), engine, targets, found.problem)
+    balancer = found.find("aws.load_balancer")
+    entrance = str(balancer.details["dns_name"]) if balancer else ""
+    return SiteStatus(site, _site_state(site, found, targets, is_off), engine, targets, found.problem, entrance)
 
 
 def _with_process(target: TargetFacts, processes: Mapping[str, ServerProcess]) -> TargetFacts:

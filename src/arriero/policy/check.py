@@ -10,6 +10,7 @@ from arriero.plan.model import Facts, SiteFacts
 from arriero.policy import evidence, reach, users
 from arriero.policy.findings import BUILTIN, findings
 from arriero.policy.rule import Finding, Rule
+from arriero.policy.way import Way
 from arriero.spec.model import Spec
 
 
@@ -19,7 +20,7 @@ class Verdict:
 
     findings: tuple[Finding, ...]
     rules: tuple[Rule, ...]
-    ways: tuple[reach.Way, ...]
+    ways: tuple[Way, ...]
 
     @property
     def is_good(self) -> bool:

@@ -1,35 +1,21 @@
 """Who may reach which port of a site's targets, through what: from the facts, and not from the wish.
 
 A way in at AWS: a rule of the security group that the service's tasks have; from outside the network only if they have
-public addresses and the subnets a route from the internet. At Azure: the NSG of the subnet, its rules in the order of
-their priority; a container group has a private address or a public one. At a local site: the address it listens on.
+public addresses and the subnets a route from the internet. A rule that names the load balancer's group leads on to the
+rules of that group, as far as the load balancer listens there. At Azure: the NSG of the subnet, its rules in the order
+of their priority; a container group has a private address or a public one. At a local site: the address it listens on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from typing import Any, cast
 
 from arriero.plan.firewall import ALL_PORTS, Rule, group_rule, is_open_range, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way in. `through` names what lets it in, from outside to inside."""
-
-    site: str
-    sources: str
-    ports: str
-    through: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.site}: {self.sources} may reach {self.ports} through {', '.join(self.through)}"
-
-    def as_json(self) -> Mapping[str, object]:
-        return {"site": self.site, "sources": self.sources, "ports": self.ports, "through": list(self.through)}
+from arriero.policy.reach_balancer import through_balancer
+from arriero.policy.way import Way
 
 
 def ways(found: SiteFacts) -> tuple[Way, ...]:
@@ -51,7 +37,11 @@ def _aws(found: SiteFacts) -> Iterator[Way]:
     for group in (r for r in found.resources if r.kind == "aws.security_group"):
         if group.name in used or group.id in used:
             for line in cast("tuple[str, ...]", group.properties["ingress"]):
-                yield from _through_group(found.site, group, line, str(vpc.properties["cidr"]), is_public)
+                before = through_balancer(found, line, is_routed) if " group:" in line else None
+                if before is None:
+                    yield from _through_group(found.site, group, line, str(vpc.properties["cidr"]), is_public)
+                else:
+                    yield from before
     for stranger in (name for name in used if not _is_known(found, name)):
         yield Way(
             found.site, "whoever it lets in", "its ports", (f"security group {stranger}, which is not the site's",)

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from arriero.catalog import catalog
 from arriero.errors import Problem
+from arriero.spec.check_alb import alb_problems
 from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_image import image_problems
@@ -56,6 +57,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += ledger_problems(spec.ledger, {site.cloud for site in spec.sites.values()})
     found += gateway_problems(spec.gateway)
     found += ingress_problems(spec.ingress, spec.gateway)
+    found += alb_problems(spec)
     found += validation_problems(spec.validation, [model.name for model in spec.models])
     found += image_problems(spec)
     found += storage_problems(spec)

@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "gateway.prices": gateway.Prices,
     "gateway.shared_limits": gateway.SharedLimits,
     "ingress": ingress.Ingress,
+    "ingress.alb": ingress.Alb,
     "ingress.nginx": ingress.Nginx,
     "ingress.nginx.tls": gateway.Tls,
     "ingress.nginx.limits": ingress.NginxLimits,
@@ -51,6 +52,8 @@ ADD = {
     ("gateway", "key"): "add the certificate's key, like key: tls.key",
     ("ingress", "certificate"): "add its file, like certificate: tls.crt",
     ("ingress", "key"): "add the certificate's key, like key: tls.key",
+    ("ingress", "hosts"): "add the names that clients use, like hosts: [llm.example.com]",
+    ("ingress", "certificates"): "add the ARNs of certificates in ACM, one for each region with an AWS site",
     ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
     ("validation", "prompt"): "add what is asked, like prompt: Say hello.",
     ("policy", "rule"): "add the id of what is waived, like rule: one-region",
@@ -125,7 +128,8 @@ def _shape(kind_of: str, value: object, context: Mapping[str, Any], path: KeyPat
     if kind_of == "less_than_equal":
         return f"is {value}", f"it must be at most {context['le']}"
     if kind_of == "too_short":
-        return "is empty", ADD[(str(path[0]),)]
+        known = (str(path[0]), str(path[-1]))
+        return "is empty", ADD[known if known in ADD else known[:1]]
     wanted = {
         "int_type": ("a whole number", "write it without quotes or unit, like 4"),
         "bool_type": ("true or false", "write it without quotes"),

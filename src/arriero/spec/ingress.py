@@ -1,6 +1,7 @@
-"""The spec's section `ingress`: what stands between clients and the gateways. So far that is nginx, as exported files.
+"""The spec's section `ingress`: what stands between clients and the service: nginx as exported files, a load balancer.
 
-Paths start at the folder of the spec. What values alone can get wrong is refused here, the rest in `check_ingress.py`.
+Paths start at the folder of the spec. What values alone can get wrong is refused here, the rest in `check_ingress.py`
+and `check_alb.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from arriero.spec import ingress_values as of_ingress
 from arriero.spec import values
-from arriero.spec.gateway import Address, File, Range, Tls
+from arriero.spec.gateway import Address, File, PublicName, Range, Tls
 from arriero.spec.section import Section
+from arriero.spec.units import Duration
 
 Server = Annotated[str, BeforeValidator(values.server), values.schema(values.SERVER_PATTERN)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Certificate = Annotated[str, BeforeValidator(of_ingress.certificate), values.schema(of_ingress.CERTIFICATE_PATTERN)]
+WebAcl = Annotated[str, BeforeValidator(of_ingress.web_acl), values.schema(of_ingress.WEB_ACL_PATTERN)]
+TlsPolicy = Annotated[str, BeforeValidator(of_ingress.tls_policy), values.schema(of_ingress.TLS_POLICY_PATTERN)]
+Client = Annotated[str, BeforeValidator(of_ingress.client_range), values.schema(values.CIDR_PATTERN)]
+Wait = Annotated[Duration, values.above_zero]
 
 
 class NginxLimits(Section):
@@ -58,7 +66,41 @@ class Nginx(Section):
     limits: NginxLimits = Field(default=NginxLimits(), description="What one client may ask.")
 
 
+class Alb(Section):
+    """AWS's application load balancer, one before the targets of each AWS site: https on 443, and 80 leads there."""
+
+    certificates: tuple[Certificate, ...] = Field(
+        min_length=1, description="ARNs of certificates in ACM, one for each region that has an AWS site."
+    )
+    hosts: tuple[PublicName, ...] = Field(
+        min_length=1, description="The names that clients use, like llm.example.com: those of the certificates."
+    )
+    scheme: Literal["internal", "internet-facing"] = Field(
+        default="internal", description="Who may have its address: AWS's networks and what is joined to them, or all."
+    )
+    allow_from: tuple[Client, ...] = Field(
+        default=(),
+        description="IPv4 ranges that may reach it; by default the site's own network, where it is internal.",
+    )
+    redirect: bool = Field(
+        default=True, strict=True, description="Whether port 80 is open, too, and sends clients to https."
+    )
+    idle_timeout: Wait = Field(
+        default=Duration(of_ingress.MOST_IDLE_SECONDS), description="So long may a connection be silent: 300s to 4000s."
+    )
+    drain_within: Duration = Field(
+        default=Duration(300), description="So long may open answers of a target that goes last; at most 1h."
+    )
+    tls_policy: TlsPolicy = Field(
+        default="ELBSecurityPolicy-TLS13-1-2-2021-06", description="AWS's name for the TLS versions and ciphers."
+    )
+    web_acls: tuple[WebAcl, ...] = Field(
+        default=(), description="ARNs of regional web ACLs (WAF) to put before it, at most one for each region."
+    )
+
+
 class Ingress(Section):
     """What stands between clients and the gateways."""
 
     nginx: Nginx | None = Field(default=None, description="An nginx, as `arriero export nginx` writes it.")
+    alb: Alb | None = Field(default=None, description="An application load balancer before each AWS site.")

@@ -24,7 +24,7 @@ from arriero.spec import image_values, values
 from arriero.spec.budget import Budget
 from arriero.spec.gateway import Gateway
 from arriero.spec.image import Image, accept_a_bare_name
-from arriero.spec.ingress import Ingress
+from arriero.spec.ingress import Alb, Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
@@ -263,7 +263,7 @@ class Spec(Section):
     gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
     ingress: Ingress = Field(
         default=Ingress(),
-        description="What stands before the gateways; so far nginx, which `arriero export nginx` configures.",
+        description="What stands before the service: nginx, by `arriero export nginx`; a load balancer in AWS.",
     )
     off: OffHours | None = Field(
         default=None, description="When sites sleep: 22:00-06:00 Europe/Berlin on weekdays, weekends."
@@ -316,6 +316,7 @@ class Spec(Section):
             environment={**self.environment, **(site.environment or {})},
             network=_over(self.network, site.network),
             off=site.off or self.off,
+            alb=self.ingress.alb if site.cloud == "aws" else None,
             logs=self.logs,
             deploy=self.deploy,
         )
@@ -347,6 +348,7 @@ class ResolvedSite(Section):
     environment: Mapping[str, str]
     network: Network
     off: OffHours | None = None
+    alb: Alb | None = None
     logs: Logs
     deploy: Deploy
 

@@ -84,7 +84,7 @@ def read_task_definition(ecs: Any, ref: SiteRef, services: Sequence[Service]) ->
 
 
 def service_resource(read: Service, names: Mapping[str, str]) -> Resource:
-    """The service as it is compared; `names` tell the site's own subnets and security groups by id.
+    """The service as it is compared; `names` tell the site's own subnets, security and target groups by id.
 
     Its release is what its task definition says: after a rollback by ECS the service's own tags name the failed one.
     """
@@ -101,12 +101,20 @@ def service_resource(read: Service, names: Mapping[str, str]) -> Resource:
             "security_groups": tuple(sorted(names.get(each, each) for each in network.get("securityGroups", ()))),
             "public_ip": network.get("assignPublicIp") == "ENABLED",
         },
+        "load_balancers": tuple(_attachment(each, names) for each in service.get("loadBalancers") or ()),
+        "grace_seconds": service.get("healthCheckGracePeriodSeconds") or 0,
         "tags": _tags(service),
     }
     tags = {**_tags(service), **labels_of(read.definition)}
     propagated = str(service.get("propagateTags", "NONE")).replace("NONE", "")
     details: dict[str, Value] = {"propagate_tags": propagated, "definition": service["taskDefinition"]}
     return Resource("aws.service", service["serviceName"], properties, service["serviceArn"], tags, details)
+
+
+def _attachment(each: Found, names: Mapping[str, str]) -> Mapping[str, Value]:
+    """A target group that is gone shows its ARN, and so differs from one of the same name."""
+    arn = str(each.get("targetGroupArn", each.get("loadBalancerName", "")))
+    return {"group": names.get(arn, arn), "container": each.get("containerName"), "port": each.get("containerPort")}
 
 
 def _definition(ecs: Any, arn: str) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.aws import autoscaling, ecs, files, identity, network, tasks
+from arriero.clouds.aws import autoscaling, balancing, ecs, files, identity, network, tasks
 from arriero.clouds.aws.clients import HOME_REGION, Clients, clients
 from arriero.clouds.aws.errors import door
 from arriero.errors import Problem
@@ -32,12 +32,13 @@ def read_site(ref: SiteRef) -> SiteFacts:
         targets = pool.submit(tasks.read, ecs_client, ref, pool)
         services = pool.submit(ecs.read_services, ecs_client, ref)
         storage = pool.submit(files.read, made.get("efs", ref.region), ref)
+        balancers = pool.submit(balancing.read, made, ref)
         readers = [pool.submit(read) for read in _readers(made, ref)]
         network_found = network.read(ec2, ref, pool)
         definition = ecs.read_task_definition(ecs_client, ref, services.result())
         running = services.result()
         scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running)
-        names = {resource.id: resource.name for resource in network_found}
+        names = {resource.id: resource.name for resource in (*network_found, *balancers.result())}
         others, kept = _present(readers), storage.result()
         stored = files.resources(kept, ref, names) if kept else ()
         is_in_use = bool(kept and (kept.targets or others))
@@ -48,6 +49,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
             account=login.result(),
             resources=(
                 *network_found,
+                *balancing.named(balancers.result(), names),
                 *others,
                 *(stored if is_in_use else ()),
                 *([definition] if definition else []),

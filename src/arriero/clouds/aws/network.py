@@ -28,7 +28,7 @@ def read(ec2: Any, ref: SiteRef, pool: Executor) -> tuple[Resource, ...]:
         *_one_is(base, [_gateway(item) for item in gateways.result()]),
         *(_subnet(item, names) for item in subnets.result()),
         *_one_is(base, [_route_table(item, names) for item in tables.result()]),
-        *(_security_group(item) for item in groups.result()),
+        *_security_groups(groups.result()),
     )
 
 
@@ -82,20 +82,28 @@ def _way(route: Found) -> str:
     return "internet gateway" if gateway.startswith("igw-") else gateway or "something else"
 
 
-def _security_group(group: Found) -> Resource:
+def _security_groups(groups: Iterable[Found]) -> list[Resource]:
+    found = list(groups)
+    names = {group["GroupId"]: f"group:{group['GroupName']}" for group in found}
+    return [_security_group(group, names) for group in found]
+
+
+def _security_group(group: Found, names: Mapping[str, str]) -> Resource:
     properties: dict[str, Value] = {
-        "ingress": _rules(group["IpPermissions"]),
-        "egress": _rules(group["IpPermissionsEgress"]),
+        "ingress": _rules(group["IpPermissions"], names),
+        "egress": _rules(group["IpPermissionsEgress"], names),
     }
     return _resource("aws.security_group", group, group["GroupId"], properties, {"vpc_id": group["VpcId"]})
 
 
-def _rules(permissions: Iterable[Found]) -> tuple[str, ...]:
-    """`tcp 11434 10.0.0.0/16`, one for each range, sorted: how EC2 bundles them means nothing."""
-    return tuple(sorted(rule for permission in permissions for rule in _each_rule(permission)))
+def _rules(permissions: Iterable[Found], names: Mapping[str, str]) -> tuple[str, ...]:
+    """`tcp 11434 10.0.0.0/16`, one for each range, sorted: how EC2 bundles them means nothing. Of the site's own groups
+    the name is told: `tcp 11434 group:llm-east-alb`.
+    """
+    return tuple(sorted(rule for permission in permissions for rule in _each_rule(permission, names)))
 
 
-def _each_rule(permission: Found) -> Iterator[str]:
+def _each_rule(permission: Found, names: Mapping[str, str]) -> Iterator[str]:
     protocol = {"-1": "all"}.get(permission["IpProtocol"], permission["IpProtocol"])
     first, last = permission.get("FromPort"), permission.get("ToPort")
     ports = "" if first in (None, -1) else f" {first}" if first == last else f" {first}-{last}"
@@ -106,7 +114,7 @@ def _each_rule(permission: Found) -> Iterator[str]:
         ("PrefixListIds", "PrefixListId"),
     ):
         for each in permission.get(key, ()):
-            yield f"{protocol}{ports} {each[field]}"
+            yield f"{protocol}{ports} {names.get(each[field], each[field])}"
 
 
 def _resource(

@@ -48,7 +48,7 @@ class Door:
         self.look_now, self.taken = asyncio.Event(), asyncio.Event()
         self.is_asked_for_disk = False
         self.now = clock.monotonic
-        self._origins = Origins(())
+        self._origins = Origins((), settings.hosts)
         self._id_count = itertools.count(1)
 
     def handle(self, client: ClientConnection, request: Request) -> Work | None:

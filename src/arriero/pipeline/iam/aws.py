@@ -10,14 +10,16 @@ from arriero.catalog import permissions
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_scaling
+from arriero.plan.wanted import aws_alb, aws_scaling
 from arriero.plan.wanted.aws_task import role_path
 from arriero.spec.model import ResolvedSite, Spec
 
 _LINKED_ROLES = {
     "linked-role": "ecs.amazonaws.com/AWSServiceRoleForECS",
     "scaling-role": "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+    "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
+_BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
 _NETWORK = ("vpc", "subnet", "internet-gateway", "route-table", "security-group")
 
 
@@ -27,7 +29,8 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     # Another account's repository is left alone.
     keeps_rules = repository is not None and repository.account == spec.accounts.aws
     scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "aws")
-    more = {"scaling": scales, "registry": keeps_rules}
+    alb = spec.ingress.alb
+    more = {"scaling": scales, "ingress": bool(alb), "waf": bool(alb and alb.web_acls), "registry": keeps_rules}
     parts = ("network", "service", "ledger", *(part for part, is_asked in more.items() if is_asked))
     return {part: {"Version": "2012-10-17", "Statement": _statements(part, place)} for part in parts}
 
@@ -96,6 +99,7 @@ class _Place:
             "tasks": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
             "ecs": {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
             "autoscaling": {"StringEquals": {"iam:AWSServiceName": "ecs.application-autoscaling.amazonaws.com"}},
+            "balancing": {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
             "scaling": {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}},
             "metrics": {"StringEquals": {"cloudwatch:namespace": aws_scaling.NAMESPACE}},
             "execution": {
@@ -104,8 +108,24 @@ class _Place:
         }
         return conditions[only]
 
+    def _balancing(self, kind: str, site: ResolvedSite) -> Sequence[str]:
+        """A load balancer's things, by its name; the web ACL by its ARN."""
+        name = aws_alb.name(wish.base_name(site))
+        if kind == "web-acl":
+            acl = aws_alb.web_acl(site, site.alb) if site.alb else None
+            return [acl] if acl else []
+        patterns = {
+            "load-balancer": f"loadbalancer/app/{name}/*",
+            "target-group": f"targetgroup/{name}/*",
+            "listener": f"listener/app/{name}/*/*",
+        }
+        kinds = ("load-balancer", "target-group") if kind == "balanced" else (kind,)
+        return [self._arn("elasticloadbalancing", site.region, patterns[each]) for each in kinds]
+
     def _of_site(self, kind: str, site: ResolvedSite) -> Sequence[str]:
         base, region = wish.base_name(site), site.region
+        if kind in _BALANCING:
+            return self._balancing(kind, site)
         if kind in _NETWORK:
             return [self._arn("ec2", region, f"{kind}/*")]
         if kind == "tagged":

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from arriero.pipeline.terraform import aws_scaling
+from arriero.pipeline.terraform import aws_ingress, aws_scaling
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.firewall import Rule, group_rule
 from arriero.plan.model import Resource
+from arriero.plan.wanted import aws_alb
 from arriero.plan.wanted.aws import base_name, partition, site_tags
 from arriero.plan.wanted.aws_task import INCLUDED_STORAGE_GIB
 
@@ -126,8 +127,15 @@ def _route_table(site: Site, table: Resource) -> Iterator[Piece]:
         yield Piece("aws_route_table_association", inner, association, joined)
 
 
-def _security_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
-    [group] = resources
+def _security_groups(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+    for group in resources:
+        yield from _security_group(site, group)
+
+
+def _security_group(site: Site, group: Resource) -> Iterator[Piece]:
+    """The targets' own, and the load balancer's; a rule that names a group names the other one."""
+    is_balancers = group.name == aws_alb.group_name(base_name(site.spec))
+    of_whom = "Load balancer of" if is_balancers else "Ollama targets of"
     rules = {
         direction: [
             group_rule(line, is_inbound=direction == "ingress") for line in cast(Any, group.properties[direction])
@@ -137,15 +145,15 @@ def _security_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Pie
     body = _ours(
         site,
         name=group.name,
-        description=f"Ollama targets of {group.name}",
+        description=f"{of_whom} {base_name(site.spec)}",
         vpc_id=_vpc_id(site),
         tags=_tags(site, Name=group.name),
-        **{direction: _rule_blocks(each) for direction, each in rules.items()},
+        **{direction: _rule_blocks(each, site.label) for direction, each in rules.items()},
     )
-    yield Piece("aws_security_group", site.label, body, site.imported(group))
+    yield Piece("aws_security_group", f"{site.label}_alb" if is_balancers else site.label, body, site.imported(group))
 
 
-def _rule_blocks(rules: list[Rule]) -> Blocks:
+def _rule_blocks(rules: list[Rule], label: str) -> Blocks:
     """One block for each port with all its ranges: how EC2 bundles them means nothing."""
     bundled: dict[tuple[str, int, int], list[str]] = {}
     for rule in rules:
@@ -153,10 +161,16 @@ def _rule_blocks(rules: list[Rule]) -> Blocks:
             bundled.setdefault((rule.protocol, first, last), []).extend(rule.peers)
     return Blocks(
         tuple(
-            {"protocol": protocol, "from_port": first, "to_port": last, "cidr_blocks": peers}
+            {"protocol": protocol, "from_port": first, "to_port": last, **_peers(peers, label)}
             for (protocol, first, last), peers in bundled.items()
         )
     )
+
+
+def _peers(peers: list[str], label: str) -> dict[str, Expression]:
+    ranges = [peer for peer in peers if not peer.startswith("group:")]
+    groups: list[Expression] = [Raw(f"aws_security_group.{label}_alb.id") for peer in peers if peer not in ranges]
+    return {**({"cidr_blocks": [*ranges]} if ranges else {}), **({"security_groups": groups} if groups else {})}
 
 
 def _log_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -243,6 +257,7 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
             )
         ),
         lifecycle=Blocks(({"ignore_changes": [Raw("desired_count")]},)),
+        **aws_ingress.attached(site, wish),
     )
     there = {"": f"{base_name(site.spec)}/{service.name}"} if standing else {}
     yield Piece("aws_ecs_service", site.label, body, there, COUNT_NOTE)
@@ -277,7 +292,9 @@ MAKERS: Mapping[str, Maker] = {
     "aws.internet_gateway": _internet_gateway,
     "aws.subnet": _subnets,
     "aws.route_table": _route_tables,
-    "aws.security_group": _security_group,
+    "aws.security_group": _security_groups,
+    aws_alb.TARGETS: aws_ingress.target_group,
+    aws_alb.BALANCER: aws_ingress.balancer,
     "aws.log_group": _log_group,
     "aws.cluster": _cluster,
     "aws.task_definition": _task_definition,

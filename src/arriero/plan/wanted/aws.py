@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, ip_network
 
 from arriero.errors import Problem, Refused
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_files, aws_scaling, aws_task, storage
+from arriero.plan.wanted import aws_alb, aws_files, aws_scaling, aws_task, storage
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
 
@@ -29,6 +29,8 @@ KINDS: Mapping[str, str] = {
     "aws.subnet": "network",
     "aws.route_table": "network",
     "aws.security_group": "firewall",
+    aws_alb.TARGETS: "ingress",
+    aws_alb.BALANCER: "ingress",
     "aws.file_system": "storage",
     "aws.log_group": "logs",
     "aws.cluster": "cluster",
@@ -38,7 +40,7 @@ KINDS: Mapping[str, str] = {
     "aws.scaling": "scaling",
 }
 # A task definition never changes: a difference means another revision, beside the ones that are there.
-IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",)}
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",), aws_alb.BALANCER: ("scheme",)}
 
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 PROTECTION_POLICY = "keep-from-scale-in"
@@ -53,7 +55,9 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
     files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnet_names(site))
-    made = (*_roles(site), *_network(site, found), *files, _log_group(site))
+    ranges = subnet_ranges(site.network.cidr)
+    balancer = aws_alb.wanted(site, base_name(site), site_tags(site), subnet_names(site), ranges)
+    made = (*_roles(site), *_network(site, found), *balancer, *files, _log_group(site))
     labels = aws_task.labels(site, release, digest)
     scaling = aws_scaling.wanted(site, service_name(site, found, release), count, labels)
     return (*made, *_service(site, found, release, count, digest), *scaling)
@@ -63,6 +67,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     """What the plan says about this site because ECS modules can't do it, or do it by another way."""
     said = list[str]()
     said += aws_files.notes(site)
+    said += aws_alb.notes(site)
     if has_more_disk(site):
         said.append(
             f"size.storage: {site.size.storage} is more than the {aws_task.INCLUDED_STORAGE_GIB}GiB that Fargate "
@@ -91,14 +96,16 @@ def log_group_name(site: ResolvedSite) -> str:
 
 def service_name(site: ResolvedSite, found: SiteFacts, release: int) -> str:
     """The service that runs the release already, or is to: with a canary one beside the one that serves, named by its
-    release, so that both stand until the trial is over; else the one that stands.
+    release, so that both stand until the trial is over; else the one that stands. One that is behind a load balancer
+    which the spec has no more gives way to another: no module takes it off.
     """
     standing = sorted((r for r in found.resources if r.kind == "aws.service"), key=_release_of)
-    own = [service.name for service in standing if _release_of(service) == release]
+    own = [r.name for r in standing if _release_of(r) == release and not aws_alb.must_go(site, r)]
     if own or not standing:
         return own[-1] if own else base_name(site)
     # A way back needs no trial: the service that stands goes on with the former revision, under its name.
-    is_beside = site.deploy.is_canary and release > _release_of(standing[-1])
+    is_trial = site.deploy.is_canary and release > _release_of(standing[-1])
+    is_beside = is_trial or aws_alb.must_go(site, standing[-1])
     taken = [service.name for service in standing]
     fresh = [name for name in (f"{base_name(site)}-r{release}", base_name(site)) if name not in taken]
     return fresh[0] if is_beside and fresh else standing[-1].name
@@ -166,7 +173,14 @@ def subnet_name(base: str, cidr: str) -> str:
 
 
 def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
-    return tuple(sorted({site.network.cidr, *(str(ip_network(source)) for source in site.network.allow_from)}))
+    """Ranges that may reach the targets themselves: behind a load balancer only those that the spec names."""
+    own = () if site.alb else (site.network.cidr,)
+    return tuple(sorted({*own, *(str(ip_network(source)) for source in site.network.allow_from)}))
+
+
+def ingress_peers(site: ResolvedSite) -> tuple[str, ...]:
+    """The same with the load balancer's group, as the plan writes it."""
+    return tuple(sorted((*ingress_sources(site), *([aws_alb.peer(base_name(site))] if site.alb else ()))))
 
 
 def egress_ports(site: ResolvedSite) -> tuple[int, ...]:
@@ -193,7 +207,7 @@ def _network(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
     _refuse_another_range(site, found)
     rows = zip(names, subnet_ranges(site.network.cidr), zones(site, found), strict=True)
     rules: dict[str, Value] = {
-        "ingress": tuple(f"tcp {PORT} {source}" for source in ingress_sources(site)),
+        "ingress": tuple(f"tcp {PORT} {peer}" for peer in ingress_peers(site)),
         "egress": tuple(sorted(f"tcp {p} {r}" for ports, ranges in ways_out(site) for p in ports for r in ranges)),
     }
     return (
@@ -300,5 +314,7 @@ def _service_properties(site: ResolvedSite, count: int, labels: Mapping[str, str
             "security_groups": (base_name(site),),
             "public_ip": True,
         },
+        "load_balancers": aws_alb.attachments(site, base_name(site)),
+        "grace_seconds": aws_alb.grace_seconds(site),
         "tags": dict(labels),
     }

@@ -19,9 +19,11 @@ MEMORY_MIB = 256  # measured: 27 MB at rest, about 50 MB with 1,000 open streams
 
 def environment(site: ResolvedSite) -> dict[str, str]:
     """What the sidecar is told. The site's own network may read its figures, so that a Prometheus can stand there. It
-    stops draining a second before it is killed.
+    stops draining a second before it is killed. Behind a load balancer it has the names by which clients know that one.
     """
+    hosts = {"ARRIERO_HOSTS": ",".join(site.alb.hosts)} if site.alb else {}
     return {
+        **hosts,
         "ARRIERO_LISTEN": f"0.0.0.0:{PORT}",
         "ARRIERO_OLLAMA_ADDRESS": OLLAMA_ADDRESS,
         "ARRIERO_SLOTS": str(site.ollama.num_parallel),

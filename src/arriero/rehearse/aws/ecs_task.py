@@ -76,6 +76,12 @@ class StageTask(ecs.Task):
         """Nothing: describing a task does not move it."""
 
     @property
+    def address(self) -> str:
+        """Empty until it has one."""
+        details = (detail for attachment in self.attachments for detail in attachment["details"])
+        return next((d["value"] for d in details if d["name"] == "privateIPv4Address"), "")
+
+    @property
     def is_protected(self) -> bool:
         return self.protected_until is not None and self.protected_until > datetime.now(UTC)
 

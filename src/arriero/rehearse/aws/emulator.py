@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
-from arriero.rehearse.aws import patches, refusals
+from arriero.rehearse.aws import elb_gaps, patches, refusals
 from arriero.rehearse.aws.agent import Agent
+from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.autoscaling import AutoScaler
+from arriero.rehearse.aws.balancers import Balancers
 from arriero.rehearse.aws.calls import Call
 from arriero.rehearse.aws.faults import Faults
 from arriero.rehearse.aws.reconciler import Reconciler
@@ -22,6 +24,7 @@ from arriero.rehearse.aws.refusals import Answer
 from arriero.rehearse.aws.requests import RequestLog
 from arriero.rehearse.aws.server import Door, Server
 from arriero.rehearse.aws.state import Keeper, Snapshots
+from arriero.rehearse.aws.task_life import pace_of
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
@@ -59,8 +62,18 @@ class AwsEmulator:
         self._permits = Permits(folder)
         self._figures = Figures(folder)
         self._meter = Meter("aws", folder / "aws.meter.json")
+        self._balancers = Balancers(folder, processes, clock, pace_of(latency))
+        self._attaching = Attaching(self._balancers)
         self._reconciler = Reconciler(
-            self._world, processes, latency, self._faults.holds, self._keeper.mark, self._meter, clock
+            self._world,
+            processes,
+            latency,
+            self._faults.holds,
+            self._keeper.mark,
+            self._meter,
+            clock,
+            self._balancers,
+            self._attaching,
         )
         self._minutes = Minutes()
         self._scaler = AutoScaler(
@@ -82,19 +95,20 @@ class AwsEmulator:
         patches.fill_the_gaps()
         patches.bill_by(self._meter)
         patches.watch_by(self._figures, self._minutes)
+        elb_gaps.fill(self._balancers, self._attaching)
         if self._snapshots.load():
             with self._world:
                 self._reconciler.lose_all_tasks()
         self._server = Server(self._door, self._wanted_port)
         self._reconciler.agent_url = f"http://127.0.0.1:{self._server.port}/ecs-agent"
-        for part in (self._keeper, self._faults, self._reconciler, self._scaler, self._server):
+        for part in (self._keeper, self._faults, self._balancers, self._reconciler, self._scaler, self._server):
             part.start()
 
     def stop(self) -> None:
         """Ends serving and all server processes of this cloud; the state is on disk then."""
         if self._server is None:
             return
-        for part in (self._server, self._scaler, self._reconciler, self._faults, self._keeper):
+        for part in (self._server, self._scaler, self._reconciler, self._balancers, self._faults, self._keeper):
             part.stop()
         self._meter.keep()
         self._log.close()

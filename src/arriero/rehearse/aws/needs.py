@@ -20,6 +20,7 @@ _NETWORK = {
     "vpc": "VpcId", "subnet": "SubnetId", "internet-gateway": "InternetGatewayId", "route-table": "RouteTableId",
     "security-group": "GroupId",
 }  # fmt: skip
+_BALANCING_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing"
 _SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
 
@@ -61,6 +62,8 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
         context["application-autoscaling:service-namespace"] = str(call.fields.get("ServiceNamespace", ""))
     elif wanted.only == "autoscaling":
         context["iam:AWSServiceName"] = "ecs.application-autoscaling.amazonaws.com"
+    elif wanted.only == "balancing":
+        context["iam:AWSServiceName"] = "elasticloadbalancing.amazonaws.com"
     elif wanted.only == "metrics":
         context["cloudwatch:namespace"] = str(call.fields.get("Namespace", ""))
     elif wanted.only == "execution":
@@ -182,6 +185,23 @@ def _object(call: Call) -> Iterable[str]:
     return [f"arn:aws:s3:::{bucket}/{key or '*'}"]
 
 
+def _balancing(kind: str, key: str) -> Callable[[Call], Iterable[str]]:
+    """A load balancer, its target group or a listener; one that is being made has no id yet."""
+
+    def arns(call: Call) -> Iterable[str]:
+        named = call.fields.get(key) or call.fields.get("ResourceArns.member.1") or call.fields.get("ResourceArn")
+        made = _arn(call, "elasticloadbalancing", f"{kind}/{call.fields.get('Name', 'none')}/new")
+        return [str(named or made)]
+
+    return arns
+
+
+def _web_acl(call: Call) -> Iterable[str]:
+    fields = call.fields
+    name = f"regional/webacl/{fields.get('Name', 'none')}/{fields.get('Id', 'none')}"
+    return [str(fields.get("WebACLArn") or _arn(call, "wafv2", name))]
+
+
 def _arn(call: Call, service: str, name: str) -> str:
     return f"arn:aws:{service}:{call.region}:{ACCOUNT}:{name}"
 
@@ -195,6 +215,7 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "service": _service,
     "scalable-target": lambda call: [_arn(call, "application-autoscaling", "scalable-target/any")],
     "alarm": _alarm,
+    "balancing-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_BALANCING_ROLE}"],
     "scaling-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_SCALING_ROLE}"],
     "task": _in_cluster("task", "tasks", "task"),
     "task-definition": _family,
@@ -204,6 +225,11 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "role": _role,
     "log-group": _log_group,
     "log-group-itself": _log_group_itself,
+    "load-balancer": _balancing("loadbalancer/app", "LoadBalancerArn"),
+    "target-group": _balancing("targetgroup", "TargetGroupArn"),
+    "listener": _balancing("listener/app", "ListenerArn"),
+    "balanced": _balancing("loadbalancer/app", "LoadBalancerArn"),
+    "web-acl": _web_acl,
     "repository": _repository,
     "bucket": _bucket,
     "object": _object,

@@ -19,6 +19,8 @@ from moto.ecs.models import ecs_backends
 from arriero.catalog import catalog
 from arriero.clock import Clock
 from arriero.rehearse.aws import wording
+from arriero.rehearse.aws.attaching import Attaching
+from arriero.rehearse.aws.balancers import Balancers
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.runtime import RunningTask
@@ -49,6 +51,8 @@ class Reconciler:
         changed: Callable[[], None],
         meter: Meter,
         clock: Clock,
+        balancers: Balancers,
+        attaching: Attaching,
     ) -> None:
         self._world = world
         self._meter, self._clock = meter, clock
@@ -58,7 +62,8 @@ class Reconciler:
         self._changed = changed
         self._running: dict[str, RunningTask] = {}
         self._probes = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe of containers")
-        self._life = TaskLife(processes, latency, self._probes)
+        self._balancers, self._attaching = balancers, attaching
+        self._life = TaskLife(processes, latency, self._probes, attaching)
         self._scheduler = Scheduler(self._running, latency)
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -115,6 +120,7 @@ class Reconciler:
         now = time.monotonic()
         with self._world:
             before = self._version()
+            self._balancers.settle()
             ended = [name for backend in self._free_regions() for name in self._one_region(backend, now)]
             to_start = [
                 run
@@ -144,6 +150,7 @@ class Reconciler:
         for service in list(backend.services.values()):
             if service.status != "INACTIVE":
                 self._scheduler.reconcile(backend, service, now)
+        self._attaching.settle(backend)
         self._scheduler.count(backend)
         self._forget(backend)
         return [run.task.id for run in ended]

@@ -139,7 +139,8 @@ class Scheduler:
 
 def _is_failure(task: StageTask) -> bool:
     ended_by_itself = task.stop_code in ("EssentialContainerExited", "TaskFailedToStart")
-    return ended_by_itself or task.stopped_reason == wording.UNHEALTHY
+    said = task.stopped_reason or ""
+    return ended_by_itself or said == wording.UNHEALTHY or said.startswith(wording.unhealthy_at("")[:-1])
 
 
 def _is_shown(deployment: dict[str, Any], service: StageService) -> bool:

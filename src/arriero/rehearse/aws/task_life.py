@@ -9,21 +9,28 @@ from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 
 from arriero.rehearse.aws import files, wording
+from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.shipping import open_stream
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.processes import Processes
 
 _SETTLE_SECONDS = 1.0  # without a health check, a task that runs so long has started
-_PACE = 10.0  # health checks pass ten times as fast as written, at the clouds' own pace when latencies are played
+PACE = 10.0  # health checks pass ten times as fast as written, at the clouds' own pace when latencies are played
+
+
+def pace_of(latency: Latency) -> float:
+    """How many times faster than written health checks pass."""
+    return PACE if latency.scale == 0 else max(1.0, min(PACE, 1 / latency.scale))
 
 
 class TaskLife:
-    def __init__(self, processes: Processes, latency: Latency, probes: Executor) -> None:
+    def __init__(self, processes: Processes, latency: Latency, probes: Executor, attaching: Attaching) -> None:
         self._processes = processes
         self._latency = latency
         self._probes = probes
-        self._pace = _PACE if latency.scale == 0 else max(1.0, min(_PACE, 1 / latency.scale))
+        self._attaching = attaching
+        self._pace = pace_of(latency)
 
     def advance(self, run: RunningTask, now: float) -> None:
         """One look at the task: at most one step of its life. The world's lock is held."""
@@ -89,12 +96,19 @@ class TaskLife:
         states = {container.name: container.health.status for container in run.containers if container.health}
         for container in task.containers:
             container.health_status = states.get(container.name, "UNKNOWN")
-        if health == "HEALTHY" or (not run.is_checked and now >= run.running_since + _SETTLE_SECONDS):
+        is_up = health == "HEALTHY" or (not run.is_checked and now >= run.running_since + _SETTLE_SECONDS)
+        if is_up and self._attaching.is_in_use(task):
             task.has_settled = True
+        if group := self._attaching.failed_group(task, now - run.running_since):
+            task.request_stop(wording.unhealthy_at(group), "ServiceSchedulerInitiated")
 
     def _stop(self, run: RunningTask, now: float) -> None:
         """Asks the processes to end, waits for them over the turns, then closes the record."""
         task = run.task
+        if not self._attaching.is_let_go(task):
+            if task.last_status != "DEACTIVATING":
+                task.last_status = "DEACTIVATING"
+            return
         run.warn()
         exits = run.exits()
         for container in task.containers:

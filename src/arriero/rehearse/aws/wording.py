@@ -33,6 +33,10 @@ def unhealthy(service: str, task: str) -> str:
     return f"(service {service}) (task {task}) failed container health checks."
 
 
+def unhealthy_at(group: str) -> str:
+    return f"Task failed ELB health checks in (target-group {group})"
+
+
 def deployment_completed(service: str, deployment: str) -> str:
     return f"(service {service}) (deployment {deployment}) deployment completed."
 

@@ -11,7 +11,6 @@ from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
 from arriero.rehearse.azure import blobs, identity, router
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
-from arriero.rehearse.azure.certificates import server_context
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
 from arriero.rehearse.azure.ids import ResourceId
@@ -23,6 +22,7 @@ from arriero.rehearse.azure.secrets import Seal
 from arriero.rehearse.azure.server import Proxy
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
+from arriero.rehearse.certificates import server_context
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter

@@ -1,9 +1,10 @@
-"""The stage's own certificate authority and the certificate of the names that it answers for."""
+"""A certificate authority of the stage's own, and the certificate of the names or addresses that it answers for."""
 
 from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -31,7 +32,7 @@ def _is_good(chain: Path, hosts: tuple[str, ...]) -> bool:
     found = x509.load_pem_x509_certificate(chain.read_bytes())
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     is_young = found.not_valid_after_utc - datetime.now(UTC) > _RENEW_BEFORE
-    return is_young and tuple(names.get_values_for_type(x509.DNSName)) == hosts
+    return is_young and names == x509.SubjectAlternativeName(list(map(_name, hosts)))
 
 
 def _write(authority: Path, chain: Path, hosts: tuple[str, ...]) -> None:
@@ -48,7 +49,7 @@ def _write(authority: Path, chain: Path, hosts: tuple[str, ...]) -> None:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     server = (
         _builder(subject, issuer, key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(list(map(_name, hosts))), critical=False)
         .add_extension(identifier, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
@@ -57,6 +58,13 @@ def _write(authority: Path, chain: Path, hosts: tuple[str, ...]) -> None:
     chain.touch(0o600)
     chain.write_bytes(server.public_bytes(pem) + secret)
     authority.write_bytes(ca.public_bytes(pem))
+
+
+def _name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -1,0 +1,145 @@
+"""The application load balancer before a site's targets: where it listens, whom it asks whether it is ready, how it
+lets a target go.
+
+Its own security group is all that the targets' group lets in, besides what the spec names. It is closed from outside by
+default. Names of load balancers and target groups have at most 32 characters, so a longer one is cut and told apart by
+a hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from arriero.plan.model import Resource, Value
+from arriero.plan.wanted import sidecar
+from arriero.spec import ingress_values as of_ingress
+from arriero.spec.ingress import Alb
+from arriero.spec.model import ResolvedSite
+
+BALANCER, TARGETS = "aws.load_balancer", "aws.target_group"
+PORT = 11434
+HTTPS, HTTP = 443, 80
+# Ready within 20 s, out of use within 30: a target that loads a model still answers this.
+HEALTH: Mapping[str, Value] = {"interval": 10, "timeout": 5, "healthy": 2, "unhealthy": 3, "codes": "200"}
+ALGORITHM = "least_outstanding_requests"
+_LONGEST = 32
+
+
+def name(base: str) -> str:
+    """Of the load balancer and of its target group."""
+    if len(base) <= _LONGEST:
+        return base
+    return f"{base[:23].rstrip('-')}-{hashlib.sha256(base.encode()).hexdigest()[:8]}"
+
+
+def group_name(base: str) -> str:
+    return f"{base}-alb"
+
+
+def peer(base: str) -> str:
+    """How a rule names the load balancer's group: its id is known to AWS alone."""
+    return f"group:{group_name(base)}"
+
+
+def wanted(
+    site: ResolvedSite,
+    base: str,
+    tags: Mapping[str, str],
+    subnets: Sequence[str],
+    ranges: Sequence[str],
+) -> tuple[Resource, ...]:
+    """What the spec asks for; nothing without `ingress.alb`. `ranges` are those of the targets' subnets."""
+    if site.alb is None:
+        return ()
+    egress = tuple(sorted(f"tcp {PORT} {each}" for each in ranges))
+    rules: dict[str, Value] = {"ingress": _lets_in(site, site.alb), "egress": egress}
+    return (
+        Resource("aws.security_group", group_name(base), rules, tags=tags),
+        Resource(TARGETS, name(base), target_group(site, site.alb), tags=tags),
+        Resource(BALANCER, name(base), _balancer(site, site.alb, base, subnets), tags=tags),
+    )
+
+
+def must_go(site: ResolvedSite, service: Resource) -> bool:
+    """Whether a service that stands is behind a load balancer which the spec has no more: given none, the module
+    `ecs_service` leaves a service's load balancers as they are.
+    """
+    return site.alb is None and bool(service.properties.get("load_balancers"))
+
+
+def attachments(site: ResolvedSite, base: str) -> tuple[Value, ...]:
+    """The service's load balancers: group, container and port."""
+    if site.alb is None:
+        return ()
+    return ({"group": name(base), "container": container(site), "port": PORT},)
+
+
+def container(site: ResolvedSite) -> str:
+    return sidecar.NAME if site.sidecar else "ollama"
+
+
+def grace_seconds(site: ResolvedSite) -> int:
+    """So long ECS keeps a task that the load balancer finds unhealthy: as long as a deployment waits for it."""
+    return int(site.deploy.ready_within) if site.alb else 0
+
+
+def clients(site: ResolvedSite, alb: Alb) -> tuple[str, ...]:
+    """Ranges that may reach it."""
+    own = () if alb.scheme == "internet-facing" else (site.network.cidr,)
+    return tuple(sorted({*own, *alb.allow_from}))
+
+
+def ports(alb: Alb) -> tuple[int, ...]:
+    return (HTTPS, HTTP) if alb.redirect else (HTTPS,)
+
+
+def certificate(site: ResolvedSite, alb: Alb) -> str:
+    """That of the site's region; the check of the spec says that there is one."""
+    return next(arn for arn in alb.certificates if of_ingress.region_of(arn) == site.region)
+
+
+def web_acl(site: ResolvedSite, alb: Alb) -> str | None:
+    return next((arn for arn in alb.web_acls if of_ingress.region_of(arn) == site.region), None)
+
+
+def target_group(site: ResolvedSite, alb: Alb) -> Mapping[str, Value]:
+    return {
+        "protocol": "HTTP",
+        "port": PORT,
+        "type": "ip",
+        "health": {**HEALTH, "path": "/readyz" if site.sidecar else "/"},
+        "drain_seconds": int(alb.drain_within),
+        "algorithm": ALGORITHM,
+        "is_sticky": False,
+    }
+
+
+def notes(site: ResolvedSite) -> list[str]:
+    if site.alb is None:
+        return []
+    who = ", ".join(clients(site, site.alb))
+    return [f"the load balancer leads to targets that ask nobody for a key: {who} may use them"]
+
+
+def _balancer(site: ResolvedSite, alb: Alb, base: str, subnets: Sequence[str]) -> Mapping[str, Value]:
+    https: Mapping[str, Value] = {
+        "protocol": "HTTPS",
+        "certificate": certificate(site, alb),
+        "tls_policy": alb.tls_policy,
+        "action": f"forward to {name(base)}",
+    }
+    http: Mapping[str, Value] = {"protocol": "HTTP", "action": f"redirect to HTTPS {HTTPS} by 301"}
+    return {
+        "scheme": alb.scheme,
+        "subnets": tuple(sorted(subnets)),
+        "security_groups": (group_name(base),),
+        "idle_seconds": int(alb.idle_timeout),
+        "drops_invalid_headers": True,
+        "listeners": {str(HTTPS): https, **({str(HTTP): http} if alb.redirect else {})},
+        "web_acl": web_acl(site, alb),
+    }
+
+
+def _lets_in(site: ResolvedSite, alb: Alb) -> tuple[str, ...]:
+    return tuple(sorted(f"tcp {port} {source}" for port in ports(alb) for source in clients(site, alb)))

@@ -1,0 +1,52 @@
+"""Who may reach a load balancer's listeners, and so the targets behind it: by its own groups, scheme and listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from arriero.plan.firewall import group_rule, is_open_range
+from arriero.plan.model import Resource, SiteFacts
+from arriero.policy.way import Way
+
+
+def through_balancer(found: SiteFacts, line: str, is_routed: bool) -> tuple[Way, ...] | None:
+    """The ways that end in a rule of the targets' group which names another group; None where that group is no load
+    balancer's. `is_routed`: whether the subnets have a route from the internet.
+    """
+    group = line.rpartition(" group:")[2]
+    balancers = [r for r in found.resources if r.kind == "aws.load_balancer" and group in _groups(r)]
+    rules = found.find("aws.security_group", group)
+    if not balancers or rules is None:
+        return None
+    return tuple(way for balancer in balancers for way in _ways(found, balancer, rules, line, is_routed))
+
+
+def _ways(found: SiteFacts, balancer: Resource, group: Resource, line: str, is_routed: bool) -> Iterator[Way]:
+    listeners = cast("Mapping[str, Mapping[str, Any]]", balancer.properties["listeners"])
+    is_public = balancer.properties["scheme"] == "internet-facing" and is_routed
+    for rule_line in cast("tuple[str, ...]", group.properties["ingress"]):
+        rule = group_rule(rule_line, is_inbound=True)
+        for port, listener in sorted(listeners.items(), key=lambda each: -int(each[0])):
+            if not rule.covers(int(port)):
+                continue
+            for peer in rule.peers:
+                entrance = ("the internet gateway",) if is_public and _is_outside(found, peer) else ()
+                leads = str(listener["action"])
+                through = (
+                    *entrance,
+                    f"load balancer {balancer.name} ({listener['protocol']} {port}: {leads})",
+                    f"security group {group.name} ({rule_line})",
+                )
+                if leads.startswith("forward"):
+                    through = (*through, f"to port {line.split(' ')[1]} of the targets ({line})")
+                yield Way(found.site, "everybody" if is_open_range(peer) else peer, f"port {port}", through)
+
+
+def _groups(balancer: Resource) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", balancer.properties["security_groups"])
+
+
+def _is_outside(found: SiteFacts, peer: str) -> bool:
+    vpc = found.find("aws.vpc")
+    return vpc is None or peer != vpc.properties["cidr"]

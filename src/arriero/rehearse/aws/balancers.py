@@ -1,0 +1,216 @@
+"""Application load balancers that really balance: listeners on an address of their own, health checks, draining.
+
+What should be is moto's: load balancers, listeners, target groups and targets. Each turn of the reconciler calls
+`settle`, which starts, changes and ends what differs here. Requests are passed on by `forwarding.py` in its loop's
+thread. The reconciler reads states and counts; both are single values that the loop alone changes.
+
+Without rights for ports below 1024 a listener opens its port plus 10000.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moto.elbv2.models import elbv2_backends
+
+from arriero.clock import Clock
+from arriero.rehearse.certificates import server_context
+from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way, counted
+from arriero.rehearse.probing import Check, Count, State, probe
+from arriero.rehearse.processes import Processes
+
+_ACCOUNT = "123456789012"
+_WITHOUT_RIGHTS = 10_000
+_LOG = logging.getLogger(__name__)
+
+Target = tuple[str, str]  # a group's ARN, and the address of one that is registered there
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One listener as it should be."""
+
+    balancer: str
+    address: str
+    port: int
+    is_https: bool
+
+
+class Balancers:
+    """All load balancers of the stage's AWS. `pace` is how much faster health checks pass than written."""
+
+    def __init__(self, folder: Path, processes: Processes, clock: Clock, pace: float) -> None:
+        self._folder, self._processes, self._clock, self._pace = folder, processes, clock, pace
+        self._loop = Loop("load balancers of the emulated AWS")
+        self._doors: dict[Door, Listener] = {}
+        self._counts: dict[Target, tuple[Check, Count, Any]] = {}
+        self._open: dict[Target, int] = {}
+        self._turn = 0
+
+    def start(self) -> None:
+        self._loop.start()
+
+    def stop(self) -> None:
+        self._loop.stop()
+
+    def address(self, region: str, name: str) -> str:
+        """What DescribeLoadBalancers shows as its DNS name: here there is no DNS."""
+        return self._processes.address(f"alb.{region}.{name}")
+
+    def release(self, region: str, name: str) -> None:
+        self._processes.release(f"alb.{region}.{name}")
+
+    def state(self, group: str, address: str) -> State:
+        found = self._counts.get((group, address))
+        return found[1].state if found else "initial"
+
+    def open_requests(self, group: str, address: str) -> int:
+        return self._open.get((group, address), 0)
+
+    def settle(self) -> None:
+        """Makes listeners and checks what the API says they should be. The world's lock is held."""
+        backends = list(elbv2_backends[_ACCOUNT].values())
+        wanted = {door for backend in backends for each in backend.load_balancers.values() for door in _doors(each)}
+        for door in set(self._doors) - wanted:
+            self._loop.do(self._doors.pop(door).stop())
+        for door in wanted - set(self._doors):
+            self._open_door(door)
+        checks = {target: check for backend in backends for target, check in _checks(backend, self._pace)}
+        for target in [each for each, found in self._counts.items() if checks.get(each) != found[0]]:
+            self._counts.pop(target)[2].cancel()
+        for target, (check, port) in ((each, (check, _port(each))) for each, check in checks.items()):
+            if target not in self._counts:
+                count = Count(check)
+                asking = self._loop.begin(probe(target[1], port, check, count))
+                self._counts[target] = check, count, asking
+
+    def _open_door(self, door: Door) -> None:
+        def decide(head: Head) -> Said | Way:
+            return self._decide(door, head)
+
+        def limits() -> Limits:
+            balancer = _balancer(door.balancer)
+            return Limits(float(balancer.attrs["idle_timeout.timeout_seconds"])) if balancer else Limits(60)
+
+        listener, tls = Listener(decide, limits, self._clock), self._tls(door) if door.is_https else None
+        for port in (door.port, door.port + _WITHOUT_RIGHTS):
+            try:
+                self._loop.do(listener.start(door.address, port, tls))
+            except PermissionError:
+                continue
+            except OSError as error:
+                _LOG.error("the load balancer %s can't listen on %s:%s: %s", door.balancer, door.address, port, error)
+            self._doors[door] = listener
+            return
+
+    def _tls(self, door: Door) -> ssl.SSLContext:
+        """Whatever certificate the ARN names: the stage makes one for the address, signed by an authority beside it."""
+        folder = self._folder / "balancers" / door.address
+        folder.mkdir(parents=True, exist_ok=True)
+        return server_context(folder, (door.address,))[0]
+
+    def _decide(self, door: Door, head: Head) -> Said | Way:
+        listener = _listener(door)
+        if listener is None or not listener.default_actions:
+            return Said(503)
+        action = listener.default_actions[0]
+        if action.type == "redirect":
+            return _redirected(action.data["RedirectConfig"], head, door)
+        return self._to_a_target(_group_of(action), head, door)
+
+    def _to_a_target(self, arn: str, head: Head, door: Door) -> Said | Way:
+        """The healthy one with the fewest open requests; with none healthy, all are tried: AWS "fails open"."""
+        group = next(
+            (g for b in elbv2_backends[_ACCOUNT].values() for a, g in b.target_groups.items() if a == arn), None
+        )
+        addresses = list(group.targets) if group else []
+        healthy = [each for each in addresses if self.state(arn, each) == "healthy"]
+        if not addresses or group is None:
+            return Said(503)
+        self._turn += 1  # equals take turns
+        rotated = _rotated(healthy or addresses, self._turn)
+        chosen = min(rotated, key=lambda each: self.open_requests(arn, each))
+        forwarded = ", ".join(filter(None, (head.get("x-forwarded-for"), head.peer)))
+        added = {
+            "X-Forwarded-For": forwarded,
+            "X-Forwarded-Proto": "https" if door.is_https else "http",
+            "X-Forwarded-Port": str(door.port),
+        }
+        port = int(group.targets[chosen]["Port"])
+        return Way(chosen, port, added, counted(self._open, (arn, chosen)))
+
+
+def _balancer(arn: str) -> Any:
+    return next((b.load_balancers[arn] for b in elbv2_backends[_ACCOUNT].values() if arn in b.load_balancers), None)
+
+
+def _doors(balancer: Any) -> Iterable[Door]:
+    for listener in balancer.listeners.values():
+        yield Door(balancer.arn, balancer.dns_name, int(listener.port), listener.protocol == "HTTPS")
+
+
+def _listener(door: Door) -> Any:
+    balancer = _balancer(door.balancer)
+    listeners = balancer.listeners.values() if balancer else ()
+    return next((each for each in list(listeners) if int(each.port) == door.port), None)
+
+
+def _group_of(action: Any) -> str:
+    groups = (action.data.get("ForwardConfig") or {}).get("TargetGroups") or [action.data]
+    return str(groups[0]["TargetGroupArn"])
+
+
+def _checks(backend: Any, pace: float) -> Iterable[tuple[Target, Check]]:
+    for arn, group in backend.target_groups.items():
+        check = Check(
+            path=group.health_check_path or "/",
+            interval=float(group.health_check_interval_seconds),
+            timeout=float(group.health_check_timeout_seconds),
+            healthy=int(group.healthy_threshold_count),
+            unhealthy=int(group.unhealthy_threshold_count),
+            codes=frozenset(_codes((group.matcher or {}).get("HttpCode", "200"))),
+            pace=pace,
+        )
+        for address in group.targets:
+            yield (arn, address), check
+
+
+def _port(target: Target) -> int:
+    arn, address = target
+    groups = (backend.target_groups.get(arn) for backend in elbv2_backends[_ACCOUNT].values())
+    return next(int(group.targets[address]["Port"]) for group in groups if group)
+
+
+def _codes(text: str) -> Iterable[int]:
+    """`200`, `200,204`, `200-299`."""
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _redirected(there: Mapping[str, str], head: Head, door: Door) -> Said:
+    path, _, query = head.target.partition("?")
+    words = {
+        "#{host}": head.get("host").partition(":")[0],
+        "#{path}": path.lstrip("/"),
+        "#{query}": query,
+        "#{port}": str(door.port),
+        "#{protocol}": "https" if door.is_https else "http",
+    }
+    parts = [there.get("Protocol", "#{protocol}").lower(), there.get("Host", "#{host}"), there.get("Port", "#{port}")]
+    parts += [there.get("Path", "/#{path}"), there.get("Query", "#{query}")]
+    for word, value in words.items():
+        parts = [part.replace(word, value) for part in parts]
+    protocol, host, port, path, query = parts
+    location = f"{protocol}://{host}:{port}{path}" + (f"?{query}" if query else "")
+    return Said(int(there["StatusCode"].removeprefix("HTTP_")), headers={"Location": location})
+
+
+def _rotated(addresses: list[str], turn: int) -> list[str]:
+    first = turn % len(addresses)
+    return addresses[first:] + addresses[:first]

@@ -1,0 +1,68 @@
+"""Single values of the section `ingress`, each with what is wrong about a bad one."""
+
+from __future__ import annotations
+
+import re
+
+from arriero.spec import values
+
+CERTIFICATE_PATTERN = r"^arn:aws[a-z-]*:acm:([a-z0-9-]+):([0-9]{12}):certificate/[A-Za-z0-9-]+$"
+WEB_ACL_PATTERN = r"^arn:aws[a-z-]*:wafv2:([a-z0-9-]+):([0-9]{12}):regional/webacl/([A-Za-z0-9_-]+)/[A-Za-z0-9-]+$"
+TLS_POLICY_PATTERN = r"^ELBSecurityPolicy-[A-Za-z0-9-]+$"
+# An ALB cuts a connection on which nothing was sent for so long; 60 s by default. Ollama sends nothing while it loads a
+# model, which it gives up after five minutes (OLLAMA_LOAD_TIMEOUT).
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
+DEFAULT_IDLE_SECONDS, LEAST_IDLE_SECONDS, MOST_IDLE_SECONDS = 60, 300, 4000
+MOST_DRAIN_SECONDS = 3600
+
+
+def certificate(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(CERTIFICATE_PATTERN, text):
+        raise ValueError(
+            f"{values.shown(text)} is not the ARN of a certificate; "
+            "write it like arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
+        )
+    return text
+
+
+def web_acl(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(WEB_ACL_PATTERN, text):
+        raise ValueError(
+            f"{values.shown(text)} is not the ARN of a regional web ACL; "
+            "write it like arn:aws:wafv2:us-east-1:123456789012:regional/webacl/llm/0a1b2c3d"
+        )
+    return text
+
+
+def tls_policy(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(TLS_POLICY_PATTERN, text):
+        raise ValueError(
+            f"{values.shown(text)} is not a policy of AWS; write it like ELBSecurityPolicy-TLS13-1-2-2021-06"
+        )
+    return text
+
+
+def client_range(value: object) -> str:
+    """An IPv4 range of clients. Everybody is none: what stands behind the load balancer asks nobody for a key."""
+    return values.source_range(value)
+
+
+def region_of(arn: str) -> str:
+    return arn.split(":")[3]
+
+
+def account_of(arn: str) -> str:
+    return arn.split(":")[4]
+
+
+def web_acl_name(arn: str) -> str:
+    return arn.split("/")[2]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {values.kind(value)}; put it in quotes")
+    return value

@@ -1,0 +1,79 @@
+"""Reads what a module says of load balancers, in the plan's words, as `terraform_module.py` reads the rest."""
+
+from __future__ import annotations
+
+from terraform_blocks import Module, Read, Values, done, many
+
+
+def attachment(block: Values) -> Values:
+    found = {
+        "group": block.pop("target_group_arn"),
+        "container": block.pop("container_name"),
+        "port": block.pop("container_port"),
+    }
+    done(block)
+    return found
+
+
+def aws_ingress(module: Module) -> Read:
+    for _, group in module.of("aws_lb_target_group"):
+        yield "aws.target_group", group.pop("name"), _target_group(group), group.pop("tags")
+        done(group)
+    listeners: dict[str, Values] = {}
+    for _, each in module.of("aws_lb_listener"):
+        assert each.pop("tags")
+        listeners.setdefault(each.pop("load_balancer_arn"), {})[str(each.pop("port"))] = _listener(each)
+        done(each)
+    acls = {}
+    for _, one in module.of("aws_wafv2_web_acl_association"):
+        acls[one.pop("resource_arn")] = one.pop("web_acl_arn")
+        done(one)
+    for address, balancer in module.of("aws_lb"):
+        assert balancer.pop("load_balancer_type") == "application"
+        properties = {
+            "scheme": "internal" if balancer.pop("internal") else "internet-facing",
+            "subnets": balancer.pop("subnets"),
+            "security_groups": balancer.pop("security_groups"),
+            "idle_seconds": balancer.pop("idle_timeout"),
+            "drops_invalid_headers": balancer.pop("drop_invalid_header_fields"),
+            "listeners": listeners[address],
+            "web_acl": acls.get(address),
+        }
+        yield "aws.load_balancer", balancer.pop("name"), properties, balancer.pop("tags")
+        done(balancer)
+
+
+def _target_group(group: Values) -> Values:
+    [health], [sticky] = many(group, "health_check"), many(group, "stickiness")
+    assert group.pop("vpc_id").startswith("aws_vpc.")
+    assert health.pop("protocol") == "HTTP"
+    found = {
+        "protocol": group.pop("protocol"),
+        "port": group.pop("port"),
+        "type": group.pop("target_type"),
+        "health": {
+            "interval": health.pop("interval"),
+            "timeout": health.pop("timeout"),
+            "healthy": health.pop("healthy_threshold"),
+            "unhealthy": health.pop("unhealthy_threshold"),
+            "codes": health.pop("matcher"),
+            "path": health.pop("path"),
+        },
+        "drain_seconds": group.pop("deregistration_delay"),
+        "algorithm": group.pop("load_balancing_algorithm_type"),
+        "is_sticky": sticky["enabled"],
+    }
+    done(health)
+    return found
+
+
+def _listener(each: Values) -> Values:
+    [action] = many(each, "default_action")
+    found = {"protocol": each.pop("protocol")}
+    if action["type"] == "forward":
+        found["action"] = f"forward to {action['target_group_arn']}"
+        found |= {"certificate": each.pop("certificate_arn"), "tls_policy": each.pop("ssl_policy")}
+        return found
+    [there] = many(action, "redirect")
+    code = there["status_code"].removeprefix("HTTP_")
+    return {**found, "action": f"redirect to {there['protocol']} {there['port']} by {code}"}
