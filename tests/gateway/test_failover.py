@@ -333,3 +333,16 @@ def test_figures_come_from_the_last_record(tmp_path: Path) -> None:
         assert (told["tokens_in"], told["tokens_out"], told["load_ms"]) == (7, 3, 5.0)
 
     tell(tmp_path, story, says(json_response(body)))
+
+
+@pytest.mark.parametrize(("site", "status", "served"), [("site-t1", 200, b"site-t1"), ("nowhere", 503, b"")])
+def test_a_site_can_be_tried_out(tmp_path: Path, site: str, status: int, served: bytes) -> None:
+    async def whole_answer(heard: Heard) -> None:
+        await heard.send(stream_head() + chunk(FIRST) + chunk(LAST) + b"0\r\n\r\n")
+
+    async def story(running: Running) -> None:
+        reply = await running.ask("POST", CHAT, ASK, f"X-Arriero-Site: {site}\r\n")
+        assert reply.status == status
+        assert (b"X-Arriero-Site: " + served in reply.head) == (status == 200)
+
+    tell(tmp_path, story, whole_answer, whole_answer)

@@ -169,3 +169,13 @@ def test_the_pool_speaks_as_one_server() -> None:
 )
 def test_a_model_has_one_name(written: str, meant: str) -> None:
     assert canonical(written) == meant
+
+
+def test_who_tries_a_site_out_gets_a_place_there_or_none() -> None:
+    made = pool(ONE, TWO)
+    for target in made:
+        target.answered(inventory("m", resident=("m",)))
+    assert [getattr(made.place_at(site, "m", 0.0), "entry", None) for site in ("here", "there")] == [ONE, TWO]
+    assert made.place_at("nowhere", "m", 0.0) is Without.SITE
+    made.set_weights({"two": 0})
+    assert made.place_at("there", "m", 0.0) is Without.SITE

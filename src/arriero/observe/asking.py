@@ -18,17 +18,19 @@ ANSWER_SECONDS = 300.0
 
 
 def stream(
-    url: str, body: dict[str, Any], key: Secret = NO_KEY, certificate: Path | None = None
+    url: str, body: dict[str, Any], key: Secret = NO_KEY, certificate: Path | None = None, site: str = ""
 ) -> Iterator[tuple[dict[str, Any], http.client.HTTPMessage]]:
     """Each line of a chat answer with the response's headers; raises ArrieroError when there is no whole answer.
 
-    `certificate` is the gateway's own, for one at https.
+    `certificate` is the gateway's own, for one at https. `site`: the one to try out.
     """
     connection = connect(url, certificate, ANSWER_SECONDS)
     try:
         headers = {"Content-Type": "application/json"}
         if key != NO_KEY:
             headers["Authorization"] = f"Bearer {key.reveal()}"
+        if site:
+            headers["X-Arriero-Site"] = site
         connection.request("POST", "/api/chat", json.dumps(body), headers)
         response = connection.getresponse()
         line: dict[str, Any] = {}

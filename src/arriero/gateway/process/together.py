@@ -56,6 +56,13 @@ class SharedPool(Pool):
                 self._tell(found, found.in_flight + 1)
             return found
 
+    def place_at(self, site: str, model: str, now: float) -> Target | Without:
+        with self._claiming():
+            found = super().place_at(site, model, now)
+            if isinstance(found, Target):
+                self._tell(found, found.in_flight + 1)
+            return found
+
     def usual(self, model: str, tried: Collection[str], mark: int, now: float) -> Target | None:
         if not self._lanes.others:
             found = self._usual(model, tried, mark, now)

@@ -27,6 +27,8 @@ from arriero.gateway.words.naming import canonical
 from arriero.gateway.words.paths import Kind, Rule
 
 RETRY_AFTER_SECONDS = 2
+# Which site a client wants to try out; what fails there before its first byte is tried elsewhere all the same.
+SITE = b"x-arriero-site"
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -157,7 +159,9 @@ class Router:
             request.id = request.id or self._id_of(request)
             client.answer(quarantined(request.dialect, hold), record_of(request))
             return None
-        if runs and model:
+        if runs and model and SITE in request.known:
+            found = self._context.pool.place_at(request.known[SITE].decode("latin-1"), model, self._context.now())
+        elif runs and model:
             found = self._queue.place(request, model, request.caller.name if request.caller else "")
         else:
             found = self._context.pool.find(model, False, (), self._context.now())

@@ -26,6 +26,7 @@ class Without(Enum):
     PLACE = "has a free place now"
     TURN = "has a free place for one that comes now"
     CHOICE = "is left to try"
+    SITE = "of the site that was asked for can take this now"
 
 
 class Pool:
@@ -91,6 +92,12 @@ class Pool:
     def place(self, ask: Ask, now: float) -> Target | Without:
         """A target with a place for a request that runs a model; `Without.PLACE`: it should wait for one."""
         return self._counted(self._place(ask, now))
+
+    def place_at(self, site: str, model: str, now: float) -> Target | Without:
+        """A place at this one site, for who tries it out: nobody waits there, so that nobody is passed by."""
+        elsewhere = [target.entry.id for target in self if target.entry.site != site]
+        found = self._dealt(Ask(model, elsewhere), now) if len(elsewhere) < len(self._targets) else None
+        return self._counted(found or Without.SITE)
 
     def hope(self, model: str, tried: Collection[str]) -> Without:
         """`Without.PLACE` if it makes sense to wait for one, else why not."""

@@ -13,7 +13,8 @@ _NOT_FORWARDED = frozenset(
 _TRACEPARENT, _TRACESTATE = b"traceparent", b"tracestate"
 # What the gateway reads besides, of what it passes on.
 _READ = _NOT_FORWARDED | frozenset(
-    b"traceparent x-forwarded-for x-azure-fdid x-arriero-warming x-arriero-migrate x-arriero-deadline-ms".split()
+    b"traceparent x-forwarded-for x-azure-fdid x-arriero-warming x-arriero-migrate x-arriero-deadline-ms"
+    b" x-arriero-site".split()
 )
 _NOT_RETURNED = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate trailer upgrade x-request-id"
