@@ -5,7 +5,7 @@ EXAMPLE := examples/two-clouds/arriero.yaml
 UV      := $(BIN)/uv pip
 OLLAMA  := $(VENV)/ollama/ollama
 
-.PHONY: setup setup-dev up down test check proof groovy ollama format lock clean
+.PHONY: setup setup-dev up down test check proof docs groovy ollama format lock clean
 
 setup: $(VENV)/.run      ## the environment that `arriero` runs in
 setup-dev: $(VENV)/.dev  ## the same, with what tests and checks need
@@ -37,8 +37,8 @@ test: check
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not wide" -rs
 
 check: setup-dev
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check --no-cache src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check --no-cache src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_size.py
@@ -56,15 +56,18 @@ groovy:                  ## what runs a Jenkinsfile in tests: the Groovy that Je
 	  mvn --batch-mode --quiet dependency:copy -Dartifact=org.codehaus.groovy:$$part:2.4.21 -DoutputDirectory=$(CURDIR)/$(VENV)/groovy; \
 	done
 
+docs: setup-dev          ## the documentation as a site, in .venv/site; no network is needed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 format: setup-dev
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs
 
 lock: $(BIN)/uv          ## resolves the dependencies anew
 	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra top requirements/build.in pyproject.toml -o requirements/run.lock
+	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra top --extra ui requirements/build.in pyproject.toml -o requirements/run.lock
 	$(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra top --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
+	  --extra deploy --extra aws --extra azure --extra stage --extra otel --extra pipeline --extra ledger --extra shared --extra image --extra grafana --extra top --extra ui --extra docs --extra dev -c requirements/run.lock requirements/build.in pyproject.toml -o requirements/dev.lock
 	$(UV) compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  -c requirements/run.lock pyproject.toml -o src/arriero/pipeline/image/data/sidecar.lock
 	echo 'checkov==3.3.30' | $(UV) compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 - -o requirements/checkov.lock

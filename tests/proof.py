@@ -47,6 +47,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "faults": (sys.executable, "benchmarks/faults.py", "--report", REPORT),
     "judge": (sys.executable, "tests/deploy/simulated_trials.py", "--report", REPORT),
     "canary": ("env", "ARRIERO_CANARY_RUNS=10", *PYTEST, "tests/stories/test_canary.py"),
+    "page": (sys.executable, "benchmarks/ui.py", "--report", REPORT),
     "rollback": (sys.executable, "benchmarks/rollback.py", "--report", REPORT),
     "soak": (sys.executable, "benchmarks/soak.py", "--report", REPORT),
 }

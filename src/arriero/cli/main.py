@@ -22,7 +22,7 @@ OBJECTS_BEFORE_COLLECTION = 1_000_000
 
 def main() -> None:
     """Runs one verb and exits: 0 done, 1 error, 2 changes pending, 3 a verdict failed, 130 interrupted."""
-    if not {"gateway", "controller", "top", "logs"} & set(sys.argv[1:2]):
+    if not {"gateway", "controller", "top", "logs", "ui"} & set(sys.argv[1:2]):
         # A verb ends before collections pay: nearly all that they look through, a seventh of a plan's time, are the
         # clouds' SDKs, which stay. Programs that run on collect as usual.
         gc.set_threshold(OBJECTS_BEFORE_COLLECTION)

@@ -14,6 +14,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "rolling_back": ("rollback",),
     "looking": ("status", "logs", "doctor", "env"),
     "topping": ("top",),
+    "paging": ("ui",),
     "reporting": ("report",),
     "costing": ("cost", "prices"),
     "rightsizing": ("rightsize",),
