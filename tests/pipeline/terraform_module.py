@@ -7,6 +7,7 @@ it is understood: what is left over at the end is something that the plan does n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 
 from terraform_blocks import Key, Module, Read, Values, done, many
@@ -62,6 +63,8 @@ def _aws_network(module: Module) -> Read:
     for _, vpc in module.of("aws_vpc"):
         tags = vpc.pop("tags")
         properties = {"cidr": vpc.pop("cidr_block"), "dns_support": vpc.pop("enable_dns_support")}
+        if "enable_dns_hostnames" in vpc:
+            properties["dns_names"] = vpc.pop("enable_dns_hostnames")
         yield "aws.vpc", tags["Name"], properties, tags
         done(vpc)
     for _, gateway in module.of("aws_internet_gateway"):
@@ -75,13 +78,49 @@ def _aws_network(module: Module) -> Read:
         properties = {"cidr": subnet.pop("cidr_block"), "zone": subnet.pop("availability_zone")}
         yield "aws.subnet", tags["Name"], properties, tags
         done(subnet)
+    yield from _ways_out(module, subnets)
     yield from _routes(module, subnets)
     for _, group in module.of("aws_security_group"):
         rules = {way: _group_rules(many(group, way)) for way in ("ingress", "egress")}
-        assert group.pop("vpc_id").startswith("aws_vpc.")
+        assert group.pop("vpc_id").startswith(("aws_vpc.", "vpc-"))
         yield "aws.security_group", group.pop("name"), rules, group.pop("tags")
         group.pop("description")
         done(group)
+
+
+def _ways_out(module: Module, subnets: Mapping[str, str]) -> Read:
+    """Things without a Name are known by their site's tag."""
+    for _, address in module.of("aws_eip"):
+        tags = address.pop("tags")
+        yield "aws.elastic_ip", _site(tags), {"domain": address.pop("domain")}, tags
+        done(address)
+    for _, gateway in module.of("aws_nat_gateway"):
+        tags = gateway.pop("tags")
+        assert gateway.pop("allocation_id").startswith("aws_eip.")
+        assert gateway.pop("depends_on")
+        yield (
+            "aws.nat_gateway",
+            _site(tags),
+            {"subnet": subnets[gateway.pop("subnet_id")], "address": _site(tags)},
+            tags,
+        )
+        done(gateway)
+    for _, endpoint in module.of("aws_vpc_endpoint"):
+        tags, properties = endpoint.pop("tags"), {"type": endpoint.pop("vpc_endpoint_type")}
+        assert endpoint.pop("vpc_id").startswith("aws_vpc.")
+        if properties["type"] == "Interface":
+            properties["private_names"] = endpoint.pop("private_dns_enabled")
+            properties["security_groups"] = endpoint.pop("security_group_ids")
+            properties["subnets"] = sorted(subnets[each] for each in endpoint.pop("subnet_ids"))
+        else:
+            properties["route_tables"] = endpoint.pop("route_table_ids")
+        service = re.sub(r"^com\.amazonaws\.[a-z0-9-]+\.", "", endpoint.pop("service_name"))
+        yield "aws.vpc_endpoint", f"{_site(tags)} {service}", properties, tags
+        done(endpoint)
+
+
+def _site(tags: Mapping[str, str]) -> str:
+    return f"{tags['arriero-service']}-{tags['arriero-site']}"
 
 
 def _routes(module: Module, subnets: Mapping[str, str]) -> Read:
@@ -90,9 +129,12 @@ def _routes(module: Module, subnets: Mapping[str, str]) -> Read:
         joined.setdefault(one.pop("route_table_id"), []).append(subnets[one.pop("subnet_id")])
         done(one)
     for address, table in module.of("aws_route_table"):
-        tags, [route] = table.pop("tags"), many(table, "route")
-        assert route["cidr_block"] == "0.0.0.0/0"
-        way = {"aws_internet_gateway": "internet gateway"}[route["gateway_id"].partition(".")[0]]
+        tags, way = table.pop("tags"), None
+        for route in many(table, "route"):
+            assert route["cidr_block"] == "0.0.0.0/0"
+            leads = route.get("gateway_id") or route.get("nat_gateway_id")
+            ways = {"aws_internet_gateway": "internet gateway", "aws_nat_gateway": "nat gateway"}
+            way = ways[leads.partition(".")[0]]
         assert table.pop("vpc_id").startswith("aws_vpc.")
         yield "aws.route_table", tags["Name"], {"default": way, "subnets": sorted(joined[address])}, tags
         done(table)
@@ -104,8 +146,8 @@ def _group_rules(blocks: list[Values]) -> list[str]:
         first, last = block.pop("from_port"), block.pop("to_port")
         ports = f"{first}" if first == last else f"{first}-{last}"
         protocol = block.pop("protocol")
-        lines += [f"{protocol} {ports} {peer}" for peer in block.pop("cidr_blocks", [])]
-        lines += [f"{protocol} {ports} {peer}" for peer in block.pop("security_groups", [])]
+        kinds = ("cidr_blocks", "security_groups", "prefix_list_ids")
+        lines += [f"{protocol} {ports} {peer}" for kind in kinds for peer in block.pop(kind, None) or ()]
         done(block)
     return sorted(lines)
 

@@ -115,6 +115,22 @@ def test_the_clouds_own_scaling_is_among_it_where_a_site_is_left_to_it() -> None
     assert not [name for name in documents() if "scaling" in name]
 
 
+def test_a_private_site_adds_what_its_way_out_needs() -> None:
+    private = {**EAST, "network": {"mode": "private"}}
+    assert set(documents({"a": private})) - set(documents({"a": EAST})) == {"aws-nat.json"}
+    held = documents({"a": private})["aws-nat.json"]["Statement"]
+    [made] = [each for each in held if "ec2:AllocateAddress" in each["Action"]]
+    assert made["Condition"] == {"StringEquals": {"aws:RequestTag/arriero-service": "llm"}}
+    [tagging] = [each for each in held if each["Action"] == ["ec2:CreateTags"]]
+    assert tagging["Condition"] == {"StringEquals": {"ec2:CreateAction": ["AllocateAddress", "CreateNatGateway"]}}
+
+
+def test_a_network_of_the_users_own_is_refused() -> None:
+    given = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0"], "mode": "private"}
+    with pytest.raises(Refused, match=r"sites\.a\.network\.vpc: vpc-0123456789abcdef0 is yours and carries no tag"):
+        documents({"a": {**EAST, "network": given}})
+
+
 def test_accounts_have_to_be_known() -> None:
     with pytest.raises(Refused) as refused:
         iam.files(spec(BOTH), Path())

@@ -19,7 +19,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, azure, storage
+from arriero.plan.wanted import aws, aws_network, azure, storage
 from arriero.spec.model import Model, Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -33,6 +33,8 @@ SITES = {
 STATES = {
     "aws.service": {"status": "a service that is written down is active", "rollout": "how its last deployment went"},
     "aws.task_definition": {"status": "a definition that is written down is active"},
+    "aws.nat_gateway": {"state": "whether it works"},
+    "aws.vpc_endpoint": {"state": "whether it works"},
 }
 ALB = {"hosts": ["llm.example.com"], "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"]}
 # Everything that changes what the plan holds; each is exported and read back.
@@ -42,6 +44,18 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "a probe through the sidecar": {"deploy": {"hung_after": "30s"}},
     "a probe without a sidecar": {"sidecar": False, "deploy": {"hung_after": "30s"}},
     "others may reach it": {"network": {"cidr": "10.9.0.0/20", "allow_from": ["198.51.100.0/24", "203.0.113.7/32"]}},
+    "private, through a NAT gateway": {"network": {"mode": "private", "allow_from": ["10.8.0.0/24"]}},
+    "private, through endpoints": {
+        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/acme/llm:1",
+        "network": {"mode": "private", "way_out": "endpoints"},
+        "sites": {"aws-east": SITES["aws-east"]},
+    },
+    "private, through endpoints, behind a load balancer that the internet reaches": {
+        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/acme/llm:1",
+        "network": {"mode": "private", "way_out": "endpoints"},
+        "sites": {"aws-east": SITES["aws-east"]},
+        "ingress": {"alb": {**ALB, "scheme": "internet-facing", "allow_from": ["203.0.113.0/24"]}},
+    },
     "a registry with a port": {"image": "registry.example.com:5000/acme/llm:1"},
     "more storage than is included": {"size": {"storage": "100GiB"}, "sites": {"aws-east": SITES["aws-east"]}},
     "values that Terraform would read": {"environment": {"A": 'say "${b}" and %{c}\\n', "B": "ünï → 1"}},
@@ -134,7 +148,7 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
             assert plain[field] == f"aws_iam_role.{site.replace('-', '_')}_{end}"
             plain[field] = f"/arriero/{wish.name}/{wish.sites[site].region}/{name}-{end}"
     if kind == "aws.service":
-        ranges = aws.subnet_ranges(wish.site(name.removeprefix(f"{wish.name}-")).network.cidr)
+        ranges = aws_network.subnet_ranges(wish.site(name.removeprefix(f"{wish.name}-")).network.cidr)
         numbered = {str(n): f"{name} {cidr}" for n, cidr in enumerate(ranges, 1)}
         network = plain["network"]
         network["subnets"] = [numbered[each.rpartition("_")[2]] for each in network["subnets"]]
@@ -142,12 +156,15 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
         for each in plain["load_balancers"]:
             each["group"] = labels[each["group"].partition(".")[2]]
     if kind == "aws.security_group":
-        groups = {f"aws_security_group.{label}_alb": f"group:{base}-alb" for label, base in labels.items()}
-        lines = [line.rpartition(" ") for line in plain["ingress"]]
-        plain["ingress"] = sorted(f"{what} {groups.get(peer, peer)}" for what, _, peer in lines)
+        ours = {label.replace("-", "_"): of for label, of in labels.items()}
+        plain = {way: sorted(peer_named(line, ours, wish) for line in lines) for way, lines in plain.items()}
+    if kind == "aws.vpc_endpoint":
+        for tie in {"security_groups", "route_tables"} & plain.keys():
+            plain[tie] = [label_named(each.partition(".")[2], labels) for each in plain[tie]]
     if kind == "aws.load_balancer":
-        ranges = aws.subnet_ranges(wish.site(name.removeprefix(f"{wish.name}-")).network.cidr)
-        numbered = {str(n): f"{name} {cidr}" for n, cidr in enumerate(ranges, 1)}
+        cidr = wish.site(name.removeprefix(f"{wish.name}-")).network.cidr
+        ranges = (*aws_network.subnet_ranges(cidr), *aws_network.edge_ranges(cidr))
+        numbered = {str(n): f"{name} {each}" for n, each in enumerate(ranges, 1)}
         plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
         plain["security_groups"] = [f"{name}-alb"]
         for each in plain["listeners"].values():
@@ -162,6 +179,23 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
     return json.loads(json.dumps(plain))
 
 
+def label_named(label: str, labels: Mapping[str, str]) -> str:
+    """`aws_east_gateway` -> `llm-aws-east-gateway`."""
+    site = max((each for each in labels if label.startswith(each)), key=len)
+    return labels[site] + label.removeprefix(site).replace("_", "-")
+
+
+def peer_named(line: str, labels: Mapping[str, str], wish: Spec) -> str:
+    """A rule whose peer is another resource, in the plan's words; what only AWS can know, the id of a list, is null."""
+    rule, _, peer = line.rpartition(" ")
+    kind, _, label = peer.partition(".")
+    if kind == "aws_security_group":
+        return f"{rule} group:{label_named(label, labels)}"
+    if peer == "None":
+        return f"{rule} com.amazonaws.{wish.sites['aws-east'].region}.s3"
+    return line
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_every_resource_and_property_of_the_plan_is_there_and_none_besides(name: str, tmp_path: Path) -> None:
     wish = spec(SPECS[name])
@@ -169,6 +203,13 @@ def test_every_resource_and_property_of_the_plan_is_there_and_none_besides(name:
     found, _ = as_plan(read)
     assert read.resources == {}
     assert {key: named(key, properties, wish) for key, properties in found.items()} == planned(wish, nothing(wish))
+
+
+def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
+    wish = spec(SPECS["private, through endpoints"])
+    text = module.files(wish, nothing(wish))["aws.tf"]
+    assert "prefix_list_ids = [aws_vpc_endpoint.aws_east_s3.prefix_list_id]" in text
+    assert "depends_on" not in text
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:

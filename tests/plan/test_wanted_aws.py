@@ -13,7 +13,7 @@ import pytest
 
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts, SitePlan
-from arriero.plan.wanted import aws, aws_task
+from arriero.plan.wanted import aws, aws_network, aws_task
 from arriero.spec.model import Spec
 
 HASH = re.compile(r"\b[0-9a-f]{12}\b")
@@ -109,23 +109,24 @@ def test_another_range_for_a_standing_network_is_refused() -> None:
     ],
 )
 def test_subnets_take_a_sixteenth_each_but_no_less_than_aws_allows(cidr: str, ranges: tuple[str, str]) -> None:
-    assert aws.subnet_ranges(cidr) == ranges
+    assert aws_network.subnet_ranges(cidr) == ranges
 
 
 def test_new_subnets_take_zones_that_the_account_has() -> None:
     found = SiteFacts("aws-east", "aws", "us-east-1", zones=("us-east-1b", "us-east-1d"))
-    assert aws.zones(spec().site("aws-east"), found) == ("us-east-1b", "us-east-1d")
+    assert aws_network.zones(spec().site("aws-east"), found) == ("us-east-1b", "us-east-1d")
 
 
 def test_a_lost_subnet_comes_back_in_a_zone_that_the_other_does_not_use() -> None:
     base = converged()
     kept = tuple(r for r in base.resources if r.name != "llm-aws-east 10.64.0.0/20")
     found = replace(base, resources=kept, zones=("us-east-1b", "us-east-1c"))
-    assert aws.zones(spec().site("aws-east"), found) == ("us-east-1c", "us-east-1b")
+    assert aws_network.zones(spec().site("aws-east"), found) == ("us-east-1c", "us-east-1b")
 
 
 def test_the_port_of_the_registry_is_let_out() -> None:
-    ports = [aws.egress_ports(spec({"image": i}).site("aws-east")) for i in ("reg.example.com:5000/a/b:1", "a/b:1")]
+    images = ("reg.example.com:5000/a/b:1", "a/b:1")
+    ports = [aws_network.egress_ports(spec({"image": i}).site("aws-east")) for i in images]
     assert ports == [(443, 5000), (443,)]
 
 

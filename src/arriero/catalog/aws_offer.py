@@ -24,6 +24,8 @@ _ITEMS: Mapping[tuple[str, str], tuple[str, str, frozenset[str]]] = {
     ("AmazonVPC", "PublicIPv4:InUseAddress"): ("public_ipv4", "address-hour", _HOURS),
     ("AmazonEC2", "NatGateway-Hours"): ("nat_gateway", "hour", _HOURS),
     ("AmazonEC2", "NatGateway-Bytes"): ("nat_gateway.data", "GB", frozenset({"gb"})),
+    ("AmazonVPC", "VpcEndpoint-Hours"): ("vpc_endpoint", "hour", _HOURS),
+    ("AmazonVPC", "VpcEndpoint-Bytes"): ("vpc_endpoint.data", "GB", frozenset({"gb"})),
     ("AmazonCloudWatch", "DataProcessing-Bytes"): ("logs.ingested", "GB", frozenset({"gb"})),
     ("AmazonECR", "TimedStorage-ByteHrs"): ("registry.storage", "GB-month", frozenset({"gb-mo"})),
     ("AmazonEFS", "TimedStorage-ByteHrs"): ("files.storage", "GB-month", frozenset({"gb-mo"})),

@@ -13,7 +13,7 @@ from arriero.clouds.endpoints import Endpoints
 from arriero.errors import CloudError, Problem, Refused
 from arriero.plan import purging, registries
 from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
-from arriero.spec.model import Spec
+from arriero.spec.model import ResolvedSite, Spec
 
 
 class FactsModule(Protocol):
@@ -34,10 +34,20 @@ def facts_of(cloud: Cloud) -> FactsModule:
 
 
 def refs(spec: Spec, only: Collection[str] | None = None) -> tuple[SiteRef, ...]:
-    return tuple(
-        SiteRef(spec.name, name, site.cloud, site.region, site.hosts, site.adopt)
-        for name, site in spec.sites.items()
-        if only is None or name in only
+    return tuple(_ref(spec.site(name)) for name in spec.sites if only is None or name in only)
+
+
+def _ref(site: ResolvedSite) -> SiteRef:
+    given = site.network if site.cloud == "aws" else None
+    return SiteRef(
+        site.service,
+        site.name,
+        site.cloud,
+        site.region,
+        site.hosts,
+        site.adopt,
+        vpc=(given.vpc or "") if given else "",
+        subnets=given.subnets if given else (),
     )
 
 

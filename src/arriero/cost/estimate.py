@@ -14,6 +14,7 @@ from decimal import Decimal
 from arriero.catalog import catalog
 from arriero.catalog.catalog import Source
 from arriero.catalog.prices import BUILT_IN, Prices
+from arriero.cost import way_out
 from arriero.cost.money import Money
 from arriero.spec.model import ResolvedSite
 
@@ -118,7 +119,7 @@ def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estim
     """The expected cost of `count` targets at that site, all of them running all the time."""
     lines: list[Line] = []
     unknown: list[Unknown] = []
-    for need in _needs(site, count):
+    for need in _needs(site, count, prices):
         price = prices.find(site.cloud, site.region, need.key)
         if price:
             lines.append(Line(need.item, need.quantity, price.unit, Money(price.amount), price.source))
@@ -128,7 +129,7 @@ def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estim
     return Estimate(site.name, site.cloud, site.region, count, tuple(lines), uses, tuple(unknown))
 
 
-def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
+def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
     if site.alb:
         yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
@@ -138,7 +139,11 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
         extra = Decimal(str(site.size.storage.in_gib)) - catalog.fargate_limits().storage_included_gib
         if extra > 0:
             yield _Need("storage", "fargate.storage", extra * count, "GB-hour")
-        yield _Need("public IPv4", "public_ipv4", Decimal(count), "address-hour")
+        if not site.network.is_private:
+            yield _Need("public IPv4", "public_ipv4", Decimal(count), "address-hour")
+    if site.cloud == "aws" and site.network.is_private and not site.network.vpc:
+        way = way_out.cheapest(site, prices)
+        yield from (_Need(part.item, part.key, part.quantity, part.unit) for part in way_out.parts(site, way))
     elif site.cloud == "azure":
         if count:
             yield _Need("vCPU", "aci.vcpu", cpu * count, "vCPU-hour")
@@ -148,8 +153,12 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
 
 
 def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
-    wanted = {"aws": (("logs", "logs.ingested"),), "azure": (("NAT gateway data", "nat_gateway.data"),)}
-    for item, key in wanted.get(site.cloud, ()):
+    wanted = {"aws": [("logs", "logs.ingested")], "azure": [("NAT gateway data", "nat_gateway.data")]}.get(
+        site.cloud, []
+    )
+    if site.cloud == "aws" and site.network.is_private and not site.network.vpc:
+        wanted = [*wanted, way_out.traffic(way_out.cheapest(site, prices))]
+    for item, key in wanted:
         price = prices.find(site.cloud, site.region, key)
         yield ByUse(item, "GB", Money(price.amount) if price else None, price.source if price else None)
     if site.alb:  # the greatest of new connections, open ones, bytes and rules, hour by hour

@@ -31,6 +31,8 @@ class SiteRef:
     region: str
     hosts: tuple[str, ...] = ()
     adopt: tuple[str, ...] = ()
+    vpc: str = ""
+    subnets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class SiteFacts:
 
     `count` is the number of targets asked for at this moment (ECS desired count, live ACI groups, local processes).
     `kept` is what `down` leaves: a storage of models that nothing mounts. `zones` are the region's zones where
-    something new may be put; empty where that needs no choice.
+    something new may be put; empty where that needs no choice. `given` is what the user has there for it, such as a
+    VPC: it is looked at, and never changed or removed. `prefix_lists` are AWS's own lists of ranges, id by name.
     """
 
     site: str
@@ -99,6 +102,8 @@ class SiteFacts:
     problem: Problem | None = None
     zones: tuple[str, ...] = ()
     kept: tuple[Resource, ...] = ()
+    given: tuple[Resource, ...] = ()
+    prefix_lists: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, kind: str, name: str | None = None) -> Resource | None:
         """The resource of that kind (and name, if given), or None."""

@@ -1,9 +1,10 @@
 """Who may reach which port of a site's targets, through what: from the facts, and not from the wish.
 
-A way in at AWS: a rule of the security group that the service's tasks have; from outside the network only if they have
-public addresses and the subnets a route from the internet. A rule that names the load balancer's group leads on to the
-rules of that group, as far as the load balancer listens there. At Azure: the NSG of the subnet, its rules in the order
-of their priority; a container group has a private address or a public one. At a local site: the address it listens on.
+A way in at AWS: a rule of the security group that the service's tasks have. From the internet only if they have public
+addresses and their subnets a route from there; from another private range only where something joins the networks. A
+rule that names the load balancer's group leads on to the rules of that group, as far as the load balancer listens. At
+Azure: the NSG of the subnet, its rules in the order of their priority; a container group has a private address or a
+public one. At a local site: the address it listens on.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, cast
 
 from arriero.plan.firewall import ALL_PORTS, Rule, group_rule, is_open_range, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
-from arriero.policy.reach_balancer import through_balancer
+from arriero.policy.reach_balancer import leads_outside, through_balancer
 from arriero.policy.way import Way
+from arriero.spec.values import PRIVATE
 
 
 def ways(found: SiteFacts) -> tuple[Way, ...]:
@@ -27,41 +29,65 @@ def ways(found: SiteFacts) -> tuple[Way, ...]:
 def _aws(found: SiteFacts) -> Iterator[Way]:
     """Groups are found by the services' own networks (two during a trial): one that no task has opens nothing."""
     services = [r for r in found.resources if r.kind == "aws.service"]
-    vpc, table = found.find("aws.vpc"), found.find("aws.route_table")
-    if not services or vpc is None:
+    ranges = _ranges(found)
+    if not services or not ranges:
         return
     networks = [cast("Mapping[str, Any]", service.properties["network"]) for service in services]
     used = dict.fromkeys(name for network in networks for name in network["security_groups"])
-    is_routed = bool(table and table.properties["default"] == "internet gateway")
-    is_public = is_routed and any(network["public_ip"] for network in networks)
+    is_public = any(network["public_ip"] and leads_outside(found, network["subnets"]) for network in networks)
     for group in (r for r in found.resources if r.kind == "aws.security_group"):
         if group.name in used or group.id in used:
             for line in cast("tuple[str, ...]", group.properties["ingress"]):
-                before = through_balancer(found, line, is_routed) if " group:" in line else None
-                if before is None:
-                    yield from _through_group(found.site, group, line, str(vpc.properties["cidr"]), is_public)
-                else:
-                    yield from before
+                before = through_balancer(found, line) if " group:" in line else None
+                yield from _through_group(found, group, line, ranges, is_public) if before is None else before
     for stranger in (name for name in used if not _is_known(found, name)):
         yield Way(
             found.site, "whoever it lets in", "its ports", (f"security group {stranger}, which is not the site's",)
         )
 
 
+def _ranges(found: SiteFacts) -> tuple[str, ...]:
+    """Of the network that targets stand in: the site's own, or the user's."""
+    if vpc := found.find("aws.vpc"):
+        return (str(vpc.properties["cidr"]),)
+    given = next((each for each in found.given if each.kind == "aws.vpc"), None)
+    return cast("tuple[str, ...]", given.properties["ranges"]) if given else ()
+
+
 def _is_known(found: SiteFacts, name: str) -> bool:
     return any(r.kind == "aws.security_group" and name in (r.name, r.id) for r in found.resources)
 
 
-def _through_group(site: str, group: Resource, line: str, cidr: str, is_public: bool) -> Iterator[Way]:
-    rule = group_rule(line, is_inbound=True)
+def _through_group(
+    found: SiteFacts, group: Resource, line: str, ranges: tuple[str, ...], is_public: bool
+) -> Iterator[Way]:
+    rule, site = group_rule(line, is_inbound=True), found.site
     ways_in = (f"security group {group.name} ({line})",)
     for peer in rule.peers:
-        if _is_inside(peer, cidr):
+        if _is_group(peer):
+            carried = peer.removeprefix("group:")
+            yield Way(site, f"what carries security group {carried} in {', '.join(ranges)}", _ports(rule), ways_in)
+        elif any(_is_inside(peer, each) for each in ranges):
             yield Way(site, _who(peer), _ports(rule), ways_in)
         elif is_public:
             yield Way(site, _who(peer), _ports(rule), ("the internet gateway", "the tasks' public addresses", *ways_in))
         elif is_open_range(peer):
-            yield Way(site, f"the site's own network {cidr}", _ports(rule), ways_in)
+            yield Way(site, f"the site's own network {', '.join(ranges)}", _ports(rule), ways_in)
+        elif _is_joinable(peer):
+            yield Way(site, _who(peer), _ports(rule), ("a peering or a VPN, which is not read", *ways_in))
+
+
+def _is_group(peer: str) -> bool:
+    return peer.startswith(("sg-", "group:"))
+
+
+def _is_joinable(peer: str) -> bool:
+    """A private range: networks of such ranges are joined by peerings and VPNs, without the internet."""
+    try:
+        network = ip_network(peer, strict=False)
+    except ValueError:
+        return False
+    return isinstance(network, IPv4Network) and any(network.subnet_of(each) for each in PRIVATE)
 
 
 def _azure(found: SiteFacts) -> Iterator[Way]:

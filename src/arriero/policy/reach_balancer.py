@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from arriero.plan.firewall import group_rule, is_open_range
 from arriero.plan.model import Resource, SiteFacts
+from arriero.plan.wanted.aws_network import INTERNET
 from arriero.policy.way import Way
 
 
-def through_balancer(found: SiteFacts, line: str, is_routed: bool) -> tuple[Way, ...] | None:
+def through_balancer(found: SiteFacts, line: str) -> tuple[Way, ...] | None:
     """The ways that end in a rule of the targets' group which names another group; None where that group is no load
-    balancer's. `is_routed`: whether the subnets have a route from the internet.
+    balancer's.
     """
     group = line.rpartition(" group:")[2]
     balancers = [r for r in found.resources if r.kind == "aws.load_balancer" and group in _groups(r)]
     rules = found.find("aws.security_group", group)
     if not balancers or rules is None:
         return None
-    return tuple(way for balancer in balancers for way in _ways(found, balancer, rules, line, is_routed))
+    return tuple(way for balancer in balancers for way in _ways(found, balancer, rules, line))
 
 
-def _ways(found: SiteFacts, balancer: Resource, group: Resource, line: str, is_routed: bool) -> Iterator[Way]:
+def _ways(found: SiteFacts, balancer: Resource, group: Resource, line: str) -> Iterator[Way]:
     listeners = cast("Mapping[str, Mapping[str, Any]]", balancer.properties["listeners"])
-    is_public = balancer.properties["scheme"] == "internet-facing" and is_routed
+    subnets = cast("tuple[str, ...]", balancer.properties["subnets"])
+    is_public = balancer.properties["scheme"] == "internet-facing" and leads_outside(found, subnets)
     for rule_line in cast("tuple[str, ...]", group.properties["ingress"]):
         rule = group_rule(rule_line, is_inbound=True)
         for port, listener in sorted(listeners.items(), key=lambda each: -int(each[0])):
@@ -41,6 +43,14 @@ def _ways(found: SiteFacts, balancer: Resource, group: Resource, line: str, is_r
                 if leads.startswith("forward"):
                     through = (*through, f"to port {line.split(' ')[1]} of the targets ({line})")
                 yield Way(found.site, "everybody" if is_open_range(peer) else peer, f"port {port}", through)
+
+
+def leads_outside(found: SiteFacts, subnets: Collection[str]) -> bool:
+    """Whether one of the subnets has a route to and from the internet."""
+    tables = [r for r in found.resources if r.kind == "aws.route_table" and r.properties["default"] == INTERNET]
+    routed = {name for table in tables for name in cast("tuple[str, ...]", table.properties["subnets"])}
+    routed |= {r.name for r in found.given if r.kind == "aws.subnet" and r.properties["default"] == INTERNET}
+    return bool(routed & set(subnets))
 
 
 def _groups(balancer: Resource) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Lines are put in by the loader, which knows them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
 from arriero.catalog import catalog
 from arriero.errors import Problem
@@ -16,6 +16,7 @@ from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_image import image_problems
 from arriero.spec.check_ingress import ingress_problems
 from arriero.spec.check_ledger import ledger_problems
+from arriero.spec.check_network import network_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_scale import scale_problems
 from arriero.spec.check_size import size_problems
@@ -50,7 +51,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _environment_problems(spec)
     found += _model_problems(spec)
     found += _writing_problems(spec)
-    found += _network_problems(spec)
+    found += network_problems(spec)
     found += _patience_problems(spec)
     found += _credential_problems(spec)
     found += policy_problems(spec)
@@ -151,19 +152,6 @@ def _writing_problems(spec: Spec) -> Iterator[Problem]:
         if site.writable_models and is_baked and not is_others:
             what = "the models are baked into this site's image, so that the next target would not have the change"
             yield Problem(what, "remove the line", f"sites.{name}.writable_models")
-
-
-def _network_problems(spec: Spec) -> Iterator[Problem]:
-    sections = {"network": spec.network}
-    sections |= {f"sites.{name}.network": site.network for name, site in spec.sites.items() if site.network}
-    for key, network in sections.items():
-        own = IPv4Network(network.cidr)
-        for index, text in enumerate(network.allow_from):
-            where = f"{key}.allow_from[{index}]"
-            if text in network.allow_from[:index]:
-                yield Problem(f"{text} is here twice", "keep one of them", where)
-            elif IPv4Network(text).subnet_of(own):
-                yield Problem(f"{text} is in the site's own range {own}, which may anyway", "remove it", where)
 
 
 def _patience_problems(spec: Spec) -> Iterator[Problem]:

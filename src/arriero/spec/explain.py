@@ -7,6 +7,7 @@ from typing import Any
 
 from arriero.spec import budget, gateway, image, ingress, ledger, model, pipeline, policy, scale, strategy, validation
 from arriero.spec.document import KeyPath, dotted
+from arriero.spec.network import Network
 from arriero.spec.section import Section
 from arriero.spec.suggest import suggest
 from arriero.spec.values import kind, shown
@@ -19,7 +20,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "scale.track": scale.Track,
     "scale.cooldown": scale.Cooldown,
     "ollama": model.Ollama,
-    "network": model.Network,
+    "network": Network,
     "gateway": gateway.Gateway,
     "gateway.tls": gateway.Tls,
     "gateway.limits": gateway.GatewayLimits,

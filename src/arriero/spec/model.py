@@ -26,6 +26,7 @@ from arriero.spec.gateway import Gateway
 from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ingress import Alb, Ingress
 from arriero.spec.ledger import Ledger
+from arriero.spec.network import Mode, Network
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
 from arriero.spec.scale import By, Cooldown, Scale, Track
@@ -41,8 +42,6 @@ Role = Literal["active", "standby"]
 ServiceName = Annotated[str, BeforeValidator(values.service_name), values.schema(values.NAME_PATTERN, max_length=24)]
 SiteName = Annotated[str, BeforeValidator(values.site_name), values.schema(values.NAME_PATTERN, max_length=24)]
 ModelName = Annotated[str, BeforeValidator(values.model_name), values.schema(values.MODEL_PATTERN, max_length=200)]
-Cidr = Annotated[str, BeforeValidator(values.network_range), values.schema(values.CIDR_PATTERN)]
-Source = Annotated[str, BeforeValidator(values.source_range), values.schema(values.CIDR_PATTERN)]
 Host = Annotated[str, BeforeValidator(values.host), values.schema(values.ADDRESS_PATTERN)]
 Server = Annotated[str, BeforeValidator(values.server), values.schema(values.SERVER_PATTERN)]
 Adopted = Annotated[
@@ -117,15 +116,6 @@ class Size(Section):
     storage: Amount = Field(
         default=Bytes.gib(20), description="Disk for image and models; the clouds' least and most differ."
     )
-
-
-class Network(Section):
-    """The site's own address range, and who may reach port 11434 besides it."""
-
-    cidr: Cidr = Field(
-        default="10.64.0.0/16", description="The private IPv4 range that the site's network is made with."
-    )
-    allow_from: tuple[Source, ...] = Field(default=(), description="IPv4 ranges outside it that may reach the targets.")
 
 
 class Ollama(Section):
@@ -259,7 +249,9 @@ class Spec(Section):
     environment: Mapping[VariableName, VariableText] = Field(
         default={}, description="Environment of each Ollama server."
     )
-    network: Network = Field(default=Network(), description="Each site's address range and who may reach it.")
+    network: Network = Field(
+        default=Network(), description="Each site's address range, who may reach it, and how it reaches out."
+    )
     gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
     ingress: Ingress = Field(
         default=Ingress(),
@@ -314,12 +306,21 @@ class Spec(Section):
             cooldown=scale.cooldown,
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
-            network=_over(self.network, site.network),
+            network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
             logs=self.logs,
             deploy=self.deploy,
         )
+
+    def _network(self, site: Site) -> Network:
+        found = _over(self.network, site.network)
+        return found if found.mode else found.model_copy(update={"mode": self.default_mode})
+
+    @property
+    def default_mode(self) -> Mode:
+        """Users depend on what is in production: nobody reaches it from outside unless the spec says so."""
+        return "private" if self.policy.production else "public"
 
 
 class ResolvedSite(Section):

@@ -33,6 +33,11 @@ def schema() -> dict[str, Any]:
         "description": image["description"],
         "anyOf": [image["properties"]["name"], {**image, "description": "The image, how it is built and where kept."}],
     }
+    network = definitions["Network"]
+    definitions["Network"] = {
+        "description": network["description"],
+        "anyOf": [{"enum": ["private", "public"]}, {**network, "description": "The network, key by key."}],
+    }
     definitions["Site"]["allOf"] = [_site_rule(cloud) for cloud in ("aws", "azure", "local")]
     tidied: dict[str, Any] = _tidied(
         {"$schema": DIALECT, "$id": ID, **whole, "title": "arriero.yaml", "$defs": definitions}

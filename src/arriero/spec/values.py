@@ -27,6 +27,8 @@ MODEL_PATTERN = (
 )
 CIDR_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$"
 ADDRESS_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}$"
+VPC_PATTERN = "^vpc-[0-9a-f]{8,17}$"
+SUBNET_PATTERN = "^subnet-[0-9a-f]{8,17}$"
 SERVER_PATTERN = r"^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$"
 OLLAMAS_OWN = "127.0.0.1:11434"
 VARIABLE_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
@@ -85,6 +87,21 @@ def source_range(value: object) -> str:
     if network.prefixlen == 0:
         raise ValueError(f"{network} lets everybody reach Ollama, which asks for no key; name the ranges that may")
     return str(network)
+
+
+def vpc_id(value: object) -> str:
+    return _aws_id(value, VPC_PATTERN, "a VPC", "vpc-0123456789abcdef0")
+
+
+def subnet_id(value: object) -> str:
+    return _aws_id(value, SUBNET_PATTERN, "a subnet", "subnet-0123456789abcdef0")
+
+
+def _aws_id(value: object, pattern: str, what: str, example: str) -> str:
+    text = _text(value)
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"{shown(text)} is not the id of {what}; write it like {example}")
+    return text
 
 
 def host(value: object) -> str:

@@ -47,7 +47,7 @@ def test_the_account_is_the_one_that_aws_names(site: AwsSite) -> None:
 def test_a_network_is_found_by_its_tags_whatever_its_name_says(site: AwsSite, vpc: str) -> None:
     [found] = site.read().resources
     assert (found.kind, found.name, found.id) == ("aws.vpc", BASE, vpc)
-    assert found.properties == {"cidr": "10.64.0.0/16", "dns_support": True}
+    assert found.properties == {"cidr": "10.64.0.0/16", "dns_support": True, "dns_names": False}
 
 
 def test_sites_that_left_the_spec_are_found_by_their_roles(site: AwsSite) -> None:

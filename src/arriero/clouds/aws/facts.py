@@ -38,7 +38,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         definition = ecs.read_task_definition(ecs_client, ref, services.result())
         running = services.result()
         scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running)
-        names = {resource.id: resource.name for resource in (*network_found, *balancers.result())}
+        names = {**network_found.names, **{resource.id: resource.name for resource in balancers.result()}}
         others, kept = _present(readers), storage.result()
         stored = files.resources(kept, ref, names) if kept else ()
         is_in_use = bool(kept and (kept.targets or others))
@@ -48,7 +48,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
             region=ref.region,
             account=login.result(),
             resources=(
-                *network_found,
+                *network_found.resources,
                 *balancing.named(balancers.result(), names),
                 *others,
                 *(stored if is_in_use else ()),
@@ -60,7 +60,9 @@ def read_site(ref: SiteRef) -> SiteFacts:
             count=running[-1].found["desiredCount"] if running else 0,
             problem=_elsewhere(others, ref),
             kept=() if is_in_use else stored,
-            zones=() if _has_subnets(network_found) else network.zones(ec2),
+            zones=() if _has_subnets(network_found.resources) or ref.vpc else network.zones(ec2),
+            given=network_found.given,
+            prefix_lists=network_found.prefix_lists,
         )
 
 

@@ -4,32 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from arriero.clouds.aws import ways_out
+from arriero.clouds.aws.ways_out import tags_of
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
-from arriero.plan.wanted.aws import subnet_name
+from arriero.plan.wanted.aws_network import peer, subnet_name
 
 Found = Mapping[str, Any]
 
 
-def read(ec2: Any, ref: SiteRef, pool: Executor) -> tuple[Resource, ...]:
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What was read of a site's network: its own things, and what there is besides them."""
+
+    resources: tuple[Resource, ...]
+    given: tuple[Resource, ...]
+    prefix_lists: Mapping[str, str]
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Of each thing, by its id."""
+        return {resource.id: resource.name for resource in (*self.resources, *self.given)}
+
+
+def read(ec2: Any, ref: SiteRef, pool: Executor) -> Network:
     """Everything of the site's network that carries its tags. Two rounds: DNS support is asked of the VPC by its id."""
     base = f"{ref.service}-{ref.site}"
-    mine = {"Filters": [_tagged(SERVICE_TAG, ref.service), _tagged(SITE_TAG, ref.site)]}
+    filters = [_tagged(SERVICE_TAG, ref.service), _tagged(SITE_TAG, ref.site)]
+    mine = {"Filters": filters}
     vpcs = pool.submit(lambda: [_vpc(ec2, vpc) for vpc in ec2.describe_vpcs(**mine)["Vpcs"]])
     gateways = pool.submit(lambda: ec2.describe_internet_gateways(**mine)["InternetGateways"])
     subnets = pool.submit(lambda: ec2.describe_subnets(**mine)["Subnets"])
     tables = pool.submit(lambda: ec2.describe_route_tables(**mine)["RouteTables"])
     groups = pool.submit(lambda: ec2.describe_security_groups(**mine)["SecurityGroups"])
+    addresses = pool.submit(ways_out.addresses, ec2, ref, filters)
+    nat = pool.submit(ways_out.nat_gateways, ec2, ref, filters)
+    endpoints = pool.submit(ways_out.endpoints, ec2, ref, filters)
+    lists, given = pool.submit(ways_out.prefix_lists, ec2, ref.region), pool.submit(ways_out.given, ec2, ref)
     names = {subnet["SubnetId"]: subnet_name(base, subnet["CidrBlock"]) for subnet in subnets.result()}
-    return (
+    names |= {group["GroupId"]: group["GroupName"] for group in groups.result()}
+    peers = {group["GroupId"]: peer(group["GroupName"]) for group in groups.result()}
+    peers |= {identity: name for name, identity in lists.result().items()}
+    routes = _tables(base, [_route_table(item, names) for item in tables.result()])
+    names |= {table.id: table.name for table in routes}
+    found = (
         *_one_is(base, vpcs.result()),
         *_one_is(base, [_gateway(item) for item in gateways.result()]),
         *(_subnet(item, names) for item in subnets.result()),
-        *_one_is(base, [_route_table(item, names) for item in tables.result()]),
-        *_security_groups(groups.result()),
+        *routes,
+        *(_security_group(item, peers) for item in groups.result()),
+        *addresses.result(),
+        *ways_out.nat_resources(nat.result(), ref, names, addresses.result()),
+        *(ways_out.endpoint(item, ref, names) for item in endpoints.result()),
     )
+    return Network(found, given.result(), lists.result())
 
 
 def zones(ec2: Any) -> tuple[str, ...]:
@@ -44,10 +74,20 @@ def _one_is(base: str, found: list[Resource]) -> list[Resource]:
     return [replace(ordered[0], name=base), *ordered[1:]] if ordered else []
 
 
+def _tables(base: str, found: list[Resource]) -> list[Resource]:
+    """The site's tables: the edge's is known by its Name tag, for nothing else tells it from the targets' own."""
+    edge = [table for table in found if table.tags.get("Name") == f"{base}-edge"]
+    rest = [table for table in found if table not in edge]
+    return [*_one_is(f"{base}-edge", edge), *_one_is(base, rest)]
+
+
 def _vpc(ec2: Any, vpc: Found) -> Resource:
-    answer = ec2.describe_vpc_attribute(VpcId=vpc["VpcId"], Attribute="enableDnsSupport")
-    dns = bool(answer["EnableDnsSupport"]["Value"])
-    return _resource("aws.vpc", vpc, vpc["VpcId"], {"cidr": vpc["CidrBlock"], "dns_support": dns})
+    support, names = (
+        bool(ec2.describe_vpc_attribute(VpcId=vpc["VpcId"], Attribute=f"{name[0].lower()}{name[1:]}")[name]["Value"])
+        for name in ("EnableDnsSupport", "EnableDnsHostnames")
+    )
+    properties: dict[str, Value] = {"cidr": vpc["CidrBlock"], "dns_support": support, "dns_names": names}
+    return _resource("aws.vpc", vpc, vpc["VpcId"], properties)
 
 
 def _gateway(gateway: Found) -> Resource:
@@ -61,34 +101,21 @@ def _gateway(gateway: Found) -> Resource:
 def _subnet(subnet: Found, names: Mapping[str, str]) -> Resource:
     properties: dict[str, Value] = {"cidr": subnet["CidrBlock"], "zone": subnet["AvailabilityZone"]}
     details: dict[str, Value] = {"vpc_id": subnet["VpcId"]}
-    return Resource("aws.subnet", names[subnet["SubnetId"]], properties, subnet["SubnetId"], _tags(subnet), details)
+    return Resource("aws.subnet", names[subnet["SubnetId"]], properties, subnet["SubnetId"], tags_of(subnet), details)
 
 
 def _route_table(table: Found, names: Mapping[str, str]) -> Resource:
     """Subnets that we do not know are shown by id; the default route by what it leads to, a lost one as lost."""
     ids = [each["SubnetId"] for each in table["Associations"] if "SubnetId" in each]
-    default = next((route for route in table["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"), None)
     properties: dict[str, Value] = {
-        "default": _way(default) if default else None,
+        "default": ways_out.default_of(table),
         "subnets": tuple(sorted(names.get(each, each) for each in ids)),
     }
     return _resource("aws.route_table", table, table["RouteTableId"], properties, {"vpc_id": table["VpcId"]})
 
 
-def _way(route: Found) -> str:
-    if route.get("State", "active") != "active":
-        return "nowhere"
-    gateway = str(route.get("GatewayId", ""))
-    return "internet gateway" if gateway.startswith("igw-") else gateway or "something else"
-
-
-def _security_groups(groups: Iterable[Found]) -> list[Resource]:
-    found = list(groups)
-    names = {group["GroupId"]: f"group:{group['GroupName']}" for group in found}
-    return [_security_group(group, names) for group in found]
-
-
 def _security_group(group: Found, names: Mapping[str, str]) -> Resource:
+    """`names` tell the site's own groups and AWS's lists, by id."""
     properties: dict[str, Value] = {
         "ingress": _rules(group["IpPermissions"], names),
         "egress": _rules(group["IpPermissionsEgress"], names),
@@ -97,9 +124,7 @@ def _security_group(group: Found, names: Mapping[str, str]) -> Resource:
 
 
 def _rules(permissions: Iterable[Found], names: Mapping[str, str]) -> tuple[str, ...]:
-    """`tcp 11434 10.0.0.0/16`, one for each range, sorted: how EC2 bundles them means nothing. Of the site's own groups
-    the name is told: `tcp 11434 group:llm-east-alb`.
-    """
+    """`tcp 11434 10.0.0.0/16`, one for each range, sorted: how EC2 bundles them means nothing."""
     return tuple(sorted(rule for permission in permissions for rule in _each_rule(permission, names)))
 
 
@@ -120,11 +145,7 @@ def _each_rule(permission: Found, names: Mapping[str, str]) -> Iterator[str]:
 def _resource(
     kind: str, item: Found, identity: str, properties: Mapping[str, Value], details: Mapping[str, Value] | None = None
 ) -> Resource:
-    return Resource(kind, str(item.get("GroupName", identity)), properties, identity, _tags(item), details or {})
-
-
-def _tags(item: Found) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in item.get("Tags", ())}
+    return Resource(kind, str(item.get("GroupName", identity)), properties, identity, tags_of(item), details or {})
 
 
 def _tagged(key: str, value: str) -> dict[str, Any]:

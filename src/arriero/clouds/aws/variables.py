@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
+from arriero.clouds.aws import network_variables
 from arriero.clouds.aws.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_alb, aws_files, aws_scaling, aws_task, storage
-from arriero.spec import ingress_values as of_ingress
-from arriero.spec.ingress import Alb
+from arriero.plan.wanted import aws_files, aws_network, aws_scaling, aws_task, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -28,10 +27,10 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "aws_site_name": wish.base_name(site),
         "aws_site_region": site.region,
         "aws_site_tags": dict(wish.site_tags(site)),
-        **_network(site, plan, found),
+        **network_variables.network(site, plan, found),
         **_identity(site, found),
         **_storage(site, plan, found),
-        **_ingress(site, plan, found),
+        **network_variables.ingress(site, plan, found),
         "aws_site_log_group": f"/arriero/{site.service}/{site.name}",
         "aws_site_retention_days": site.logs.retention_days,
         "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
@@ -53,74 +52,6 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:
         "aws_site_ready_seconds": REMOVAL_WAIT_SECONDS,
         "aws_site_gone": {**_gone(gone), "storage_state": "absent" if purge else "detached"},
         **PATIENCE.variables(),
-    }
-
-
-def _network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
-    subnets = [resource for resource in plan.wanted if resource.kind == "aws.subnet"]
-    standing = [found.find("aws.subnet", subnet.name) for subnet in subnets]
-    return {
-        "aws_site_cidr": site.network.cidr,
-        "aws_site_subnets": [
-            {"name": r.name, "cidr": cast(str, r.properties["cidr"]), "zone": cast(str, r.properties["zone"])}
-            for r in subnets
-        ],
-        "aws_site_ways_in": _ways_in(site),
-        "aws_site_ways_out": [
-            {"proto": "tcp", "ports": list(ports), "cidr_ip": list(ranges)} for ports, ranges in wish.ways_out(site)
-        ],
-        "aws_site_vpc_id": _id(found, "aws.vpc"),
-        "aws_site_route_table_id": _id(found, "aws.route_table"),
-        "aws_site_subnet_ids": [subnet.id for subnet in standing if subnet],
-        "aws_site_security_group_id": _id(found, "aws.security_group", wish.base_name(site)),
-    }
-
-
-def _ways_in(site: ResolvedSite) -> list[Json]:
-    """The rules of the targets' group: ranges, and the load balancer's group by its name."""
-    open_to: dict[str, Json] = {"proto": "tcp", "ports": [aws_task.PORT]}
-    ranges = wish.ingress_sources(site)
-    found: list[Json] = [{**open_to, "cidr_ip": list(ranges)}] if ranges else []
-    if site.alb:
-        found.append({**open_to, "group_name": aws_alb.group_name(wish.base_name(site))})
-    return found
-
-
-def _ingress(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
-    """`aws_site_balancers` is the load balancer to have, if one is asked for; one of another scheme goes before it."""
-    standing, group = found.find(aws_alb.BALANCER), found.find(aws_alb.TARGETS)
-    is_replaced = any(change.kind == aws_alb.BALANCER and change.action == "replace" for change in plan.changes)
-    held = str(standing.properties["web_acl"] or "") if standing else ""
-    wanted = (aws_alb.web_acl(site, site.alb) or "") if site.alb else ""
-    base = wish.base_name(site)
-    return {
-        "aws_site_balancers": [_balancer(site, site.alb, base)] if site.alb else [],
-        "aws_site_balancers_replaced": [standing.name] if standing and is_replaced else [],
-        "aws_site_web_acl": of_ingress.web_acl_name(wanted) if wanted else "",
-        "aws_site_web_acl_gone": of_ingress.web_acl_name(held) if held and held != wanted else "",
-        "aws_site_target_group_arn": group.id if group else "",
-        "aws_site_attached": {"container": aws_alb.container(site), "port": aws_task.PORT},
-        "aws_site_grace_seconds": aws_alb.grace_seconds(site),
-    }
-
-
-def _balancer(site: ResolvedSite, alb: Alb, base: str) -> dict[str, Json]:
-    health = cast("Mapping[str, Json]", aws_alb.target_group(site, alb)["health"])
-    return {
-        "name": aws_alb.name(base),
-        "group": aws_alb.group_name(base),
-        "scheme": alb.scheme,
-        "idle_seconds": int(alb.idle_timeout),
-        "drain_seconds": int(alb.drain_within),
-        "algorithm": aws_alb.ALGORITHM,
-        "health": dict(health),
-        "ports": list(aws_alb.ports(alb)),
-        "clients": list(aws_alb.clients(site, alb)),
-        "target_port": aws_task.PORT,
-        "target_ranges": list(wish.subnet_ranges(site.network.cidr)),
-        "certificate": aws_alb.certificate(site, alb),
-        "tls_policy": alb.tls_policy,
-        "redirects": alb.redirect,
     }
 
 
@@ -169,7 +100,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
                 "throughput": aws_files.THROUGHPUT,
                 "group": group,
                 "port": aws_files.NFS,
-                "sources": list(wish.subnet_ranges(site.network.cidr)),
+                "sources": list(aws_network.target_subnets(site, found).values()),
             }
         ]
         if is_used
@@ -269,7 +200,8 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
     revisions = [arn for r in of("task_definition") for arn in cast("tuple[str, ...]", r.details["revisions"])]
     kinds = ("cluster", "role", "log_group", "load_balancer", "target_group")
     names = {f"{kind}s": [r.name for r in of(kind)] for kind in kinds}
-    ids = {f"{kind}s": [r.id for r in _referring_first(of(kind))] for kind in ("security_group", "vpc")}
+    kinds = ("security_group", "vpc", "nat_gateway", "vpc_endpoint", "elastic_ip")
+    ids = {f"{kind}s": [r.id for r in _referring_first(of(kind))] for kind in kinds}
     return {
         **{key: cast(Json, value) for key, value in {**names, **ids, **files}.items()},
         "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
@@ -282,8 +214,8 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
 
 
 def _referring_first(resources: Collection[Resource]) -> list[Resource]:
-    """The targets' group before that of the load balancer, which its rules name: EC2 keeps a group that is named."""
-    return sorted(resources, key=lambda each: each.name.endswith(aws_alb.group_name("")))
+    """The targets' group before those that its rules name, whose names go on from its own: EC2 keeps what is named."""
+    return sorted(resources, key=lambda each: len(each.name))
 
 
 def _vpc(resource: Resource) -> str:

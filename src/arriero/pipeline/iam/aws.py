@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.catalog import permissions
+from arriero.cost import way_out
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
@@ -20,7 +21,9 @@ _LINKED_ROLES = {
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
-_NETWORK = ("vpc", "subnet", "internet-gateway", "route-table", "security-group")
+_NETWORK = (
+    "vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint",
+)  # fmt: skip
 
 
 def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
@@ -31,7 +34,7 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "aws")
     alb = spec.ingress.alb
     more = {"scaling": scales, "ingress": bool(alb), "waf": bool(alb and alb.web_acls), "registry": keeps_rules}
-    parts = ("network", "service", "ledger", *(part for part, is_asked in more.items() if is_asked))
+    parts = ("network", *place.ways_out, "service", "ledger", *(part for part, is_asked in more.items() if is_asked))
     return {part: {"Version": "2012-10-17", "Statement": _statements(part, place)} for part in parts}
 
 
@@ -45,12 +48,12 @@ def _statements(part: str, place: _Place) -> list[Mapping[str, Any]]:
         # Kinds that may have the same done to them share a statement.
         kinds, _ = found.setdefault((tuple(sorted(each)), only), ([], only))
         kinds.append(kind)
-    return [_statement(list(each), kinds, only, place) for (each, _), (kinds, only) in found.items()]
+    return [_statement(part, list(each), kinds, only, place) for (each, _), (kinds, only) in found.items()]
 
 
-def _statement(actions: Sequence[str], kinds: Sequence[str], only: str, place: _Place) -> Mapping[str, Any]:
+def _statement(part: str, actions: Sequence[str], kinds: Sequence[str], only: str, place: _Place) -> Mapping[str, Any]:
     arns = sorted({arn for kind in kinds for arn in place.arns(kind)})
-    condition = place.condition(only)
+    condition = place.condition(part, only)
     return {
         "Sid": "".join(word.title() for kind in [*kinds, only] for word in _named(kind).split("-")),
         "Effect": "Allow",
@@ -86,9 +89,15 @@ class _Place:
             return [self._arn("iam", "", f"role/aws-service-role/{_LINKED_ROLES[kind]}")]
         return [arn for site in self._sites for arn in self._of_site(kind, site)]
 
-    def condition(self, only: str) -> Mapping[str, Any]:
+    @property
+    def ways_out(self) -> Sequence[str]:
+        """How private sites' targets reach out: each way is a part of its own."""
+        private = [site for site in self._sites if site.network.is_private and not site.network.vpc]
+        return sorted({way_out.cheapest(site) for site in private})
+
+    def condition(self, part: str, only: str) -> Mapping[str, Any]:
         regions = sorted({site.region for site in self._sites})
-        made = sorted({w.action for w in permissions.calls("aws").of_part("network") if w.only == "new"})
+        made = sorted({w.action for w in permissions.calls("aws").of_part(part) if w.only == "new"})
         conditions: Mapping[str, Mapping[str, Any]] = {
             "": {},
             "ours": {"StringEquals": {f"aws:ResourceTag/{SERVICE_TAG}": self._spec.name}},

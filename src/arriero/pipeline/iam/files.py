@@ -57,6 +57,11 @@ def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
     if stored and set(used) - {"local"}:
         what = f"{', '.join(stored)} comes from storage, and what EFS and Azure Files need is not among the permissions"
         yield Problem(what, "bake the model for this export", "models")
+    for name in spec.sites:
+        network = spec.site(name).network
+        if network.vpc:
+            what = f"{network.vpc} is yours and carries no tag of the service, by which these policies know a network"
+            yield Problem(what, "write a policy for the security groups there yourself", f"sites.{name}.network.vpc")
 
 
 def _text(document: Mapping[str, Any]) -> str:

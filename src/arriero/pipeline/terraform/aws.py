@@ -1,8 +1,7 @@
 """An AWS site in the words of the provider hashicorp/aws.
 
-What a plan compares as a whole (a role's policies, a group's rules, a table's routes) is owned as a whole here too:
-inline rules and routes, and the `_exclusive` resources of IAM. Descriptions are those that the role `aws_site` gives,
-for a security group or role with another one would be made anew.
+What a plan compares as a whole (a role's policies) is owned as a whole here too, by the `_exclusive` resources of IAM.
+Descriptions are those that the role `aws_site` gives, for a role with another one would be made anew.
 """
 
 from __future__ import annotations
@@ -10,25 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from arriero.pipeline.terraform import aws_ingress, aws_scaling
-from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
+from arriero.pipeline.terraform import aws_ingress, aws_network, aws_scaling
+from arriero.pipeline.terraform.aws_network import ours, tags
+from arriero.pipeline.terraform.hcl import Blocks, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
-from arriero.plan.firewall import Rule, group_rule
 from arriero.plan.model import Resource
 from arriero.plan.wanted import aws_alb
-from arriero.plan.wanted.aws import base_name, partition, site_tags
+from arriero.plan.wanted.aws import base_name, partition
 from arriero.plan.wanted.aws_task import INCLUDED_STORAGE_GIB
 
 COUNT_NOTE = "The live count belongs to whoever scales; Terraform only sets the first one."
-
-
-def _tags(site: Site, **more: str) -> dict[str, str]:
-    return {**site_tags(site.spec), **more}
-
-
-def _ours(site: Site, **body: Expression | Blocks) -> Body:
-    """A body whose provider is the site's region's."""
-    return {"provider": Raw(f"aws.{site.label}"), **body}
 
 
 def _roles(site: Site, roles: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -40,13 +30,13 @@ def _role(site: Site, role: Resource) -> Iterator[Piece]:
     label, standing = _role_label(site, role.name), site.standing(role)
     held = standing.properties if standing else {}
     trust: Expression = {"Version": "2012-10-17", "Statement": cast(Any, role.properties["trust"])}
-    body = _ours(
+    body = ours(
         site,
         name=role.name,
         path=str(role.properties["path"]),
         description=f"Ollama tasks of {base_name(site.spec)} in {site.spec.region}",
         assume_role_policy=_json(trust),
-        tags=_tags(site),
+        tags=tags(site),
     )
     yield Piece("aws_iam_role", label, body, {"": role.name} if standing else {})
     name = Raw(f"aws_iam_role.{label}.name")
@@ -60,9 +50,9 @@ def _attachments(site: Site, role: Resource, name: Raw, label: str, held: tuple[
     arns = [f"{prefix}{policy}" for policy in cast("tuple[str, ...]", role.properties["policies"])]
     if arns:
         standing = {arn: f"{role.name}/{arn}" for arn in arns if arn.removeprefix(prefix) in held}
-        body = _ours(site, for_each=Call("toset", arns), role=name, policy_arn=Raw("each.key"))
+        body = ours(site, for_each=Call("toset", arns), role=name, policy_arn=Raw("each.key"))
         yield Piece("aws_iam_role_policy_attachment", label, body, standing)
-    exclusive = _ours(site, role_name=name, policy_arns=arns)
+    exclusive = ours(site, role_name=name, policy_arns=arns)
     there = {"": role.name} if site.standing(role) else {}
     yield Piece("aws_iam_role_policy_attachments_exclusive", label, exclusive, there)
 
@@ -70,121 +60,25 @@ def _attachments(site: Site, role: Resource, name: Raw, label: str, held: tuple[
 def _inline(site: Site, role: Resource, name: Raw, label: str, held: Mapping[str, Any]) -> Iterator[Piece]:
     own = cast("Mapping[str, Any]", role.properties["inline_policies"])
     for policy, document in own.items():
-        body = _ours(site, name=policy, role=name, policy=_json(document))
+        body = ours(site, name=policy, role=name, policy=_json(document))
         inner = f"{label}_{policy.replace('-', '_')}"
         yield Piece("aws_iam_role_policy", inner, body, {"": f"{role.name}:{policy}"} if policy in held else {})
     there = {"": role.name} if site.standing(role) else {}
-    yield Piece("aws_iam_role_policies_exclusive", label, _ours(site, role_name=name, policy_names=list(own)), there)
-
-
-def _vpc(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
-    [vpc] = resources
-    body = _ours(
-        site,
-        cidr_block=str(vpc.properties["cidr"]),
-        enable_dns_support=bool(vpc.properties["dns_support"]),
-        tags=_tags(site, Name=vpc.name),
-    )
-    yield Piece("aws_vpc", site.label, body, site.imported(vpc))
-
-
-def _internet_gateway(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
-    [gateway] = resources
-    body = _ours(site, vpc_id=_vpc_id(site), tags=_tags(site, Name=gateway.name))
-    yield Piece("aws_internet_gateway", site.label, body, site.imported(gateway))
-
-
-def _subnets(site: Site, subnets: tuple[Resource, ...]) -> Iterator[Piece]:
-    for subnet in subnets:
-        body = _ours(
-            site,
-            vpc_id=_vpc_id(site),
-            cidr_block=str(subnet.properties["cidr"]),
-            availability_zone=str(subnet.properties["zone"]),
-            tags=_tags(site, Name=subnet.name),
-        )
-        yield Piece("aws_subnet", _subnet_label(site, subnet.name), body, site.imported(subnet))
-
-
-def _route_tables(site: Site, tables: tuple[Resource, ...]) -> Iterator[Piece]:
-    for table in tables:
-        yield from _route_table(site, table)
-
-
-def _route_table(site: Site, table: Resource) -> Iterator[Piece]:
-    label, standing = site.label, site.standing(table)
-    way = Blocks(({"cidr_block": "0.0.0.0/0", "gateway_id": Raw(f"aws_internet_gateway.{label}.id")},))
-    body = _ours(site, vpc_id=_vpc_id(site), tags=_tags(site, Name=table.name), route=way)
-    yield Piece("aws_route_table", label, body, site.imported(table))
-    held = cast("tuple[str, ...]", standing.properties["subnets"]) if standing else ()
-    for name in cast("tuple[str, ...]", table.properties["subnets"]):
-        inner = _subnet_label(site, name)
-        subnet = site.found.find("aws.subnet", name)
-        joined = {"": f"{subnet.id}/{standing.id}"} if standing and subnet and name in held else {}
-        association = _ours(
-            site, subnet_id=Raw(f"aws_subnet.{inner}.id"), route_table_id=Raw(f"aws_route_table.{label}.id")
-        )
-        yield Piece("aws_route_table_association", inner, association, joined)
-
-
-def _security_groups(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
-    for group in resources:
-        yield from _security_group(site, group)
-
-
-def _security_group(site: Site, group: Resource) -> Iterator[Piece]:
-    """The targets' own, and the load balancer's; a rule that names a group names the other one."""
-    is_balancers = group.name == aws_alb.group_name(base_name(site.spec))
-    of_whom = "Load balancer of" if is_balancers else "Ollama targets of"
-    rules = {
-        direction: [
-            group_rule(line, is_inbound=direction == "ingress") for line in cast(Any, group.properties[direction])
-        ]
-        for direction in ("ingress", "egress")
-    }
-    body = _ours(
-        site,
-        name=group.name,
-        description=f"{of_whom} {base_name(site.spec)}",
-        vpc_id=_vpc_id(site),
-        tags=_tags(site, Name=group.name),
-        **{direction: _rule_blocks(each, site.label) for direction, each in rules.items()},
-    )
-    yield Piece("aws_security_group", f"{site.label}_alb" if is_balancers else site.label, body, site.imported(group))
-
-
-def _rule_blocks(rules: list[Rule], label: str) -> Blocks:
-    """One block for each port with all its ranges: how EC2 bundles them means nothing."""
-    bundled: dict[tuple[str, int, int], list[str]] = {}
-    for rule in rules:
-        for first, last in rule.ports:
-            bundled.setdefault((rule.protocol, first, last), []).extend(rule.peers)
-    return Blocks(
-        tuple(
-            {"protocol": protocol, "from_port": first, "to_port": last, **_peers(peers, label)}
-            for (protocol, first, last), peers in bundled.items()
-        )
-    )
-
-
-def _peers(peers: list[str], label: str) -> dict[str, Expression]:
-    ranges = [peer for peer in peers if not peer.startswith("group:")]
-    groups: list[Expression] = [Raw(f"aws_security_group.{label}_alb.id") for peer in peers if peer not in ranges]
-    return {**({"cidr_blocks": [*ranges]} if ranges else {}), **({"security_groups": groups} if groups else {})}
+    yield Piece("aws_iam_role_policies_exclusive", label, ours(site, role_name=name, policy_names=list(own)), there)
 
 
 def _log_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [group] = resources
     days = cast(int, group.properties["retention_days"])
-    body = _ours(site, name=group.name, retention_in_days=days, tags=_tags(site))
+    body = ours(site, name=group.name, retention_in_days=days, tags=tags(site))
     yield Piece("aws_cloudwatch_log_group", site.label, body, {"": group.name} if site.standing(group) else {})
 
 
 def _cluster(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [cluster] = resources
     there = {"": cluster.name} if site.standing(cluster) else {}
-    yield Piece("aws_ecs_cluster", site.label, _ours(site, name=cluster.name, tags=_tags(site)), there)
-    providers = _ours(
+    yield Piece("aws_ecs_cluster", site.label, ours(site, name=cluster.name, tags=tags(site)), there)
+    providers = ours(
         site,
         cluster_name=Raw(f"aws_ecs_cluster.{site.label}.name"),
         capacity_providers=list(cast("tuple[str, ...]", cluster.properties["capacity_providers"])),
@@ -202,7 +96,7 @@ def _task_definition(site: Site, resources: tuple[Resource, ...]) -> Iterator[Pi
     [definition] = resources
     document = cast("Mapping[str, Any]", definition.details["document"])
     runtime, storage = document["runtimePlatform"], document["ephemeralStorage"]
-    body = _ours(
+    body = ours(
         site,
         family=document["family"],
         cpu=document["cpu"],
@@ -235,7 +129,7 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [service] = resources
     wish = cast("Mapping[str, Any]", service.properties)
     deployment, network, standing = wish["deployment"], wish["network"], site.standing(service)
-    body = _ours(
+    body = ours(
         site,
         name=service.name,
         cluster=Raw(f"aws_ecs_cluster.{site.label}.arn"),
@@ -250,7 +144,7 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         network_configuration=Blocks(
             (
                 {
-                    "subnets": [Raw(f"aws_subnet.{_subnet_label(site, name)}.id") for name in network["subnets"]],
+                    "subnets": [aws_network.subnet_id(site, name) for name in network["subnets"]],
                     "security_groups": [Raw(f"aws_security_group.{site.label}.id")],
                     "assign_public_ip": network["public_ip"],
                 },
@@ -261,16 +155,6 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     )
     there = {"": f"{base_name(site.spec)}/{service.name}"} if standing else {}
     yield Piece("aws_ecs_service", site.label, body, there, COUNT_NOTE)
-
-
-def _vpc_id(site: Site) -> Raw:
-    return Raw(f"aws_vpc.{site.label}.id")
-
-
-def _subnet_label(site: Site, name: str) -> str:
-    """By its place in the plan: `east_1`, `east_2`."""
-    names = [subnet.name for subnet in site.wanted("aws.subnet")]
-    return f"{site.label}_{names.index(name) + 1}"
 
 
 def _role_label(site: Site, name: str) -> str:
@@ -288,11 +172,7 @@ def _json(value: Expression) -> Call:
 
 MAKERS: Mapping[str, Maker] = {
     "aws.role": _roles,
-    "aws.vpc": _vpc,
-    "aws.internet_gateway": _internet_gateway,
-    "aws.subnet": _subnets,
-    "aws.route_table": _route_tables,
-    "aws.security_group": _security_groups,
+    **aws_network.MAKERS,
     aws_alb.TARGETS: aws_ingress.target_group,
     aws_alb.BALANCER: aws_ingress.balancer,
     "aws.log_group": _log_group,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from arriero.pipeline.terraform import aws_network
 from arriero.pipeline.terraform.hcl import Blocks, Body, Expression, Raw
 from arriero.pipeline.terraform.piece import Piece, Site
 from arriero.plan.model import Resource
-from arriero.plan.wanted.aws import site_tags, subnet_names
+from arriero.plan.wanted.aws import site_tags
 
 
 def target_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -21,7 +22,7 @@ def target_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]
         port=wish["port"],
         protocol=wish["protocol"],
         target_type=wish["type"],
-        vpc_id=Raw(f"aws_vpc.{site.label}.id"),
+        vpc_id=aws_network.vpc_id(site),
         deregistration_delay=wish["drain_seconds"],
         load_balancing_algorithm_type=wish["algorithm"],
         tags=site_tags(site.spec),
@@ -46,7 +47,6 @@ def target_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]
 def balancer(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [balancer] = resources
     wish, standing = cast("Mapping[str, Any]", balancer.properties), site.standing(balancer)
-    names = subnet_names(site.spec)
     body = _ours(
         site,
         name=balancer.name,
@@ -55,7 +55,7 @@ def balancer(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         idle_timeout=wish["idle_seconds"],
         drop_invalid_header_fields=wish["drops_invalid_headers"],
         security_groups=[Raw(f"aws_security_group.{site.label}_alb.id")],
-        subnets=[Raw(f"aws_subnet.{site.label}_{names.index(name) + 1}.id") for name in wish["subnets"]],
+        subnets=[aws_network.subnet_id(site, name) for name in wish["subnets"]],
         tags=site_tags(site.spec),
     )
     yield Piece("aws_lb", site.label, body, site.imported(balancer))

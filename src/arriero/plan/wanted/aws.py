@@ -1,24 +1,18 @@
 """What one region of AWS should hold: a network of the site's own, roles, logs, and an ECS service on Fargate.
 
-Everything is named from the base `<service>-<site>`. Two decisions are not visible in the properties:
-
-DNS needs no rule: security groups do not filter traffic to Amazon's resolver, link-local metadata or the task's
-credentials (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html), so 443 is all that leaves, and
-the registry's port where the image names another.
-
-What no Ansible module can set is not wished for, else a plan would never be empty: Container Insights follows the
-account's setting, and ECS managed tags stay off.
+Everything is named from the base `<service>-<site>`; `aws_network.py` has the network. What no Ansible module can set
+is not wished for, else a plan would never be empty: Container Insights follows the account's setting, and ECS managed
+tags stay off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, ip_network
 
-from arriero.errors import Problem, Refused
-from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_alb, aws_files, aws_scaling, aws_task, storage
-from arriero.plan.wanted.aws_task import PORT
+from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, Value
+from arriero.plan.wanted import aws_alb, aws_files, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted.aws_network import base_name as base_name
+from arriero.plan.wanted.aws_network import site_tags as site_tags
 from arriero.spec.model import ResolvedSite
 
 # Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
@@ -27,8 +21,11 @@ KINDS: Mapping[str, str] = {
     "aws.vpc": "network",
     "aws.internet_gateway": "network",
     "aws.subnet": "network",
+    "aws.elastic_ip": "network",
+    "aws.nat_gateway": "network",
     "aws.route_table": "network",
     "aws.security_group": "firewall",
+    "aws.vpc_endpoint": "endpoints",
     aws_alb.TARGETS: "ingress",
     aws_alb.BALANCER: "ingress",
     "aws.file_system": "storage",
@@ -54,10 +51,12 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
-    files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnet_names(site))
-    ranges = subnet_ranges(site.network.cidr)
-    balancer = aws_alb.wanted(site, base_name(site), site_tags(site), subnet_names(site), ranges)
-    made = (*_roles(site), *_network(site, found), *balancer, *files, _log_group(site))
+    network, subnets = aws_network.wanted(site, found), aws_network.target_subnets(site, found)
+    files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnets)
+    balancer = aws_alb.wanted(
+        site, base_name(site), site_tags(site), aws_network.balancer_subnets(site, found), tuple(subnets.values())
+    )
+    made = (*_roles(site), *network, *balancer, *files, _log_group(site))
     labels = aws_task.labels(site, release, digest)
     scaling = aws_scaling.wanted(site, service_name(site, found, release), count, labels)
     return (*made, *_service(site, found, release, count, digest), *scaling)
@@ -66,6 +65,7 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
 def notes(site: ResolvedSite) -> tuple[str, ...]:
     """What the plan says about this site because ECS modules can't do it, or do it by another way."""
     said = list[str]()
+    said += aws_network.notes(site)
     said += aws_files.notes(site)
     said += aws_alb.notes(site)
     if has_more_disk(site):
@@ -84,10 +84,6 @@ def has_more_disk(site: ResolvedSite) -> bool:
 def needs_own_module(site: ResolvedSite) -> bool:
     """Whether the task definition holds something that `community.aws.ecs_taskdefinition` has no parameter for."""
     return has_more_disk(site) or storage.is_used(site)
-
-
-def base_name(site: ResolvedSite) -> str:
-    return f"{site.service}-{site.name}"
 
 
 def log_group_name(site: ResolvedSite) -> str:
@@ -133,10 +129,6 @@ def _release_of(resource: Resource) -> int:
     return int(release) if release.isdecimal() else 0
 
 
-def site_tags(site: ResolvedSite) -> dict[str, str]:
-    return {SERVICE_TAG: site.service, SITE_TAG: site.name}
-
-
 def partition(region: str) -> str:
     """The first part of an ARN after `arn`: China and GovCloud are clouds of their own."""
     if region.startswith("cn-"):
@@ -144,92 +136,10 @@ def partition(region: str) -> str:
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
-def subnet_ranges(cidr: str) -> tuple[str, str]:
-    """Two ranges at the start of the network, a sixteenth of it each, or what is left above AWS's least (/28)."""
-    network = IPv4Network(cidr)
-    parts = network.subnets(new_prefix=max(network.prefixlen + 1, min(network.prefixlen + 4, 28)))
-    return str(next(parts)), str(next(parts))
-
-
-def zones(site: ResolvedSite, found: SiteFacts) -> tuple[str, str]:
-    """Subnets that stand keep their zones; new ones take zones that the account has, else `a` and `b`."""
-    usable = found.zones or tuple(f"{site.region}{letter}" for letter in "ab")
-    names = subnet_names(site)
-    standing = [found.find("aws.subnet", name) for name in names]
-    kept = [str(subnet.properties["zone"]) if subnet else "" for subnet in standing]
-    free = [zone for zone in usable if zone not in kept]
-    first, second = (zone or (free.pop(0) if free else usable[0]) for zone in kept)
-    return first, second
-
-
-def subnet_names(site: ResolvedSite) -> tuple[str, str]:
-    """Named by their ranges, which nobody can change, and not by a tag, which anybody can."""
-    first, second = subnet_ranges(site.network.cidr)
-    return subnet_name(base_name(site), first), subnet_name(base_name(site), second)
-
-
-def subnet_name(base: str, cidr: str) -> str:
-    return f"{base} {cidr}"
-
-
-def ingress_sources(site: ResolvedSite) -> tuple[str, ...]:
-    """Ranges that may reach the targets themselves: behind a load balancer only those that the spec names."""
-    own = () if site.alb else (site.network.cidr,)
-    return tuple(sorted({*own, *(str(ip_network(source)) for source in site.network.allow_from)}))
-
-
-def ingress_peers(site: ResolvedSite) -> tuple[str, ...]:
-    """The same with the load balancer's group, as the plan writes it."""
-    return tuple(sorted((*ingress_sources(site), *([aws_alb.peer(base_name(site))] if site.alb else ()))))
-
-
-def egress_ports(site: ResolvedSite) -> tuple[int, ...]:
-    """443, and the port that the image's registry is written with: `registry.example.com:5000/acme/llm`."""
-    host, slash, _ = site.image.partition("/")
-    _, _, port = host.rpartition(":")
-    return tuple(sorted({443, int(port)})) if slash and port.isdecimal() else (443,)
-
-
-def ways_out(site: ResolvedSite) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:
-    """TCP ports and the ranges that they may be reached in."""
-    to_files = ((aws_files.NFS,), subnet_ranges(site.network.cidr))
-    return ((egress_ports(site), ("0.0.0.0/0",)), *([to_files] if storage.is_used(site) else []))
-
-
 def trust() -> Mapping[str, Value]:
     """Who may take the roles: ECS, for its tasks."""
     principal = {"Service": "ecs-tasks.amazonaws.com"}
     return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-
-
-def _network(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
-    base, tags, names = base_name(site), site_tags(site), subnet_names(site)
-    _refuse_another_range(site, found)
-    rows = zip(names, subnet_ranges(site.network.cidr), zones(site, found), strict=True)
-    rules: dict[str, Value] = {
-        "ingress": tuple(f"tcp {PORT} {peer}" for peer in ingress_peers(site)),
-        "egress": tuple(sorted(f"tcp {p} {r}" for ports, ranges in ways_out(site) for p in ports for r in ranges)),
-    }
-    return (
-        Resource("aws.vpc", base, {"cidr": site.network.cidr, "dns_support": True}, tags=tags),
-        Resource("aws.internet_gateway", base, {"attached": True}, tags=tags),
-        *(Resource("aws.subnet", name, {"cidr": cidr, "zone": zone}, tags=tags) for name, cidr, zone in rows),
-        Resource("aws.route_table", base, {"default": "internet gateway", "subnets": tuple(sorted(names))}, tags=tags),
-        Resource("aws.security_group", base, rules, tags=tags),
-    )
-
-
-def _refuse_another_range(site: ResolvedSite, found: SiteFacts) -> None:
-    vpc = found.find("aws.vpc")
-    if vpc is None or vpc.properties["cidr"] == site.network.cidr:
-        return
-    raise Refused(
-        Problem(
-            f"the site stands in the network {vpc.properties['cidr']}, which can't become {site.network.cidr}",
-            "put the range back; or name the site anew, `arriero up`, and take the old one down",
-            key=f"sites.{site.name}.network.cidr",
-        )
-    )
 
 
 def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
@@ -292,12 +202,17 @@ def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
             details={"document": document},
         ),
         Resource(
-            "aws.service", service_name(site, found, release), _service_properties(site, count, labels), tags=labels
+            "aws.service",
+            service_name(site, found, release),
+            _service_properties(site, found, count, labels),
+            tags=labels,
         ),
     )
 
 
-def _service_properties(site: ResolvedSite, count: int, labels: Mapping[str, str]) -> Mapping[str, Value]:
+def _service_properties(
+    site: ResolvedSite, found: SiteFacts, count: int, labels: Mapping[str, str]
+) -> Mapping[str, Value]:
     return {
         "status": "ACTIVE",
         "rollout": "ok",
@@ -310,9 +225,9 @@ def _service_properties(site: ResolvedSite, count: int, labels: Mapping[str, str
             "rollback": True,
         },
         "network": {
-            "subnets": tuple(sorted(subnet_names(site))),
+            "subnets": tuple(sorted(aws_network.target_subnets(site, found))),
             "security_groups": (base_name(site),),
-            "public_ip": True,
+            "public_ip": not site.network.is_private,
         },
         "load_balancers": aws_alb.attachments(site, base_name(site)),
         "grace_seconds": aws_alb.grace_seconds(site),

@@ -37,11 +37,6 @@ def group_name(base: str) -> str:
     return f"{base}-alb"
 
 
-def peer(base: str) -> str:
-    """How a rule names the load balancer's group: its id is known to AWS alone."""
-    return f"group:{group_name(base)}"
-
-
 def wanted(
     site: ResolvedSite,
     base: str,

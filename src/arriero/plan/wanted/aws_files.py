@@ -7,7 +7,7 @@ It is elastic: models are read seldom and then at full speed, and only what is r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import storage
@@ -26,10 +26,10 @@ def group_name(base: str) -> str:
 
 
 def wanted(
-    site: ResolvedSite, found: SiteFacts, base: str, tags: Mapping[str, str], subnets: Sequence[str]
+    site: ResolvedSite, found: SiteFacts, base: str, tags: Mapping[str, str], subnets: Mapping[str, str]
 ) -> tuple[Resource, ...]:
-    """The file system and what is in it. One that nobody asks for any more is kept as it is: data is removed by who
-    says so.
+    """The file system and what is in it; `subnets` are the targets' own, with their ranges. A file system that nobody
+    asks for any more is kept as it is: data is removed by who says so.
     """
     if not storage.is_used(site):
         group = found.find("aws.security_group", group_name(base))
@@ -41,7 +41,7 @@ def wanted(
         "access_point": {"root": ROOT, "user": storage.USER},
         "subnets": tuple(sorted(subnets)),
     }
-    rules: dict[str, Value] = {"ingress": tuple(sorted(f"tcp {NFS} {_range(name)}" for name in subnets)), "egress": ()}
+    rules: dict[str, Value] = {"ingress": tuple(sorted(f"tcp {NFS} {each}" for each in subnets.values())), "egress": ()}
     return (
         Resource("aws.security_group", group_name(base), rules, tags=tags),
         Resource(KIND, base, properties, tags=tags),
@@ -78,8 +78,3 @@ def _policy(site: ResolvedSite, *actions: str) -> Mapping[str, Value]:
         },
     }
     return {"Version": "2012-10-17", "Statement": (allow,)}
-
-
-def _range(subnet: str) -> str:
-    """A subnet is named by its base and its range."""
-    return subnet.rpartition(" ")[2]

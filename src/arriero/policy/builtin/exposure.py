@@ -65,12 +65,13 @@ def plain_http(subject: Subject) -> Iterator[Hit]:
     "public-address",
     "note",
     reason="a server with an address of its own is reachable as soon as a firewall has a hole",
-    remedy="keep the security group as it is: today's sites have no NAT gateway, so the address is their way out",
+    remedy="write network: private, which gives them a NAT gateway or endpoints as their way out, and no address",
 )
 def public_address(subject: Subject) -> Iterator[Hit]:
     for name, site in subject.spec.sites.items():
-        if site.cloud == "aws":
-            yield Hit(f"sites.{name}", "its tasks have public addresses")
+        if site.cloud == "aws" and not subject.spec.site(name).network.is_private:
+            is_graver = subject.spec.policy.production
+            yield Hit(f"sites.{name}", "its tasks have public addresses", "warning" if is_graver else "note")
 
 
 def _allowed(subject: Subject) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -17,9 +17,15 @@ from arriero.rehearse.permissions import Need
 
 ACCOUNT = "123456789012"
 _NETWORK = {
-    "vpc": "VpcId", "subnet": "SubnetId", "internet-gateway": "InternetGatewayId", "route-table": "RouteTableId",
+    "vpc": "VpcId",
+    "subnet": "SubnetId",
+    "internet-gateway": "InternetGatewayId",
+    "route-table": "RouteTableId",
     "security-group": "GroupId",
+    "natgateway": "NatGatewayId", "elastic-ip": "AllocationId", "vpc-endpoint": "VpcEndpointId",
 }  # fmt: skip
+# In lists some of them have other names.
+_LISTED = {"security-group": "SecurityGroupId"}
 _BALANCING_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing"
 _SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
@@ -81,7 +87,12 @@ def _ids(call: Call, wanted: Wanted) -> Sequence[str]:
     if association := call.fields.get("AssociationId"):
         found = _associated(call, str(association))
         return [found.get(wanted.on, "none")]
-    return [str(call.fields.get(_NETWORK[wanted.on], "none"))]
+    name = _NETWORK[wanted.on]
+    if name in call.fields:
+        return [str(call.fields[name])]
+    start = wanted.given.removesuffix("1") or f"{_LISTED.get(wanted.on, name)}."
+    listed = [str(value) for key, value in call.fields.items() if key.startswith(start) and key[len(start) :].isdigit()]
+    return listed or ["none"]
 
 
 def _associated(call: Call, association: str) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ import moto.autoscaling.responses
 import moto.ce.responses
 import moto.cloudwatch.models
 import moto.ec2.models.elastic_network_interfaces
+import moto.ec2.models.nat_gateways
 import moto.ecs.models
 import moto.ecs.urls
 import moto.efs.responses
@@ -45,6 +46,7 @@ def fill_the_gaps() -> None:
     _efs_has_its_older_tag_calls()
     _autoscaling_can_disable_metrics()
     _parameters_can_be_pickled()
+    _gateways_are_known_by_tags_and_let_their_address_go()
 
 
 def bill_by(meter: Meter) -> None:
@@ -159,6 +161,28 @@ def _parameters_can_be_pickled() -> None:
             return moto.ssm.urls
 
     moto.ssm.models.ssm_backends.backend = PicklableParameters
+
+
+def _gateways_are_known_by_tags_and_let_their_address_go() -> None:
+    """Gap: NAT gateways are not filtered by tags, and a deleted one holds its address for ever."""
+    theirs: Any = moto.ec2.models.nat_gateways.NatGatewayBackend
+    whole, delete = (getattr(call, "whole", call) for call in (theirs.describe_nat_gateways, theirs.delete_nat_gateway))
+
+    def describe_nat_gateways(self: Any, filters: Any, nat_gateway_ids: Any) -> list[Any]:
+        wanted = {name.partition(":")[2]: values for name, values in (filters or {}).items() if name.startswith("tag:")}
+        found = whole(self, filters, nat_gateway_ids)
+        tags = {each.id: {tag["key"]: tag["value"] for tag in each.get_tags()} for each in found}
+        return [each for each in found if all(tags[each.id].get(key) in values for key, values in wanted.items())]
+
+    def delete_nat_gateway(self: Any, nat_gateway_id: str) -> Any:
+        gone = delete(self, nat_gateway_id)
+        held = {each.get("allocationId") for each in gone.address_set}
+        for address in [each for each in self.addresses if each.allocation_id in held]:
+            address.eni = address.association_id = None
+        return gone
+
+    describe_nat_gateways.whole, delete_nat_gateway.whole = whole, delete  # type: ignore[attr-defined]
+    theirs.describe_nat_gateways, theirs.delete_nat_gateway = describe_nat_gateways, delete_nat_gateway
 
 
 def _dictionaries() -> defaultdict[str, dict[str, str]]:

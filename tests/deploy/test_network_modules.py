@@ -1,0 +1,163 @@
+"""Our modules for networks at AWS, against an emulated EC2: made once, set right, and taken away."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from arriero.deploy.settings import OWN_COLLECTIONS
+from arriero.rehearse.aws.patches import fill_the_gaps
+
+MODULES = OWN_COLLECTIONS / "ansible_collections/arriero/fleet/plugins/modules"
+THEIRS = Path(sys.prefix) / "share/arriero/collections"
+TAGS = {"arriero-service": "llm", "arriero-site": "east"}
+
+
+class Retrying:
+    """A client that takes `aws_retry`, as Ansible's does."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        return lambda aws_retry=False, **given: call(**given)
+
+
+class Asked:
+    """A module's parameters, and the cloud that it finds."""
+
+    region = "us-east-1"
+
+    def __init__(self, **params: Any) -> None:
+        self.params = {"timeout": 5, "tags": TAGS, "ids": [], "allocations": [], **params}
+
+    def client(self, name: str, retry_decorator: Any = None) -> Any:
+        return Retrying(boto3.client(name, region_name=self.region))
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"tested_{name}", MODULES / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(THEIRS))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    fill_the_gaps()
+    with mock_aws():
+        yield boto3.client("ec2", region_name="us-east-1")
+
+
+@pytest.fixture
+def place(ec2: Any) -> dict[str, Any]:
+    vpc = ec2.create_vpc(CidrBlock="10.64.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.64.{n}.0/24")["Subnet"]["SubnetId"] for n in range(2)
+    ]  # fmt: skip
+    group = ec2.create_security_group(GroupName="g", Description="g", VpcId=vpc)["GroupId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    return {"vpc": vpc, "subnets": subnets, "security_group": group, "route_table": table}
+
+
+def gateway(subnet: str) -> Any:
+    return loaded("nat_gateway").Gateway(Asked(subnet=subnet))
+
+
+def endpoints(place: dict[str, Any], **more: Any) -> Any:
+    asked = {"interfaces": ["ecr.api", "logs"], "gateways": ["s3"], **place, **more}
+    return loaded("vpc_endpoints").Endpoints(Asked(**asked))
+
+
+def states(ec2: Any) -> list[str]:
+    return [each["State"] for each in ec2.describe_nat_gateways()["NatGateways"]]
+
+
+def test_a_gateway_is_made_once_with_an_address_of_its_own(ec2: Any, place: dict[str, Any]) -> None:
+    first = gateway(place["subnets"][0])
+    made = first.make()
+    again = gateway(place["subnets"][0])
+    assert (again.make(), again.changed, first.changed) == (made, False, True)
+    assert len(ec2.describe_addresses()["Addresses"]) == 1
+
+
+def test_an_address_that_a_cut_off_run_left_is_taken_up(ec2: Any, place: dict[str, Any]) -> None:
+    left = gateway(place["subnets"][0]).address()
+    made = gateway(place["subnets"][0]).make()
+    [found] = ec2.describe_nat_gateways(NatGatewayIds=[made])["NatGateways"]
+    assert found["NatGatewayAddresses"][0]["AllocationId"] == left
+
+
+def test_a_gateway_in_another_subnet_makes_room(ec2: Any, place: dict[str, Any]) -> None:
+    former = gateway(place["subnets"][1]).make()
+    made = gateway(place["subnets"][0]).make()
+    assert made != former
+    assert sorted(states(ec2)) == ["available", "deleted"]
+
+
+def test_a_gateway_of_another_site_is_left_alone(ec2: Any, place: dict[str, Any]) -> None:
+    other = ec2.create_nat_gateway(SubnetId=place["subnets"][1], ConnectivityType="private")["NatGateway"]
+    made = gateway(place["subnets"][0]).make()
+    assert made != other["NatGatewayId"]
+    assert states(ec2) == ["available", "available"]
+
+
+def test_gateway_and_address_go_together_and_a_second_time_nothing_does(ec2: Any, place: dict[str, Any]) -> None:
+    made = gateway(place["subnets"][0]).make()
+    [address] = ec2.describe_addresses()["Addresses"]
+    asked = Asked(ids=[made], allocations=[address["AllocationId"]])
+    going = loaded("nat_gateway").Gateway(asked)
+    going.remove()
+    assert (going.changed, states(ec2), ec2.describe_addresses()["Addresses"]) == (True, ["deleted"], [])
+    again = loaded("nat_gateway").Gateway(asked)
+    again.remove()
+    assert not again.changed
+
+
+def test_endpoints_are_made_once(ec2: Any, place: dict[str, Any]) -> None:
+    first, again = endpoints(place), endpoints(place)
+    made = first.make()
+    assert (again.make(), again.changed, first.changed) == (made, False, True)
+    found = ec2.describe_vpc_endpoints(VpcEndpointIds=made)["VpcEndpoints"]
+    assert [each["VpcEndpointType"] for each in found] == ["Interface", "Interface", "Gateway"]
+    assert found[0]["PrivateDnsEnabled"]
+    assert found[0]["ServiceName"] == "com.amazonaws.us-east-1.ecr.api"
+
+
+def test_an_endpoint_that_somebody_changed_is_set_right(ec2: Any, place: dict[str, Any]) -> None:
+    [first, *_] = endpoints(place).make()
+    other = ec2.create_security_group(GroupName="o", Description="o", VpcId=place["vpc"])["GroupId"]
+    ec2.modify_vpc_endpoint(
+        VpcEndpointId=first,
+        AddSecurityGroupIds=[other],
+        RemoveSecurityGroupIds=[place["security_group"]],
+        RemoveSubnetIds=place["subnets"][:1],
+    )
+    again = endpoints(place)
+    again.make()
+    [found] = ec2.describe_vpc_endpoints(VpcEndpointIds=[first])["VpcEndpoints"]
+    assert again.changed
+    assert [group["GroupId"] for group in found["Groups"]] == [place["security_group"]]
+    assert sorted(found["SubnetIds"]) == sorted(place["subnets"])
+
+
+def test_endpoints_go_and_a_second_time_nothing_does(ec2: Any, place: dict[str, Any]) -> None:
+    made = endpoints(place).make()
+    going, again = endpoints(place, ids=made), endpoints(place, ids=made)
+    going.remove()
+    again.remove()
+    assert (going.changed, again.changed) == (True, False)
