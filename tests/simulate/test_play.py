@@ -93,7 +93,7 @@ def test_the_report_is_one_file_that_asks_nobody(tmp_path: Path) -> None:
     found = report.summaries(outcomes)
     page = report.html(scene, found, outcomes)
     assert "http" not in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 6
     assert [each.seeds for each in found] == [2, 2, 2, 2]
     assert found[0].saving == mean([0.0, 0.0])
     assert json.loads(json.dumps(report.as_json(scene, found)))["schema"] == 1

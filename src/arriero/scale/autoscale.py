@@ -1,7 +1,8 @@
 """How many targets a site should run now, by what LLM load is: work in tokens, asked, waiting and open. Pure.
 
 What can't be answered by starts is kept ready: a new target takes `start_seconds`, so as many run as would bear what
-comes in such a time, with the swing that this traffic showed in the last hours, at `utilisation`. What waits is added.
+comes in such a time, with the swing that this traffic showed in the last hours, at `utilisation`; never less than came
+in the last minutes, never more than the busiest window of the last hours, grown as the day grows. What waits is added.
 Fewer run only when for `hold_seconds` fewer would have done, and then in small steps; who leaves has no open stream
 (`leaving.py`).
 """
@@ -28,7 +29,8 @@ class Policy:
     utilisation: float = 0.75
     share: float = 0.98
     window_seconds: float = 30.0
-    level_seconds: float = 600.0
+    level_seconds: float = 3600.0
+    lately_seconds: float = 180.0
     hold_seconds: float = 300.0
     idle_seconds: float = 900.0
     least_step: int = 2
@@ -43,6 +45,7 @@ class Load:
     `count`: targets that run or start, without those that leave; `ready` of them answer. `asked` and `asked_now`: work
     that came in a second, in the last minutes and in the last seconds. `swing` and `growth`: see `Demand`. `waiting` is
     the work in the lines, `idle_for` the seconds since the last request; `before` is what the last decision said.
+    `lately`: as `asked`, of the last minutes only. `highest`: the most that may be expected to come in a window at all.
     `busy`: whole targets that those kept at work who were open or had to wait all through the last half minute.
     """
 
@@ -57,6 +60,8 @@ class Load:
     start_seconds: float
     before: Past = field(default_factory=lambda: Past())
     busy: float = 0.0
+    lately: float = 0.0
+    highest: float = float("inf")
 
     def after(self, past: Past) -> Load:
         return replace(self, before=past)
@@ -104,7 +109,7 @@ def _need(load: Load, policy: Policy) -> tuple[int, str]:
     floor = max(policy.min, policy.warm)
     if floor == 0 and load.idle_for > policy.idle_seconds and not load.waiting:
         return 0, f"nothing was asked for {load.idle_for:.0f} s"
-    coming = load.asked * load.growth * load.swing
+    coming = max(min(load.asked * load.growth * load.swing, load.highest), load.lately)
     usual = max(coming, load.busy) / policy.utilisation
     backlog = load.waiting / load.start_seconds
     need = ceil(usual + backlog - 1e-6)

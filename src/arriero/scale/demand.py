@@ -16,6 +16,8 @@ NEWEST_DAY = 0.25
 SLOT_SECONDS = 900.0
 DAY, WEEKDAY_OF_EPOCH = 86400.0, 3
 NEWEST_ANSWER = 0.02
+# So many windows have to be known before their busiest says anything.
+KNOWN_LEAST = 60
 
 
 class Answers:
@@ -62,6 +64,19 @@ class Demand:
         """
         self._close(int(now / BUCKET_SECONDS))
         return swing(self._done, round(window / BUCKET_SECONDS), share, round(around / BUCKET_SECONDS))
+
+    def ceiling(self, now: float, window: float, ahead: float) -> float:
+        """The busiest window of the last hours, times what the usual day grows since then, `ahead` seconds more.
+        A burst raises the level, and the swing has it in itself: both together are more than ever comes. Infinite while
+        little is known.
+        """
+        self._close(int(now / BUCKET_SECONDS))
+        size = max(1, round(window / BUCKET_SECONDS))
+        known = list(self._done)
+        if len(known) < KNOWN_LEAST * size:
+            return float("inf")
+        highest = max(sum(known[at : at + size]) for at in range(0, len(known) - size + 1, size))
+        return highest / size / BUCKET_SECONDS * max(1.0, self.growth(now, KEPT_SECONDS, ahead))
 
     def growth(self, now: float, since: float, ahead: float) -> float:
         """How many times the mean of the last `since` seconds is usual from now until `ahead` seconds later."""

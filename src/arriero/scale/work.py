@@ -24,7 +24,7 @@ LEARNT_SECONDS, LEARNT_LEAST = 900.0, 20
 NOTED_SECONDS = 60.0
 NOW_SECONDS, BUSY_SECONDS = 20.0, 30.0
 # The swing is looked up in hours of history, and changes slowly.
-SWING_SECONDS = 300.0
+SWING_SECONDS = 60.0
 
 
 def expected_seconds(learnt: Ended, count: float, received_bytes: float) -> float:
@@ -48,6 +48,7 @@ class Work:
     _noted: deque[tuple[float, Mapping[str, Ended]]] = field(default_factory=deque)
     _pending: deque[tuple[float, int, int]] = field(default_factory=deque)
     _swing: float = 1.0
+    _highest: float = float("inf")
     _swing_at: float = float("-inf")
     _looked_at: float | None = None
 
@@ -74,6 +75,7 @@ class Work:
         told = self._before or GatewayLoad({}, {})
         if now - self._swing_at >= SWING_SECONDS:
             self._swing = self.demand.swing(now, policy.window_seconds, policy.share, policy.level_seconds)
+            self._highest = self.demand.ceiling(now, policy.window_seconds, start_seconds + policy.hold_seconds)
             self._swing_at = now
         waiting = sum(
             expected_seconds(self._learnt(told, model), each.waiting, each.waiting_bytes)
@@ -84,6 +86,7 @@ class Work:
             ready=ready,
             asked=self.demand.level(now, policy.level_seconds),
             asked_now=self.demand.level(now, NOW_SECONDS),
+            lately=self.demand.level(now, policy.lately_seconds),
             swing=self._swing,
             growth=self.demand.growth(now, policy.level_seconds, start_seconds + policy.hold_seconds),
             waiting=waiting / slots,
@@ -91,6 +94,7 @@ class Work:
             start_seconds=start_seconds,
             before=Past(),
             busy=self._busy(now) / slots,
+            highest=self._highest,
         )
 
     def _busy(self, now: float) -> float:

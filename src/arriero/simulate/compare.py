@@ -19,12 +19,13 @@ MINUTE = 60.0
 # Two-sided 95 % quantiles of Student's t, by degrees of freedom.
 _T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09)
 Made = Callable[[], Scaling]
+PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9)
 NAMES = ("fixed peak", "CPU target tracking", "requests a second", "arriero", "clairvoyant")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One policy, one seed. Seconds to the first token; dollars; hours of targets."""
+    """One policy, one seed. Seconds to the first token (`percentiles`: of `PERCENTILES`); dollars; hours of targets."""
 
     policy: str
     seed: int
@@ -42,6 +43,7 @@ class Outcome:
     evicted: int
     migrated: int
     rows: tuple[Row, ...] = ()
+    percentiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def play(scene: Scene, policy: str, seed: int, with_spot: bool) -> Outcome:
         policy, seed, with_spot, first.total, found.refusals,
         first.percentile(50), first.percentile(95), first.percentile(99),
         found.cost, found.target_hours, found.spot_hours, found.most, found.starts, found.evicted, found.migrated,
-        tuple(found.rows) if seed == 1 else (),
+        tuple(found.rows) if seed == 1 else (), tuple(first.percentile(each) for each in PERCENTILES),
     )  # fmt: skip
 
 

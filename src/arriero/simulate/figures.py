@@ -42,7 +42,7 @@ class Histogram:
 
 @dataclass(slots=True)
 class Row:
-    """Ten minutes: requests, the most that waited at a minute's end, targets and dollars as of its end."""
+    """Ten minutes: requests, the most that waited at a minute's end, targets and dollars so far as of its end."""
 
     requests: int = 0
     waiting: int = 0
@@ -50,6 +50,7 @@ class Row:
     ready: int = 0
     starting: int = 0
     worst: float = 0.0
+    cost: float = 0.0
 
 
 class Figures:
@@ -79,6 +80,8 @@ class Figures:
         row.waiting, row.in_flight = max(row.waiting, waiting), max(row.in_flight, in_flight)
         row.ready = fleet.ready
         row.starting = fleet.count - row.ready
+        if now % ROW_SECONDS == 0.0:
+            row.cost = fleet.paid(now)
         self.most = max(self.most, fleet.count)
 
     def close(self, fleet: Fleet) -> None:

@@ -114,6 +114,10 @@ class Fleet:
         for machine in list(self.machines.values()):
             self._stop(machine, now)
 
+    def paid(self, now: float) -> float:
+        """Dollars until now, of those that run, too."""
+        return self.cost + sum(self._price(machine, now - machine.started_at) for machine in self.machines.values())
+
     @property
     def count(self) -> int:
         """Those that run or start, without those that leave."""
@@ -217,10 +221,13 @@ class Fleet:
         self.seconds += seconds
         self.seconds_at[machine.site] += seconds
         self.spot_seconds += seconds if machine.is_spot else 0.0
-        offer = next(offer for offer in self._offers if offer.site == machine.site)
-        self.cost += seconds / 3600.0 * (offer.spot_hourly if machine.is_spot else offer.hourly)
+        self.cost += self._price(machine, seconds)
         if machine.target is not None:
             self._tell()
+
+    def _price(self, machine: Machine, seconds: float) -> float:
+        offer = next(offer for offer in self._offers if offer.site == machine.site)
+        return seconds / 3600.0 * (offer.spot_hourly if machine.is_spot else offer.hourly)
 
     def _swap_one(self, now: float) -> None:
         """Spot is back: an on-demand target that stands in for it goes, once a Spot one has been started."""

@@ -15,6 +15,8 @@ from math import ceil
 from arriero.gateway.routing.memory import Found
 from arriero.gateway.routing.target import Target
 
+BYTES_A_TOKEN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -46,7 +48,7 @@ class Pace:
 
 
 class Job:
-    """A request; the admission's `Waiter` while it waits. `tokens` are still to be written."""
+    """A request; the admission's `Waiter` while it waits. `tokens` are still to be written, `received` bytes came."""
 
     __slots__ = (
         "came_at",
@@ -60,6 +62,7 @@ class Job:
         "model",
         "prompt",
         "queued",
+        "received",
         "sent_at",
         "since",
         "tokens",
@@ -69,6 +72,7 @@ class Job:
     def __init__(self, at: float, model: str, prompt: int, tokens: int) -> None:
         self.came_at = self.since = at
         self.model, self.prompt, self.tokens = model, prompt, tokens
+        self.received = prompt * BYTES_A_TOKEN
         self.key, self.mark = "", 0
         self.tried: Collection[str] = ()
         self.first_at = -1.0

@@ -10,7 +10,7 @@ from arriero.simulate.policies import Scaling, Sight
 # 1970-01-05, so that a play begins on a Monday.
 MONDAY = 4 * 86400.0
 # The swing is looked up in hours of history, and changes slowly.
-SWING_SECONDS = 300.0
+SWING_SECONDS = 60.0
 NOW_SECONDS = 20.0
 
 
@@ -23,6 +23,7 @@ class Ours(Scaling):
         self._start_seconds = start_seconds
         self._past, self._came_last = Past(), 0.0
         self._swing, self._swing_at, self._work = 1.0, float("-inf"), 0.0
+        self._highest = float("inf")
 
     def came(self, now: float, prompt: int) -> None:
         work = self._pace.work(prompt, self._answers.expected(""))
@@ -38,17 +39,21 @@ class Ours(Scaling):
         if sight.now - self._swing_at >= SWING_SECONDS:
             self._swing = demand.swing(when, policy.window_seconds, policy.share, policy.level_seconds)
             self._swing_at = sight.now
+            ahead = self._start_seconds + policy.hold_seconds
+            self._highest = demand.ceiling(when, policy.window_seconds, ahead)
         load = Load(
             count=sight.count,
             ready=sight.ready,
             asked=demand.level(when, policy.level_seconds),
             asked_now=demand.level(when, NOW_SECONDS),
+            lately=demand.level(when, policy.lately_seconds),
             swing=self._swing,
             growth=demand.growth(when, policy.level_seconds, self._start_seconds + policy.hold_seconds),
             waiting=sight.waiting * self._work,
             idle_for=sight.now - self._came_last,
             start_seconds=self._start_seconds,
             before=self._past,
+            highest=self._highest,
         )
         decision = decide(sight.now, load, policy)
         self._past = decision.past

@@ -20,6 +20,7 @@ from arriero.simulate.figures import Figures
 from arriero.simulate.fleet import SITE, Cloud, Fleet, Offer
 from arriero.simulate.machine import Job, Machine, Pace
 from arriero.simulate.policies import Scaling, Sight
+from arriero.simulate.telling import Telling
 
 # As the gateway's own loop does (relay/waiting.py).
 LOOK_SECONDS = 0.5
@@ -73,6 +74,7 @@ class Play:
         self._machines: dict[Target, Machine] = {}
         self._busy: dict[Machine, float] = {}
         self._is_looking = False
+        self._telling = Telling() if scaling.wants_told else None
 
     def later(self, at: float, what: Event) -> None:
         self._count += 1
@@ -127,6 +129,8 @@ class Play:
     def _send(self, job: Job, target: Target, now: float) -> None:
         job.found = target.take(job.model, now)
         job.sent_at, job.queued = now, job.queued + now - job.since
+        if self._telling is not None:
+            self._telling.opened(job)
         machine = self._machine(target)
         if job.model in machine.resident:
             machine.resident[job.model] = now
@@ -179,6 +183,8 @@ class Play:
         if target is None:
             return
         target.give_back(job.model)
+        if self._telling is not None:
+            self._telling.ended(job, now)
         record = Record("", "POST", "/api/chat")
         record.model, record.target, record.site, record.found = (
             job.model,
@@ -252,7 +258,8 @@ class Play:
     # The cloud
 
     def _scale(self, now: float) -> None:
-        wanted = self.scaling.wanted(Sight(now, self.fleet.count, self.fleet.ready, self.admission.waiting))
+        told = None if self._telling is None else self._telling.told(self.admission.lines)
+        wanted = self.scaling.wanted(Sight(now, self.fleet.count, self.fleet.ready, self.admission.waiting, told))
         if wanted != self.fleet.count or wanted != self.fleet.wanted:
             self.fleet.want(wanted, now)
         self.later(now + self.scaling.seconds, self._scale)
@@ -279,6 +286,8 @@ class Play:
         for job in cut:
             if target is not None:
                 target.give_back(job.model)
+            if self._telling is not None:
+                self._telling.cut(job)
             job.since, job.deaths = now, job.deaths + 1
             self.admission.enter_first(job)
         if cut:

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from arriero.control.load import GatewayLoad
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a policy is shown: targets that run or start, those that answer, requests that wait for a place."""
+    """What a policy is shown: targets that run or start, those that answer, requests that wait for a place; `told` is
+    what the gateway tells of its load, for a policy that wants it.
+    """
 
     now: float
     count: int
     ready: int
     waiting: int
+    told: GatewayLoad | None = None
 
 
 class Scaling:
@@ -23,6 +28,7 @@ class Scaling:
 
     seconds = 60.0
     start = 2
+    wants_told = False
 
     def wanted(self, sight: Sight) -> int:  # noqa: ARG002
         """Overridden by those that change anything."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-from arriero.simulate.compare import Mean, Outcome, mean
+from arriero.simulate.compare import PERCENTILES, Mean, Outcome, mean
 from arriero.simulate.plots import lines, scatter
 from arriero.simulate.scenario import Scene
 
@@ -95,6 +95,8 @@ def html(scene: Scene, found: Sequence[Summary], outcomes: Sequence[Outcome]) ->
     ]
     figures = [
         ("Cost against the 99th percentile of the first token: left and low is better", scatter(points, "$", "s")),
+        ("First token by percentile, of the first seed", _percentiles(shown)),
+        ("Dollars so far", lines(_rows(shown, "cost"), "$")),
         ("Targets that answer or start", lines(_rows(shown, "targets"), "targets")),
         ("Requests that wait for a place, the most in ten minutes", lines(_rows(shown, "waiting"), "requests")),
         ("Slowest first token in ten minutes", lines(_rows(shown, "worst"), "s")),
@@ -108,14 +110,23 @@ def html(scene: Scene, found: Sequence[Summary], outcomes: Sequence[Outcome]) ->
     )
 
 
+def _percentiles(shown: Mapping[str, Outcome]) -> str:
+    series = {name: [(float(at), value) for at, value in enumerate(each.percentiles)] for name, each in shown.items()}
+    return lines(series, "s", [(float(at), f"p{percent:g}") for at, percent in enumerate(PERCENTILES)])
+
+
 def _about(scene: Scene, found: Sequence[Summary]) -> str:
     asked, cloud = scene.scenario, scene.cloud
     return (
-        f"{asked.trace}, played for {asked.days:g} days at {asked.requests_a_second:g} requests a second in the mean, "
-        f"{found[0].seeds} seeds; intervals are of 95 %. A target costs ${cloud.hourly:.3f} an hour "
+        f"{asked.trace}, played for {_some(asked.days, 'day')} at {asked.requests_a_second:g} requests a second in "
+        f"the mean, {_some(found[0].seeds, 'seed')}; intervals are of 95 %. A target costs ${cloud.hourly:.3f} an hour "
         f"(as Spot ${cloud.spot_hourly:.3f}) and starts in {cloud.start_seconds:.0f} s. The gateway's own router. "
         "A refused request counts as an hour's wait. Everything here is simulated."
     )
+
+
+def _some(count: float, what: str) -> str:
+    return f"{count:g} {what}{'' if count == 1 else 's'}"
 
 
 def _rows(shown: Mapping[str, Outcome], what: str) -> dict[str, list[tuple[float, float]]]:
