@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 from policy_case import as_wished, parts
 
+from arriero.plan import place
 from arriero.plan.model import SiteFacts
 from arriero.policy.reach import ways
 from arriero.policy.way import Way
@@ -31,7 +33,12 @@ from arriero.spec.load import load
 
 CASES = Path(__file__).parents[1] / "cases/policy"
 TARGET, NETWORK = "10.64.1.5", "10.64.0.0/16"
-SCANNERS = {"inside": ("10.64.2.9",), "outside": ("198.51.100.10", "8.8.8.8")}
+# Who carries a security group is known by an address here, as EC2 knows it by network interfaces; one is a gateway's
+# at both clouds. 10.8.0.7 comes over a VPN.
+GATEWAY, VPN = "10.64.64.4", "10.8.0.0/24"
+BASE = "llm-aws-east"
+CARRIED = {"group:llm-aws-east-gateway": GATEWAY}
+SCANNERS = {"inside": ("10.64.2.9", GATEWAY), "outside": ("198.51.100.10", "8.8.8.8", "10.8.0.7")}
 PORTS = (22, 443, 11434)
 NAMES = {
     "aws-east": [
@@ -41,6 +48,9 @@ NAMES = {
         "a-range-outside-comes-through-the-internet-gateway",
         "without-a-route-nobody-comes-from-outside",
         "without-public-addresses-nobody-comes-from-outside",
+        "a-private-site-lets-in-its-gateway-alone",
+        "a-private-site-and-a-vpn",
+        "a-private-site-opened-by-hand",
     ],
     "azure-east": [
         "as-wished",
@@ -49,6 +59,9 @@ NAMES = {
         "a-rule-behind-a-denial-opens-nothing",
         "an-nsg-without-its-denial",
         "a-subnet-without-its-nsg",
+        "a-private-site-lets-in-its-gateway-alone",
+        "a-private-site-and-a-vpn",
+        "a-private-site-opened-by-hand",
     ],
 }
 LISTEN = f"""\
@@ -144,6 +157,30 @@ def test_a_scan_finds_what_the_check_explains_and_nothing_else(
     assert found == told, filtered
 
 
+@pytest.mark.parametrize("site", NAMES)
+def test_a_port_that_was_opened_by_hand_is_a_difference_and_closed_by_the_wish(
+    site: str, names: dict[str, str], folder: Path
+) -> None:
+    """What the plan would set is what the scan of the case as wished finds: the gateway reaches 11434, nobody else."""
+    case = parts((CASES / "a-private-site-opened-by-hand.case").read_text())
+    (folder / "arriero.yaml").write_text(case["spec"])
+    spec = load(Path("arriero.yaml"), None, {}).spec
+    opened = as_wished(spec, case["facts"])
+    assert scan_of(opened.sites[site], names) > {(GATEWAY, 11434)}
+    [planned] = [each for each in place.plan(spec, opened).sites if each.site == site]
+    drift = {change.kind for change in planned.changes if "group" in change.kind and change.action == "update"}
+    assert drift <= {"aws.security_group", "azure.network_security_group"}
+    assert drift
+    closed = replace(opened.sites[site], resources=planned.wanted)
+    assert scan_of(closed, names) == {(GATEWAY, 11434)}
+
+
+def scan_of(facts: SiteFacts, names: dict[str, str]) -> set[tuple[Any, ...]]:
+    """Who gets through to which port, with the rules of these facts."""
+    run(f"ip netns exec {names['target']} nft -f -", text=ruleset(facts))
+    return {tuple(each) for leg, addresses in SCANNERS.items() for each in scanned(names[leg], addresses)}
+
+
 def scanned(namespace: str, addresses: tuple[str, ...]) -> list[list[Any]]:
     found: list[list[Any]] = json.loads(run(f"ip netns exec {namespace} {sys.executable} -c", SCAN, *addresses))
     return found
@@ -154,6 +191,10 @@ def is_told(ways_in: tuple[Way, ...], source: str, port: int) -> bool:
 
 
 def _is_source(said: str, source: str) -> bool:
+    if said.startswith("what carries security group "):
+        return CARRIED.get(f"group:{said.split(' ')[4]}") == source
+    if said == "every network that is joined to it":
+        return ip_address(source) in ip_network(VPN)
     ranges = re.findall(r"[\d.]+/\d+", said)
     return said == "everybody" or any(ip_address(source) in ip_network(each) for each in ranges)
 
@@ -169,23 +210,26 @@ def ruleset(facts: SiteFacts) -> str:
 
 
 def aws_rules(facts: SiteFacts) -> Iterator[str]:
-    """Nothing comes from outside without a public address and a route; what no rule names is dropped."""
-    service, table, group = (facts.find(f"aws.{kind}") for kind in ("service", "route_table", "security_group"))
+    """Nothing comes from the internet without a public address and a route; what no rule names is dropped."""
+    service, table = facts.find("aws.service"), facts.find("aws.route_table", BASE)
+    group = facts.find("aws.security_group", BASE)
     assert service
     assert table
     assert group
     network: Any = service.properties["network"]
     if not network["public_ip"] or table.properties["default"] != "internet gateway":
-        yield 'iifname "outside" drop'
+        yield f'iifname "outside" ip saddr != {VPN} drop'
     lines: Any = group.properties["ingress"]
     for line in lines:
         protocol, port, peer = line.split()
-        yield f"ip saddr {peer} {protocol} dport {port} accept"
+        yield f"ip saddr {CARRIED.get(peer, peer)} {protocol} dport {port} accept"
 
 
 def azure_rules(facts: SiteFacts) -> Iterator[str]:
-    """Private addresses are reached from the virtual network only. NSG rules go by priority, Azure's own come last."""
-    yield 'iifname "outside" drop'
+    """Private addresses are reached from the virtual network and from what is joined to it. NSG rules go by priority,
+    Azure's own come last.
+    """
+    yield f'iifname "outside" ip saddr != {VPN} drop'
     network, guard = facts.find("azure.virtual_network"), facts.find("azure.network_security_group")
     assert network
     assert guard
@@ -200,4 +244,4 @@ def azure_rules(facts: SiteFacts) -> Iterator[str]:
         source = "" if sources in ("*", "Internet") else f"ip saddr {{ {sources} }} "
         port = "" if ports == "*" else f"{'tcp' if protocol == '*' else protocol} dport {{ {ports} }} "
         yield f"{source}{port}{'accept' if verdict == 'allow' else 'drop'}"
-    yield f"ip saddr {NETWORK} accept"
+    yield f"ip saddr {{ {NETWORK}, {VPN} }} accept"

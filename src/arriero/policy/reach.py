@@ -19,6 +19,8 @@ from arriero.policy.reach_balancer import leads_outside, through_balancer
 from arriero.policy.way import Way
 from arriero.spec.values import PRIVATE
 
+JOINED = "a peering or a VPN, which is not read"
+
 
 def ways(found: SiteFacts) -> tuple[Way, ...]:
     """Every way into the site's targets; none where nothing stands or it could not be read."""
@@ -72,9 +74,15 @@ def _through_group(
         elif is_public:
             yield Way(site, _who(peer), _ports(rule), ("the internet gateway", "the tasks' public addresses", *ways_in))
         elif is_open_range(peer):
-            yield Way(site, f"the site's own network {', '.join(ranges)}", _ports(rule), ways_in)
+            yield from _from_inside(site, ", ".join(ranges), _ports(rule), ways_in)
         elif _is_joinable(peer):
-            yield Way(site, _who(peer), _ports(rule), ("a peering or a VPN, which is not read", *ways_in))
+            yield Way(site, _who(peer), _ports(rule), (JOINED, *ways_in))
+
+
+def _from_inside(site: str, ranges: str, ports: str, through: tuple[str, ...]) -> Iterator[Way]:
+    """What is open to everybody is open to who can get there: the network itself, and what is joined to it."""
+    yield Way(site, f"the site's own network {ranges}", ports, through)
+    yield Way(site, "every network that is joined to it", ports, (JOINED, *through))
 
 
 def _is_group(peer: str) -> bool:
@@ -101,7 +109,7 @@ def _azure(found: SiteFacts) -> Iterator[Way]:
     cidr = ", ".join(cast("tuple[str, ...]", network.properties["address_prefixes"]))
     subnet = cast("Mapping[str, Any]", network.properties["subnet"] or {})
     if guard is None or subnet.get("security_group") != guard.name:
-        yield Way(found.site, f"the site's own network {cidr}", "every port", ("a subnet without a security group",))
+        yield from _from_inside(found.site, cidr, "every port", ("a subnet without a security group",))
         return
     yield from _through_nsg(found.site, guard, cidr)
 
@@ -118,12 +126,15 @@ def _through_nsg(site: str, guard: Resource, cidr: str) -> Iterator[Way]:
             denied.append(rule)
             continue
         for peer in rule.peers:
-            # Nothing leads to a private address from outside the network, whatever a rule says.
-            who = f"the site's own network {cidr}" if is_open_range(peer) else _who(peer)
-            yield Way(site, who, _ports(rule), (f"network security group {guard.name} (rule {name})",))
+            # Nothing leads to a private address from the internet, whatever a rule says.
+            through = (f"network security group {guard.name} (rule {name})",)
+            if is_open_range(peer):
+                yield from _from_inside(site, cidr, _ports(rule), through)
+            else:
+                yield Way(site, _who(peer), _ports(rule), through)
     if not any(_denies_all(rule) for rule in denied):
         default = f"network security group {guard.name} (Azure's own rule AllowVnetInBound)"
-        yield Way(site, f"the site's own network {cidr}", "every port", (default,))
+        yield from _from_inside(site, cidr, "every port", (default,))
 
 
 def _covers(earlier: Rule, later: Rule) -> bool:

@@ -114,9 +114,16 @@ def subnet_prefix(cidr: str) -> str:
     return str(next(network.subnets(new_prefix=max(network.prefixlen, min(network.prefixlen + 2, 29)))))
 
 
+def gateway_range(cidr: str) -> str:
+    """The second quarter of the site's range, kept for gateways: whoever stands there reaches private targets."""
+    network, part = ip_network(cidr), ip_network(subnet_prefix(cidr))
+    return str(list(network.subnets(new_prefix=part.prefixlen))[1])
+
+
 def allowed_sources(site: ResolvedSite) -> tuple[str, ...]:
-    """Who may reach port 11434: the site's own network and what `allow_from` adds."""
-    return tuple(sorted({site.network.cidr, *site.network.allow_from}))
+    """Who may reach port 11434: the site's own network, or of a private one the gateways' part; and `allow_from`."""
+    own = gateway_range(site.network.cidr) if site.network.is_private else site.network.cidr
+    return tuple(sorted({own, *site.network.allow_from}))
 
 
 def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
