@@ -44,6 +44,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "simulated": (sys.executable, "benchmarks/simulated.py", "--report", REPORT),
     "simulator": (sys.executable, "benchmarks/simulator.py", "--report", REPORT),
     "scaling": (sys.executable, "benchmarks/scaling.py", "--jobs", "2", "--report", REPORT),
+    "drills": (sys.executable, "benchmarks/drills.py", "--runs", "20", "--report", REPORT),
     "faults": (sys.executable, "benchmarks/faults.py", "--report", REPORT),
     "judge": (sys.executable, "tests/deploy/simulated_trials.py", "--report", REPORT),
     "canary": ("env", "ARRIERO_CANARY_RUNS=10", *PYTEST, "tests/stories/test_canary.py"),

@@ -74,6 +74,7 @@ def test_the_document_for_machines() -> None:
         "release": 3,
         "gateway": {"url": "http://127.0.0.1:11434"},
         "scaling": None,
+        "pairs": [],
         "sites": [
             {
                 "name": "a",

@@ -16,10 +16,11 @@ from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
 from arriero.cli.release_image import remember
+from arriero.cli.roles import with_roles
 from arriero.cli.validating import golden
 from arriero.clouds import read
 from arriero.cost.estimate import Estimate, estimate
-from arriero.deploy import edge, engine, releasing
+from arriero.deploy import edge, engine, releasing, traffic
 from arriero.deploy.edge import Edge
 from arriero.deploy.releasing import Deployed, Wish
 from arriero.errors import ArrieroError, Problem, Refused, VerdictFailed
@@ -100,7 +101,7 @@ def up(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
-        written = here.spec.image.name
+        written = here
         here, image, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
         if image:
             raise Refused(image)
@@ -115,7 +116,11 @@ def up(
             if is_idle:
                 done = Deployed(engine.deploy(run, here.spec, facts, wanted), wanted, wanted.release, facts)
             else:
-                wish = replace(_wish(here, books, facts, wanted, site), image=written)
+                wish = replace(
+                    _wish(here, books, facts, wanted, site),
+                    image=written.spec.image.name,
+                    written=_with_image_of(written.spec, here.spec),
+                )
                 done = releasing.deploy(run, wish, wait or 0.0)
                 remember(here, here.spec, facts, done)
             running, unserved = _gateway(here, progress, done) if gateway else (edge.find(here.project), ())
@@ -140,6 +145,11 @@ def _with_pushed(here: Here) -> Here:
     from arriero.pipeline import pinning
 
     return _with_spec(here, pinning.pushed(here.project, here.spec))
+
+
+def _with_image_of(written: Spec, deployed: Spec) -> Spec:
+    """What is recorded: the roles as the user's file has them, with the image that is deployed."""
+    return written.model_copy(update={"image": deployed.image})
 
 
 def _with_spec(here: Here, spec: Spec) -> Here:
@@ -170,6 +180,8 @@ def down(
         _confirm_removal(here, purge, yes)
         if only is None:
             edge.stop(here.project)
+            if purge:
+                traffic.forget(here.project)
         with Progress([found.site for found in there], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress)
             outcome = releasing.remove(run, here.spec, books, there, purge=purge, whole=only is None)
@@ -224,6 +236,7 @@ def _settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], O
 
     only = here.only(site)
     opened, facts = read_world(here, only)
+    here = with_roles(here, opened)
     find = pinning.on_this_machine if here.is_staged else pinning.in_registry
     image = pinning.by_digest(here.spec, facts.last, find)
     if image.warning:

@@ -14,9 +14,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from arriero.cli import scaling, show
+from arriero.cli import pair_lines, scaling, show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites, VaultPassword
+from arriero.cli.roles import books_for_roles, order_of
 from arriero.cli.sites import asleep
 from arriero.clouds import read
 from arriero.deploy import collections, edge
@@ -25,6 +26,7 @@ from arriero.observe import doctor as checks
 from arriero.observe import status as observed
 from arriero.observe.logs import following
 from arriero.observe.status import ServerProcess, Status
+from arriero.plan import roles
 
 VERDICT_FAILED = 3
 WATCH_SECONDS = 1.0
@@ -155,8 +157,12 @@ def _status(here: Here) -> Status:
     facts = read.read(here.spec)
     running = edge.find(here.project)
     url = running.url if running else None
-    now = observed.look(here.spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
+    # While a controller runs here, it keeps what is known of roles up to date.
+    order = order_of(here, None if running else books_for_roles(here)).order
+    spec = roles.applied(here.spec, order)
+    now = observed.look(spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
     report = scaling.last_report(here.project) if running else None
+    now = replace(now, pairs=pair_lines.as_json(here.spec, order))
     return replace(now, scaling=report.as_json()) if report else now
 
 

@@ -15,6 +15,7 @@ from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
 from arriero.cli.release_image import remember
+from arriero.cli.roles import order_of
 from arriero.cli.validating import golden
 from arriero.clouds import read, registry
 from arriero.cost.estimate import estimate
@@ -23,6 +24,7 @@ from arriero.deploy.releasing import Deployed, Wish
 from arriero.deploy.rolling_back import Return
 from arriero.errors import ArrieroError, Problem, VerdictFailed
 from arriero.observe.status import model_digests
+from arriero.plan import roles
 from arriero.plan.model import Facts, Plan
 from arriero.releases.opening import Opened
 
@@ -53,7 +55,8 @@ def rollback(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
         books, facts = read_world(here, only)
-        way = rolling_back.found(books.ledger, to, running(facts), here.spec)
+        ordered = roles.standing(here.spec, order_of(here, books).order)
+        way = rolling_back.with_roles(rolling_back.found(books.ledger, to, running(facts), here.spec), ordered)
         rolling_back.refuse_what_cannot_be(way, facts, only, registry.gone)
         wanted = way.plan(facts, only)
         if wanted.is_empty:
@@ -94,7 +97,7 @@ def _wish(here: Here, way: Return, books: Opened, facts: Facts, wanted: Plan, si
         return found, now, way.plan(now, here.only(site))
 
     accounts: dict[str, str] = {found.cloud: found.account for found in facts.sites.values() if found.account}
-    return Wish(way.spec, accounts, books, facts, wanted, again, model_digests)
+    return Wish(way.spec, accounts, books, facts, wanted, again, model_digests, written=way.written)
 
 
 def _still_different(way: Return, facts: Facts, done: Deployed) -> list[Problem]:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import threading
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -119,32 +118,21 @@ def run_controller(
     ] = None,
 ) -> int:
     """Read all sites every two seconds, tell the gateway which targets there are, and start and stop targets by its
-    load. SIGHUP: read the spec anew.
+    load; change roles when an active site is lost. SIGHUP: read the spec anew.
 
     Example: [bold]arriero controller run[/bold]
     """
-    from arriero.cli.scaling import Scaler, log
-    from arriero.deploy import edge
-    from arriero.observe import discovery
-    from arriero.scale.controller import Memory
+    from arriero.cli.controlling import Learnt, control
 
     theirs = client_of(gateway) if gateway else None
-    is_told, memory = threading.Event(), Memory()
+    is_told = threading.Event()
     signal.signal(signal.SIGHUP, lambda _number, _frame: is_told.set())
     signal.signal(signal.SIGTERM, _end)
+    learnt = Learnt()
     while True:
         is_told.clear()
         with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
-            ours = partial(edge.client, here.project)
-            told = (lambda: theirs) if theirs else ours
-            scaler = Scaler(here, memory)
-            scaler.start(told)
-            try:
-                discovery.run(here.spec, told, listener=log, is_ended=is_told.is_set, prices=here.loaded.prices)
-            except SystemExit:
-                scaler.stop(at_once=True)
-                os._exit(0)  # a read that hangs would be waited for
-            scaler.stop()
+            control(here, (lambda: theirs) if theirs else None, learnt, is_told.is_set)
 
 
 def _end(_number: int, _frame: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from arriero.catalog import catalog
+from arriero.cli import pair_lines
 from arriero.cli.cost_lines import budget_lines
 from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
@@ -37,8 +38,9 @@ def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: S
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
     stores = [line for store in plan.stores for line in _store_lines("ledger: its store", store)]
     stores += [line for store in plan.registries for line in _store_lines("images: their registry", store)]
+    pairs = pair_lines.plan_lines(spec)
     money = [*_total(tuple(estimates.values())), *budget_lines(judge(spec.budget, estimates.values()))]
-    return [*staying, *leaving, *stores, *money, *policy, _verdict(plan)]
+    return [*staying, *leaving, *stores, *pairs, *money, *policy, _verdict(plan)]
 
 
 def unasked_lines(facts: Facts) -> list[str]:
@@ -134,6 +136,7 @@ def plan_json(plan: Plan, spec: Spec, facts: Facts, estimates: dict[str, Estimat
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [_store_json(store) for store in plan.stores],
         "registries": [_store_json(store) for store in plan.registries],
+        "pairs": list(pair_lines.promised(spec)),
         "budget": budget.as_json() if budget else None,
         "unasked": [problem.as_json() for problem in facts.unasked],
     }
@@ -230,7 +233,12 @@ def status_lines(status: Status, spec: Spec) -> list[str]:
     release = f"release {status.release}" if status.release else "nothing released"
     where = gateway_words(spec, status.gateway_url) if status.gateway_url else "not running"
     lines = [f"{status.service}: {release}; gateway {where}"]
-    return [*lines, *_scaling_lines(status), *(line for site in status.sites for line in _site_status_lines(site))]
+    return [
+        *lines,
+        *_scaling_lines(status),
+        *pair_lines.status_lines(status.pairs),
+        *(line for site in status.sites for line in _site_status_lines(site)),
+    ]
 
 
 def _scaling_lines(status: Status) -> list[str]:

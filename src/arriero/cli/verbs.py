@@ -18,6 +18,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "reporting": ("report",),
     "costing": ("cost", "prices"),
     "rightsizing": ("rightsize",),
+    "drilling": ("drill",),
+    "failing_over": ("failover", "failback"),
     "sleeping": ("sleep", "wake", "schedule"),
     "ask": ("ask",),
     "checking": ("check",),

@@ -16,9 +16,10 @@ from arriero.deploy.rolling_back import Return
 from arriero.deploy.workspace import SiteHost, group_name
 from arriero.errors import Problem, Refused
 from arriero.events import Json
-from arriero.plan import place
+from arriero.plan import place, roles
 from arriero.plan.model import Facts, Plan, SiteFacts, SitePlan, Step, TargetFacts
 from arriero.plan.order import RETIRE
+from arriero.plan.roles import RoleOrder
 from arriero.releases import opening
 from arriero.releases.opening import Opened
 from arriero.spec import load
@@ -58,7 +59,9 @@ def inventory(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What was read for a playbook, and the plan that it leads to; `way` is the way back, if one is asked for."""
+    """What was read for a playbook, and the plan that it leads to; `way` is the way back, if one is asked for;
+    `written` is the spec without roles that were ordered since.
+    """
 
     spec: Spec
     accounts: Mapping[str, str]
@@ -66,6 +69,7 @@ class World:
     facts: Facts
     plan: Plan
     way: Return | None = None
+    written: Spec | None = None
 
     def again(self, facts: Facts, only: Collection[str]) -> Plan:
         """The plan by other facts, at some sites."""
@@ -80,12 +84,15 @@ def read_world(spec_path: Path, overlay: str | None, environment: Mapping[str, s
     accounts = read.check_accounts(spec, _endpoints(spec, spec_path, environment))
     opened = opening.read(spec, accounts)
     found = read.image_registries(spec, accounts)
+    order = opened.roles or RoleOrder()
+    ordered = roles.standing(spec, order)
     facts = replace(read.read(spec), stores=opened.stores, last=opened.last, orders=opened.orders, registries=found)
     if not back_to:
-        return World(spec, accounts, opened, facts, place.plan(spec, facts))
-    way = rolling_back.found(opened.ledger, back_to, None, spec)
+        now = roles.applied(spec, order)
+        return World(now, accounts, opened, facts, place.plan(now, facts), written=spec)
+    way = rolling_back.with_roles(rolling_back.found(opened.ledger, back_to, None, spec), ordered)
     rolling_back.refuse_what_cannot_be(way, facts, None, registry.gone)
-    return World(way.spec, accounts, opened, facts, way.plan(facts, None), way)
+    return World(way.spec, accounts, opened, facts, way.plan(facts, None), way, way.written)
 
 
 def all_steps(site: SitePlan) -> SitePlan:

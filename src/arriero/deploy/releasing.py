@@ -45,7 +45,8 @@ class Wish:
     """What is to be deployed: the spec, the facts and the plan that was shown, and the ledger as it was read for it.
 
     `again` plans anew, for when another deployment came between; `digests` tells a server's models by name. `image` is
-    the image as the user's file names it, where `spec` has its digest instead.
+    the image as the user's file names it, where `spec` has its digest instead; `written` is the spec without roles that
+    were ordered since, where `spec` has them: that is what is recorded.
     """
 
     spec: Spec
@@ -56,6 +57,7 @@ class Wish:
     again: Callable[[], tuple[Opened, Facts, Plan]]
     digests: Digests
     image: str = ""
+    written: Spec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def end(run: Run, wish: Wish, lease: Lease, number: int, outcome: Outcome, after
     content: dict[str, Json] = {
         "sites": {name: site.as_json() for name, site in told.items()},
         "models": dict(_models(wish, after)),
-        "spec": record.spec_json(wish.spec),
+        "spec": record.spec_json(wish.written or wish.spec),
         "problems": [str(problem) for problem in outcome.problems],
     }
     note = Note(number, lease.epoch, now.isoformat(timespec="milliseconds"), who(), "ended", content, uuid4().hex[:12])
@@ -277,7 +279,7 @@ def _draft(run: Run, wish: Wish, now: datetime) -> Record:
         at=now.isoformat(timespec="seconds"),
         who=who(),
         commit=commit_of(run.project.folder),
-        spec=record.spec_json(spec),
+        spec=record.spec_json(wish.written or spec),
         image=wish.image or spec.image.name,
         digest=spec.image.digest,
         models=tuple(model.name for model in spec.models),

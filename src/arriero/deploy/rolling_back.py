@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from arriero.errors import Problem, Refused
-from arriero.plan import place
+from arriero.plan import place, roles
 from arriero.plan.model import Cloud, Facts, Plan, SiteFacts
 from arriero.plan.place import Former
 from arriero.releases.ledger import Ledger
 from arriero.releases.record import Release, SiteRelease, spec_of
-from arriero.spec.model import Spec
+from arriero.spec.model import Role, Spec
 
 STABLE = "stable"
 # Of a release's own spec these are not taken back: they say who may act and where clients ask.
-OF_NOW = ("accounts", "credentials", "gateway", "ingress", "ledger", "rehearse", "secrets")
+OF_NOW = ("accounts", "credentials", "failover", "gateway", "ingress", "ledger", "rehearse", "secrets")
 
 # Why an image can't be pulled any more; empty where it can, or where nobody can tell.
 Gone = Callable[[str], str]
@@ -29,12 +29,13 @@ Gone = Callable[[str], str]
 @dataclass(frozen=True, slots=True)
 class Return:
     """A release, the spec that it was but for what belongs to now, and what stood where when it ran: what it left as it
-    was stands in the record of an older one.
+    was stands in the record of an older one. `written` is the spec without roles that were ordered since, if any were.
     """
 
     release: Release
     spec: Spec
     stood: Mapping[str, tuple[int, SiteRelease]]
+    written: Spec | None = None
 
     def plan(self, facts: Facts, only: Collection[str] | None) -> Plan:
         former = {
@@ -62,6 +63,11 @@ def found(books: Ledger, wanted: str, running: int | None, now: Spec) -> Return:
         if each.number <= release.number:
             stood |= {name: (each.number, site) for name, site in each.sites.items() if name in own.sites}
     return Return(release, own, stood)
+
+
+def with_roles(way: Return, ordered: Mapping[str, Role]) -> Return:
+    """The way back with the roles that hold now: a release is no order about who is active."""
+    return replace(way, spec=roles.with_changed(way.spec, ordered), written=way.spec)
 
 
 def refuse_what_cannot_be(way: Return, facts: Facts, only: Collection[str] | None, gone: Gone) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from arriero.catalog.prices import BUILT_IN, Prices
@@ -72,7 +72,7 @@ class Discovery:
         """
         has = edge.targets()
         self._read_all()
-        wanted = Targets(tuple(entry for reader in self.readers for entry in self._entries(reader.site, has)))
+        wanted = Targets(tuple(entry for reader in self.readers for entry in self._entries(reader, has)))
         if sorted(wanted.entries, key=lambda entry: entry.id) == sorted(has.entries, key=lambda entry: entry.id):
             return False
         edge.set_targets(wanted)
@@ -103,9 +103,12 @@ class Discovery:
         self._unread.discard(reader.site)
         self._known[reader.site] = entries(reader, targets)
 
-    def _entries(self, site: str, has: Targets) -> tuple[TargetEntry, ...]:
-        known = self._known.get(site)
-        return tuple(entry for entry in has.entries if entry.site == site) if known is None else known
+    def _entries(self, reader: SiteReader, has: Targets) -> tuple[TargetEntry, ...]:
+        """Those that were read, or that the gateway has of the site: roles may have changed since it was told them."""
+        known = self._known.get(reader.site)
+        if known is not None:
+            return known
+        return tuple(replace(entry, role=reader.role) for entry in has.entries if entry.site == reader.site)
 
     def _tell(self, kind: str, site: str = "", **fields: str) -> None:
         self.listener(Event(kind, self.clock.now(), site, dict(fields)))

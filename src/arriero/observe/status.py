@@ -77,6 +77,8 @@ class Status:
     sites: tuple[SiteStatus, ...]
     scaling: Mapping[str, Json] | None = None
     """What the controller decided last; None where none tells."""
+    pairs: tuple[Mapping[str, Json], ...] = ()
+    """Sites that stand in for each other: roles, what was promised, and why roles are not the spec's, if so."""
 
     def as_json(self) -> dict[str, Json]:
         """The document that `status --json` promises, schema 1."""
@@ -87,6 +89,7 @@ class Status:
             "gateway": {"url": self.gateway_url} if self.gateway_url else None,
             "sites": [site.as_json() for site in self.sites],
             "scaling": dict(self.scaling) if self.scaling else None,
+            "pairs": [dict(pair) for pair in self.pairs],
         }
 
 

@@ -56,7 +56,8 @@ class Keeper:
             lease.release()
 
     def _under(self, lease: Lease, world: fleet.World) -> None:
-        wish = Wish(world.spec, world.accounts, world.opened, world.facts, world.plan, _never, model_digests)
+        read_now = (world.accounts, world.opened, world.facts, world.plan)
+        wish = Wish(world.spec, *read_now, _never, model_digests, written=world.written)
         try:
             self._refuse_what_changed(lease, world)
             left = releasing.unfinished(wish, lease)

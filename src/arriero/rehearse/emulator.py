@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-FaultKind = Literal["kill", "freeze", "slow", "refuse", "throttle", "evict"]
+FaultKind = Literal[
+    "kill", "freeze", "slow", "refuse", "throttle", "evict",
+    "lose", "zone", "storm", "slow-storage", "no-images", "no-objects", "skew",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,11 @@ class Fault:
 
     kill, freeze, slow and evict reach server processes (`target` limits them to one); refuse makes the region's API and
     its servers unreachable; throttle makes its API answer 429.
+
+    lose is a region that is gone: its servers are killed, nothing starts, its API, storage, registry and vault don't
+    answer. zone kills what runs in one zone, where nothing starts then; storm takes half of the servers back, as Spot
+    does; with slow-storage whoever mounts a file system gets a fifth of its time; with no-images nothing can be pulled;
+    no-objects makes the region's object store refuse; with skew the clouds find the caller's clock twenty minutes off.
     """
 
     cloud: str

@@ -164,6 +164,11 @@ class Processes:
             self._servers = [server for server in self._servers if server.poll() is None]
             return list(self._servers)
 
+    def mounting(self) -> list[Server]:
+        """Those that run and see a file system or share of a cloud."""
+        stored = self._folder.parent / "storage"
+        return [one for one in self.all() if any(path.is_relative_to(stored) for path in one.spec.mounts.values())]
+
     def close(self) -> None:
         """Kills every process and gives the range of addresses back; what the targets stored stays."""
         running = self.all()

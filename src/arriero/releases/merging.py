@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from arriero.releases.record import Record, record_from
 from arriero.releases.store import Store, StoreError
 
-MOVED, RECORDS, NOTES = "authority/", "releases/", "notes/"
+MOVED, RECORDS, NOTES, ROLES = "authority/", "releases/", "notes/", "roles/"
 # More leases than one side takes while nobody tells it of the move: a step of scaling each minute, for two years.
 APART = 1_000_000
 _MOVE = re.compile(rf"{MOVED}(\d+)-(\w+)-(\d+)")
-_EPOCH = re.compile(r"releases/\d+-(\d+)\.json|notes/\d+/(\d+)-|journal/(\d+)/|authority/(\d+)-")
+_EPOCH = re.compile(r"releases/\d+-(\d+)\.json|notes/\d+/(\d+)-|journal/(\d+)/|authority/(\d+)-|roles/(\d+)\.")
 
 
 def move_key(epoch: int, store: str, known: int) -> str:
@@ -38,12 +38,12 @@ def epoch_of(key: str) -> int:
 
 
 def counted(keys: Sequence[str]) -> list[str]:
-    """The keys without those of records and notes that were written where a move had taken the authority away."""
+    """The keys but for records, notes and roles that were written where a move had taken the authority away."""
     between = [range(int(move[3]) + 1, int(move[1])) for key in keys if (move := _MOVE.fullmatch(key))]
     return [
         key
         for key in keys
-        if not key.startswith((RECORDS, NOTES)) or not any(epoch_of(key) in epochs for epochs in between)
+        if not key.startswith((RECORDS, NOTES, ROLES)) or not any(epoch_of(key) in epochs for epochs in between)
     ]
 
 

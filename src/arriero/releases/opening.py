@@ -11,8 +11,10 @@ from arriero.clouds.local import ledger as local_ledger
 from arriero.errors import ArrieroError, CloudError, Problem
 from arriero.plan import stores
 from arriero.plan.model import Cloud, LastRelease, StoreFacts
+from arriero.plan.roles import RoleOrder
 from arriero.plan.sleep import Orders
 from arriero.releases import merging, objects, orders
+from arriero.releases import roles as ordered_roles
 from arriero.releases.folder import Folder
 from arriero.releases.head import Head
 from arriero.releases.ledger import Ledger
@@ -24,7 +26,8 @@ from arriero.spec.model import Spec
 class Opened:
     """The ledger, what was read of its stores, its head, and its newest release, if any could be read.
 
-    `authority` is the cloud whose store decides, whether it can be reached or not.
+    `authority` is the cloud whose store decides, whether it can be reached or not. `roles` is the newest order about
+    them, None where the spec pairs no sites or nobody knows.
     """
 
     ledger: Ledger
@@ -33,6 +36,7 @@ class Opened:
     head: Head
     last: LastRelease | None
     orders: Orders = field(default_factory=Orders)
+    roles: RoleOrder | None = None
 
     @property
     def epoch(self) -> int:
@@ -49,7 +53,8 @@ def read(spec: Spec, accounts: Mapping[str, str]) -> Opened:
     ledger = _ledger(first, clouds, found)
     head, last = _newest(ledger)
     ordered = orders.read(ledger) if any(spec.site(name).off for name in spec.sites) else Orders()
-    return Opened(ledger, first, {cloud: seen.facts for cloud, seen in found.items()}, head, last, ordered)
+    given = ordered_roles.read(ledger) if spec.failover.pairs else None
+    return Opened(ledger, first, {cloud: seen.facts for cloud, seen in found.items()}, head, last, ordered, given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,36 @@ class Turns:
         return self._ledger.authority
 
 
+class Moments:
+    """The deployers' lease for the seconds of one write, without the controllers': for orders about roles.
+
+    A deployment that began and did not end keeps nobody from it, as long as whoever began it is dead: it may have died
+    of the very loss that roles are changed for.
+    """
+
+    def __init__(self, opened: Callable[[], Ledger], who: str, lease_seconds: float, clock: Clock) -> None:
+        self._opened, self._who, self._seconds, self._clock = opened, who, lease_seconds, clock
+        self._deployers = Watch(clock)
+
+    @contextmanager
+    def turn(self, verb: str) -> Iterator[tuple[Ledger, Lease]]:
+        """Raises NotNow where the lease can't be had at once."""
+        try:
+            ledger = self._opened()
+            if ledger.authority is None:
+                raise StoreError("; ".join(ledger.unread.values()) or "it is not there")
+            holder = Holder(self._who, verb, self._clock.now().isoformat(timespec="seconds"))
+            lease = attempt(ledger.authority, holder, self._seconds, self._clock, self._deployers)
+        except (StoreError, ArrieroError) as error:
+            raise NotNow(Problem(f"the ledger's authority store can't be reached: {error}")) from error
+        if isinstance(lease, Holder):
+            raise NotNow(Problem(f"a deployment is under way: {lease.sentence}"))
+        try:
+            yield ledger, lease
+        finally:
+            lease.release()
+
+
 def _under_way(head: Head, is_held: bool) -> str:
     if is_held and head.holder:
         return f"a deployment is under way: {head.holder.sentence}"

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from arriero.catalog import catalog
 from arriero.errors import Problem
 from arriero.spec.check_alb import alb_problems
+from arriero.spec.check_failover import failover_problems
 from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_image import image_problems
@@ -55,6 +56,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _patience_problems(spec)
     found += _credential_problems(spec)
     found += policy_problems(spec)
+    found += failover_problems(spec)
     found += ledger_problems(spec.ledger, {site.cloud for site in spec.sites.values()})
     found += gateway_problems(spec.gateway)
     found += ingress_problems(spec.ingress, spec.gateway)

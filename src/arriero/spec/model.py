@@ -22,6 +22,7 @@ from pydantic import (
 from arriero.secret import Secret
 from arriero.spec import image_values, values
 from arriero.spec.budget import Budget
+from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
 from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ingress import Alb, Ingress
@@ -268,6 +269,7 @@ class Spec(Section):
     pipeline: Pipeline = Field(default=Pipeline(), description="What builds and releases the service.")
     policy: Policy = Field(default=Policy(), description="What `arriero check` holds the service against.")
     budget: Budget = Field(default=Budget(), description="What the service may cost in a month.")
+    failover: Failover = Field(default=Failover(), description="Which sites stand in for each other.")
     ledger: Ledger = Field(default=Ledger(), description="Where releases are recorded, and who may deploy.")
     accounts: Accounts = Field(default=Accounts(), description="The accounts this spec may touch.")
     credentials: Credentials = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
-LISTED = 24
+LISTED = 32
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

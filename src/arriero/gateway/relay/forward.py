@@ -32,6 +32,8 @@ from arriero.gateway.wire.upstream import CLOSED, Upstream
 STALE_SECONDS = 0.1
 # How often an answer that waits for a place to go on looks for one, and how long it does.
 LOOK_SECONDS, PLACE_SECONDS = 0.05, 30.0
+# Without a byte from a target that is down: a site behind a cut line is to be left within five seconds of the cut.
+LEFT_SECONDS = 3.0
 
 
 class Exchange:
@@ -152,7 +154,7 @@ class Exchange:
             self._reads_before, self._quiet_since = reads, now
         if self._upstream is None:
             return
-        if self._target.state == "down" and now - self._quiet_since > limits.stall_seconds:
+        if self._target.state == "down" and now - self._quiet_since > min(limits.stall_seconds, LEFT_SECONDS):
             self._upstream.close()
             if self._is_answering:
                 self._end_early("it answers no more", False)

@@ -15,6 +15,7 @@ from arriero.gateway.routing.target import Inventory, Target
 from arriero.gateway.wire.fetch import FetchFailed, fetch, models
 
 FOLLOWED_SECONDS = 15.0
+SUSPECT_SECONDS = 1.5
 
 
 class Prober:
@@ -42,7 +43,7 @@ class Prober:
 
     async def _ask(self, target: Target) -> None:
         try:
-            async with asyncio.timeout(self._context.settings.limits.probe_within_seconds):
+            async with asyncio.timeout(self._patience(target)):
                 inventory = await self._inventory(target)
             turn = target.answered(inventory)
             target.look_at = self._context.now() + FOLLOWED_SECONDS
@@ -54,6 +55,11 @@ class Prober:
             self._asked.discard(target)
         if target in self._context.pool:
             self._context.tell([turn])
+
+    def _patience(self, target: Target) -> float:
+        """Who is silent already is asked for a short answer only."""
+        within = self._context.settings.limits.probe_within_seconds
+        return min(within, SUSPECT_SECONDS) if target.state == "suspect" else within
 
     async def _inventory(self, target: Target) -> Inventory:
         upstreams, address = self._context.upstreams, target.entry.address

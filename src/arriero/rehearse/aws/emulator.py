@@ -58,7 +58,9 @@ class AwsEmulator:
         self._log = RequestLog(folder / "requests.jsonl", clock)
         self._snapshots = Snapshots(folder / "aws.state", self._world)
         self._keeper = Keeper(self._snapshots)
-        self._faults = Faults(self._world, clock)
+        self._faults = Faults(
+            self._world, clock, lambda: [one for one in processes.mounting() if one.spec.cloud == "aws"]
+        )
         self._permits = Permits(folder)
         self._figures = Figures(folder)
         self._meter = Meter("aws", folder / "aws.meter.json")
@@ -74,6 +76,7 @@ class AwsEmulator:
             clock,
             self._balancers,
             self._attaching,
+            self._faults,
         )
         self._minutes = Minutes()
         self._scaler = AutoScaler(

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from arriero.clock import Clock
 from arriero.errors import Problem, Refused
-from arriero.rehearse.aws import refusals, wording
+from arriero.rehearse.aws import disasters, refusals, wording
 from arriero.rehearse.aws.calls import Call
+from arriero.rehearse.aws.disasters import DISASTERS
 from arriero.rehearse.aws.reconciler import Reconciler
 from arriero.rehearse.aws.refusals import Answer
 from arriero.rehearse.aws.runtime import RunningTask
@@ -24,7 +25,10 @@ _STOPPED_PULSES = 4  # of five: a slowed server has a fifth of its time
 
 
 class Faults:
-    def __init__(self, world: threading.RLock, clock: Clock) -> None:
+    def __init__(self, world: threading.RLock, clock: Clock, mounting: Callable[[], list[Server]] = lambda: []) -> None:
+        """`mounting` tells the servers that have a file system mounted."""
+        self._mounting = mounting
+        self._slowed: list[Server] = []
         self._world = world
         self._clock = clock
         self._active: list[tuple[Fault, list[Server]]] = []
@@ -46,18 +50,30 @@ class Faults:
             self._active.clear()
 
     def holds(self, region: str) -> bool:
-        """Whether the region is cut off: then its ECS does nothing either."""
-        return self._is_active("refuse", region)
+        """Whether the region is cut off or gone: then its ECS does nothing either."""
+        return self._is_active("refuse", region) or self._is_active("lose", region)
+
+    def has_no_images(self, region: str) -> bool:
+        return self._is_active("no-images", region)
+
+    def lost_subnets(self) -> frozenset[str]:
+        """Those whose zone is gone."""
+        now = self._clock.now().timestamp()
+        return frozenset(f.target for f, _ in self._active if f.kind == "zone" and (f.until or 0) > now)
 
     def answer(self, call: Call) -> Answer | None:
         """What a fault of the call's region answers in place of AWS."""
+        if self._is_skewed():
+            return refusals.skewed(call)
         if not call.is_regional:
             return None
-        if self._is_active("refuse", call.region):
+        if self.holds(call.region) or (call.service == "s3" and self._is_active("no-objects", call.region)):
             return refusals.unavailable(call)
         return refusals.throttled(call) if self._is_active("throttle", call.region) else None
 
     def play(self, fault: Fault, reconciler: Reconciler) -> list[str]:
+        if fault.kind in DISASTERS:
+            return self._disaster(fault, reconciler)
         tasks = [run for run in reconciler.running_in(fault.region) if fault.target in ("", run.task.id)]
         if fault.target and not tasks:
             known = ", ".join(run.task.id for run in reconciler.running_in(fault.region)) or "none runs"
@@ -67,6 +83,32 @@ class Faults:
         if fault.kind == "evict":
             return self._evict(fault, tasks)
         return self._begin(fault, [container.server for run in tasks for container in run.containers])
+
+    def _disaster(self, fault: Fault, reconciler: Reconciler) -> list[str]:
+        tasks, lines = reconciler.running_in(fault.region), []
+        struck, fault = disasters.struck(fault, tasks)
+        if fault.kind == "storm":
+            with self._world:
+                for run in struck:
+                    run.task.request_stop(wording.SPOT, "SpotInterruption")
+            return [f"told task {run.task.id} that its capacity goes (SIGTERM, then SIGKILL)" for run in struck]
+        if fault.until is not None and fault.until <= self._clock.now().timestamp():
+            return self._ended(fault)
+        with self._lock:
+            self._active.append((fault, []))
+        lines = [_killed(run) for run in struck]
+        self._busy.set()
+        return [*lines, f"{fault.region}: {disasters.WORDS[fault.kind]}"]
+
+    def _ended(self, fault: Fault) -> list[str]:
+        with self._lock:
+            self._active = [one for one in self._active if (one[0].kind, one[0].region) != (fault.kind, fault.region)]
+        return [f"{fault.region}: {fault.kind} is over"]
+
+    def _is_skewed(self) -> bool:
+        """A clock is off for all regions alike."""
+        now = self._clock.now().timestamp()
+        return any(f.kind == "skew" and (f.until or 0) > now for f, _ in self._active)
 
     def _evict(self, fault: Fault, tasks: list[RunningTask]) -> list[str]:
         spot = [run for run in tasks if run.task.capacity_provider_name == "FARGATE_SPOT"]
@@ -102,11 +144,20 @@ class Faults:
             with self._lock:
                 self._end_what_is_over()
                 slowed = [server for fault, servers in self._active if fault.kind == "slow" for server in servers]
+                mounted = self._of_slow_storage()
+                slowed += mounted
+                _each([server for server in self._slowed if server not in mounted], Server.thaw)
+                self._slowed = mounted
                 if beat in (0, 1):
                     _each(slowed, Server.thaw if beat == 0 else Server.freeze)
                 if not self._active and not self._ending.is_set():
                     self._busy.clear()
             self._ending.wait(_PULSE_SECONDS)
+
+    def _of_slow_storage(self) -> list[Server]:
+        """Also those that were started since."""
+        regions = {fault.region for fault, _ in self._active if fault.kind == "slow-storage"}
+        return [server for server in self._mounting() if server.spec.region in regions] if regions else []
 
     def _end_what_is_over(self) -> None:
         now = self._clock.now().timestamp()

@@ -26,6 +26,7 @@ from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.scheduler import Scheduler
 from arriero.rehearse.aws.task_life import TaskLife
+from arriero.rehearse.aws.troubles import Troubles
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter, Usage
 from arriero.rehearse.processes import Processes
@@ -53,6 +54,7 @@ class Reconciler:
         clock: Clock,
         balancers: Balancers,
         attaching: Attaching,
+        troubles: Troubles | None = None,
     ) -> None:
         self._world = world
         self._meter, self._clock = meter, clock
@@ -63,8 +65,8 @@ class Reconciler:
         self._running: dict[str, RunningTask] = {}
         self._probes = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe of containers")
         self._balancers, self._attaching = balancers, attaching
-        self._life = TaskLife(processes, latency, self._probes, attaching)
-        self._scheduler = Scheduler(self._running, latency)
+        self._life = TaskLife(processes, latency, self._probes, attaching, troubles)
+        self._scheduler = Scheduler(self._running, latency, troubles)
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler of the emulated ECS", daemon=True)

@@ -60,6 +60,16 @@ _THROTTLED = _Error(
     ec2_message="Request limit exceeded.",
     s3_message="Please reduce your request rate.",
 )
+# AWS takes signatures of the last five minutes, S3 of the last fifteen.
+_SKEWED = _Error(
+    json=("InvalidSignatureException", 400),
+    query=("SignatureDoesNotMatch", 403),
+    ec2=("RequestExpired", 400),
+    s3=("RequestTimeTooSkewed", 403),
+    message="Signature expired: it is now earlier than 5 min. ago.",
+    ec2_message="Request has expired.",
+    s3_message="The difference between the request time and the current time is too large.",
+)
 _UNAVAILABLE = _Error(
     json=("ServiceUnavailableException", 503),
     query=("ServiceUnavailable", 503),
@@ -80,6 +90,11 @@ def stranger(call: Call) -> Answer:
 
 def throttled(call: Call) -> Answer:
     return _answer(call, _THROTTLED)
+
+
+def skewed(call: Call) -> Answer:
+    """The clock by which it was signed is too far off."""
+    return _answer(call, _SKEWED)
 
 
 def unavailable(call: Call) -> Answer:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from arriero.rehearse.aws import wording
 from arriero.rehearse.aws.capacity import next_provider
 from arriero.rehearse.aws.deployment import Decision, Phase, TaskView, decide
+from arriero.rehearse.aws.disasters import subnet_of
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.runtime import RunningTask
+from arriero.rehearse.aws.troubles import NoTroubles, Troubles
 from arriero.rehearse.latency import Latency
 
 # ECS waits longer after each failed start, up to 15 minutes; here a fraction of that.
@@ -21,8 +24,9 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 5.0
 class Scheduler:
     """`running` is the reconciler's table of tasks, by ARN; launched ones are added to it."""
 
-    def __init__(self, running: dict[str, RunningTask], latency: Latency) -> None:
+    def __init__(self, running: dict[str, RunningTask], latency: Latency, troubles: Troubles | None = None) -> None:
         self._running = running
+        self._troubles = troubles or NoTroubles()
         self._latency = latency
 
     def reconcile(self, backend: StageEcsBackend, service: StageService, now: float) -> None:
@@ -100,7 +104,7 @@ class Scheduler:
             launch_type="FARGATE" if provider.startswith("FARGATE") else service.launch_type or "",
             started_by=primary["id"],
             tags=list(propagated or []),
-            networking_configuration=service.network_configuration or None,
+            networking_configuration=_spread(service.network_configuration, live, self._troubles.lost_subnets()),
             capacity_provider_name=provider or None,
         )
         task.deployment, task.service_name = primary["id"], service.name
@@ -153,3 +157,15 @@ def _is_shown(deployment: dict[str, Any], service: StageService) -> bool:
 def _view(task: StageTask) -> TaskView:
     phase: Phase = "stopping" if task.is_stopping else "up" if task.has_settled else "starting"
     return TaskView(task.id, task.deployment, phase, task.is_protected)
+
+
+def _spread(network: dict[str, Any], live: Sequence[StageTask], lost: Collection[str]) -> dict[str, Any] | None:
+    """The service's network with the subnet first that the next task goes to: Fargate spreads over zones, and a zone
+    that is gone takes none.
+    """
+    if not network or not network.get("awsvpcConfiguration", {}).get("subnets"):
+        return network or None
+    counted = Counter(subnet_of(task) for task in live)
+    wanted = network["awsvpcConfiguration"]
+    order = sorted(wanted["subnets"], key=lambda subnet: (subnet in lost, counted[subnet]))
+    return {**network, "awsvpcConfiguration": {**wanted, "subnets": order}}

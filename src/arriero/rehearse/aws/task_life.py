@@ -12,6 +12,7 @@ from arriero.rehearse.aws import files, wording
 from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.shipping import open_stream
+from arriero.rehearse.aws.troubles import NoTroubles, Troubles
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.processes import Processes
 
@@ -25,7 +26,15 @@ def pace_of(latency: Latency) -> float:
 
 
 class TaskLife:
-    def __init__(self, processes: Processes, latency: Latency, probes: Executor, attaching: Attaching) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        latency: Latency,
+        probes: Executor,
+        attaching: Attaching,
+        troubles: Troubles | None = None,
+    ) -> None:
+        self._troubles = troubles or NoTroubles()
         self._processes = processes
         self._latency = latency
         self._probes = probes
@@ -55,7 +64,10 @@ class TaskLife:
 
     def _provision(self, run: RunningTask, now: float) -> None:
         task = run.task
-        if problem := _what_fargate_misses(run):
+        problem = _what_fargate_misses(run)
+        if not problem and self._troubles.has_no_images(task.region_name):
+            problem = wording.no_image(task.containers[0].image)
+        if problem:
             task.request_stop(problem, "TaskFailedToStart")
             return
         if now >= run.due_at:

@@ -17,6 +17,13 @@ NO_BREAKER_LUCK = "ECS deployment circuit breaker: tasks failed to start."
 _MOUNTING = "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes:"
 
 
+def no_image(image: str) -> str:
+    return (
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref "
+        f"{image}: failed to do request: dial tcp: i/o timeout"
+    )
+
+
 def started(service: str, tasks: Iterable[str]) -> str:
     return f"(service {service}) has started {_listed(tasks, 'tasks')}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
@@ -32,6 +33,8 @@ from arriero.rehearse.processes import Processes, Server
 from arriero.rehearse.tripwire import Tripwire
 
 MANAGEMENT = "management.azure.com"
+_OF_A_REGION = ("lose", "zone", "storm", "slow-storage", "no-images", "no-objects")
+_TOO_OLD = "Server failed to authenticate the request. Request date header too old."
 _CUT = ArmError(503, "ServiceUnavailable", "The service is currently unavailable.", {"Retry-After": "1"})
 
 
@@ -105,6 +108,8 @@ class AzureEmulator:
         `target` is a group's name. Raises Refused where there is no server to reach.
         """
         with self._world.state.lock:
+            if fault.kind == "skew" or fault.kind in _OF_A_REGION:
+                return self._disaster(fault)
             if fault.kind not in ("refuse", "throttle") and not self._reach(fault):
                 where = f"of {fault.target} in {fault.region}" if fault.target else f"in {fault.region}"
                 raise Refused(Problem(f"no server {where} runs", "see: arriero status"))
@@ -120,6 +125,19 @@ class AzureEmulator:
 
     def containers(self) -> list[ContainerRow]:
         return self._reconciler.rows()
+
+    def _disaster(self, fault: Fault) -> list[str]:
+        """Groups that name no zone are in one that nobody sees: every second of them is in the one that goes."""
+        groups = sorted({name for name, _ in self._reconciler.servers(fault.region)})
+        if fault.kind in ("zone", "storm"):
+            half = groups[: (len(groups) + 1) // 2]
+            return [
+                line for name in half for line in self._evict(replace(fault, kind="evict", target=name, until=None))
+            ]
+        self._faults.add(fault)
+        is_over = fault.until is not None and fault.until <= self._world.now
+        killed = self._kill(fault) if fault.kind == "lose" and not is_over else []
+        return [*killed, f"{fault.kind}: {fault.region}{' is over' if is_over else ''}"]
 
     def _reach(self, fault: Fault) -> list[Server]:
         return [server for _, server in self._reconciler.servers(fault.region, fault.target)]
@@ -176,8 +194,12 @@ class AzureEmulator:
         time.sleep(self._world.latency.seconds("arm.call"))
         with self._world.state.lock:
             region = self._blobs.region(request)
-            down = self._faults.is_cut_off(region)
-            answer = blobs.refusal(503, "ServerBusy", "The server is busy.") if down else self._blobs.answer(request)
+            if self._faults.has_no_objects(region):
+                answer = blobs.refusal(503, "ServerBusy", "The server is busy.")
+            elif self._faults.is_skewed():
+                answer = blobs.refusal(403, "AuthenticationFailed", _TOO_OLD)
+            else:
+                answer = self._blobs.answer(request)
         self._log.request(request, region, answer.status, needs=needs_of(request))
         return answer
 

@@ -34,7 +34,7 @@ class Faults:
     def check(self, region: str, *, writes: bool) -> None:
         """Raises what a region in trouble answers."""
         self.expire()
-        if self._is_on("refuse", region):
+        if self.is_cut_off(region):
             message = f"The service in '{region}' is currently unavailable. Please retry after some time."
             raise ArmError(503, "ServiceUnavailable", message, {"Retry-After": "1"})
         if writes and self._is_on("throttle", region):
@@ -44,10 +44,26 @@ class Faults:
     def is_cut_off(self, region: str) -> bool:
         """Whether nothing of the region answers."""
         self.expire()
-        return self._is_on("refuse", region)
+        return self._is_on("refuse", region) or self.is_lost(region)
 
-    def is_frozen(self, region: str, target: str, tick: int) -> bool:
-        """Whether the servers of a target are to stand still now."""
+    def is_lost(self, region: str) -> bool:
+        """Whether the region is gone: nothing starts there."""
+        return self._is_on("lose", region)
+
+    def has_no_images(self, region: str) -> bool:
+        return self._is_on("no-images", region)
+
+    def has_no_objects(self, region: str) -> bool:
+        return self.is_cut_off(region) or self._is_on("no-objects", region)
+
+    def is_skewed(self) -> bool:
+        """A clock is off for all regions alike."""
+        return any(one.kind == "skew" for one in self.active)
+
+    def is_frozen(self, region: str, target: str, tick: int, *, is_mounting: bool = False) -> bool:
+        """Whether a server of a target is to stand still now; `is_mounting`: it sees a share."""
+        if is_mounting and self._is_on("slow-storage", region) and tick % _SLOW_TICKS >= _SLOW_RUNNING:
+            return True
         if self._is_on("freeze", region, target) or self._is_on("refuse", region):
             return True
         return self._is_on("slow", region, target) and tick % _SLOW_TICKS >= _SLOW_RUNNING

@@ -109,11 +109,15 @@ class Reconciler:
             self.tick()
 
     def _advance(self, group: Document, run: GroupRun) -> None:
+        if self._faults.is_lost(group["location"]):
+            return
         self._see_ends(group, run)
         if run.phase == "stopping":
             self._stop_all(group, run)
         elif run.phase == "evicted" and not self._faults.is_evicted(group["location"], group["name"]):
             self._enter(group, run, "pending")
+        elif run.phase == "pending" and self._faults.has_no_images(group["location"]):
+            return
         elif run.phase == "pending" and self._world.now >= run.ready_at:
             self._show_address(group, run)
             self._enter(group, run, "initializing" if run.init else "running", "Creating")
@@ -234,9 +238,12 @@ class Reconciler:
 
     def _hold_frozen(self) -> None:
         groups = {run.target: self._world.state.resources[key] for key, run in self._world.state.runs.items()}
+        mounting = {server.pid for server in self._processes.mounting()} if self._faults.active else set()
         for (target, _), server in self._servers.items():
             group = groups.get(target)
-            wanted = group is not None and self._faults.is_frozen(group["location"], group["name"], self._ticks)
+            wanted = group is not None and self._faults.is_frozen(
+                group["location"], group["name"], self._ticks, is_mounting=server.pid in mounting
+            )
             if wanted and server.pid not in self._frozen:
                 self._frozen.add(server.pid)
                 server.freeze()

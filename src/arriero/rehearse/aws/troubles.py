@@ -1,0 +1,21 @@
+"""What faults of a region mean for tasks that are to start there."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Troubles(Protocol):
+    def has_no_images(self, region: str) -> bool:
+        """Whether nothing can be pulled there."""
+
+    def lost_subnets(self) -> frozenset[str]:
+        """Where nothing starts."""
+
+
+class NoTroubles:
+    def has_no_images(self, _: str) -> bool:
+        return False
+
+    def lost_subnets(self) -> frozenset[str]:
+        return frozenset()
