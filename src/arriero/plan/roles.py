@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from arriero.spec.failover import Pair
-from arriero.spec.model import Role, Scale, Site, Spec
+from arriero.spec.model import Role, Site, Spec
+from arriero.spec.scale import Scale
 
 
 @dataclass(frozen=True, slots=True)
