@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -13,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer
 
-from arriero.cli.verbs import MODULES
+from arriero.cli.verbs import MODULES, app_of
 from arriero.pipeline.prometheus.alerts import ALERTS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -62,6 +64,29 @@ def test_every_verb_metric_role_and_section_is_in_the_reference(pages: dict[str,
     assert [
         name for name in reference().sections.sections() if f"\n## {name}\n" not in pages["reference/spec.md"]
     ] == []
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Each command of ours in a page's console blocks, without its comment."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("arriero ")]
+
+
+def test_every_command_of_the_pages_exists_with_its_options() -> None:
+    verbs = dict(reference().leaves(typer.main.get_command(app_of()), "arriero"))
+    unknown, found = [], 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        for words in commands_of(page):
+            found += 1
+            name = next((" ".join(words[:end]) for end in (3, 2) if " ".join(words[:end]) in verbs), "")
+            options = {
+                flag for one in (verbs[name].params if name else ()) for flag in (*one.opts, *one.secondary_opts)
+            }
+            flags = [word.partition("=")[0] for word in words if word.startswith("-") and word != "--"]
+            unknown += [f"{page.name}: {' '.join(words)}"] * (not name or not {*flags} <= {*options, "--help"})
+    assert unknown == []
+    assert found > 40
 
 
 class Loaded(HTMLParser):

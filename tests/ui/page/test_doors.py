@@ -163,6 +163,8 @@ def test_logging_in_gives_a_cookie_that_programs_in_the_page_can_not_read(home: 
     status, headers, _ = ask(entry, "/below/login", "POST", f"key={quote(text)}", **ORIGIN)
     assert (status, headers["location"]) == (303, "/below/")
     assert headers["set-cookie"].endswith("; Path=/below; Max-Age=43200; HttpOnly; SameSite=Strict")
+    by_tls = ask(entry, "/below/login", "POST", f"key={quote(text)}", x_forwarded_proto="https", **ORIGIN)
+    assert by_tls[1]["set-cookie"].endswith("; Secure")
     cookie = headers["set-cookie"].partition(";")[0]
     status, headers, said = ask(entry, "/below/x", cookie=cookie, x_forwarded_prefix='/"><script>')
     assert (status, said) == (200, "/x seer viewer /below")

@@ -96,7 +96,7 @@ class Entry:
         if scope["type"] != "http":
             await answer.text(404, "no such socket")
         elif path == "/logout" and scope["method"] == "POST":
-            await answer.to(f"{self._prefix}/login", _cookie("", self._prefix, 0))
+            await answer.to(f"{self._prefix}/login", _cookie("", self._prefix, 0, scope))
         elif scope["method"] == "POST":
             await self._log_in(scope, receive, answer)
         else:
@@ -113,7 +113,7 @@ class Entry:
             why = "This key is not valid." if visitor is None else f"A key with the role {visitor.role} may not look."
             await answer.page(403, login.page(self._service, why))
             return
-        kept = _cookie(self._doors.cookie(text), self._prefix, int(STAYS.total_seconds()))
+        kept = _cookie(self._doors.cookie(text), self._prefix, int(STAYS.total_seconds()), scope)
         await answer.to(f"{self._prefix}/", kept)
 
 
@@ -158,8 +158,11 @@ def cookie_of(header: str) -> str:
     return found.value if found else ""
 
 
-def _cookie(value: str, prefix: str, seconds: int) -> bytes:
-    return f"{COOKIE}={value}; Path={prefix or '/'}; Max-Age={seconds}; HttpOnly; SameSite=Strict".encode()
+def _cookie(value: str, prefix: str, seconds: int, scope: Scope) -> bytes:
+    """For https alone where the browser came by it, as a proxy says."""
+    secure = "; Secure" if (b"x-forwarded-proto", b"https") in scope["headers"] else ""
+    told = f"{COOKIE}={value}; Path={prefix or '/'}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    return told.encode()
 
 
 async def _field(receive: Receive, name: str) -> str:
