@@ -215,7 +215,8 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
     """But for the storage of models, with which no module is written."""
     assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS
-    assert set(module.MAKERS["azure"]) == set(azure.KINDS) - storage.KEPT_KINDS
+    unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
+    assert set(module.MAKERS["azure"]) == set(azure.KINDS) - storage.KEPT_KINDS - unsaid
     stored = spec(next(iter(SPECS.values()))).model_copy(
         update={"models": (Model.model_validate({"name": "llama2:70b", "from": "storage"}),)}
     )

@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from arriero.cli.here import Here
 from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.clouds.aws import publishing
 from arriero.clouds.scaling import Require, ScalingModule, Standing, scaling_of
+from arriero.control.alert_listener import AlertListener
+from arriero.control.alerts import KEY_LENGTH_LEAST, Alert, Refusal
 from arriero.control.client import Gateway
 from arriero.deploy import releasing
 from arriero.deploy.project import Project
@@ -25,6 +28,7 @@ from arriero.releases import opening, orders
 from arriero.releases.ledger import Ledger
 from arriero.releases.turns import Turns
 from arriero.scale import controller
+from arriero.scale.alarms import Alarms
 from arriero.scale.controller import Controller, Memory
 from arriero.scale.publishing import Publisher
 from arriero.scale.telling import Report
@@ -64,6 +68,7 @@ class Scaler:
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _teller: threading.Thread | None = None
+    _listeners: list[AlertListener] = field(default_factory=list)
     _ledger: Ledger | None = None
     _orders: Orders = field(default_factory=Orders)
     _orders_at: float = float("-inf")
@@ -74,7 +79,7 @@ class Scaler:
         fleets = {
             ref.site: Fleet(module, ref)
             for ref in read.refs(spec)
-            if spec.site(ref.site).scale_by == "load" and (module := scaling_of(ref.cloud))
+            if _is_scaled_here(spec.site(ref.site)) and (module := scaling_of(ref.cloud))
         }
         self._publish(edge)
         if not fleets:
@@ -91,6 +96,7 @@ class Scaler:
             partial(_keep, self.here.project),
             self.here.loaded.prices,
         )
+        self._listen(loop.alarms)
         self._thread = threading.Thread(target=self._run, args=(loop, edge), name="scaling", daemon=True)
         self._thread.start()
 
@@ -104,6 +110,21 @@ class Scaler:
             )
             self._teller.start()
 
+    def _listen(self, alarms: Alarms) -> None:
+        """Where alerts are told, if the spec has any tell. What can't listen is said, and the rest goes on."""
+        spec, folder = self.here.spec, self.here.project.folder
+        for told in dict.fromkeys(site.alerts for name in spec.sites if (site := spec.site(name)).alerts):
+            assert told is not None
+            try:
+                key = _key(folder / told.key_file)
+                listener = AlertListener(told.address, told.port, key, partial(_take, alarms), _refused)
+            except (OSError, ValueError) as error:
+                what = f"no alert can be told at {told.address}:{told.port}: {error}"
+                log(Event("alerts.failed", SystemClock().now(), fields={"text": what}))
+                continue
+            listener.start()
+            self._listeners.append(listener)
+
     def stop(self, *, at_once: bool = False) -> None:
         """Ends after the round that is under way, and gives the controllers' lease back if that is done soon.
 
@@ -111,6 +132,8 @@ class Scaler:
         are, may be another one after that.
         """
         self._ended.set()
+        for listener in self._listeners:
+            listener.stop()
         if self._teller is not None:
             self._teller.join(CLOSE_SECONDS if at_once else None)
         if self._thread is None:
@@ -138,6 +161,28 @@ class Scaler:
         if sites and self._ledger and now.timestamp() - self._orders_at >= ORDERS_SECONDS:
             self._orders, self._orders_at = orders.read(self._ledger), now.timestamp()
         return frozenset(site.name for site in sites if sleeps(site, self._orders, now))
+
+
+def _is_scaled_here(site: ResolvedSite) -> bool:
+    """By the load, or because the cloud that should scale it can only call us."""
+    return site.scale_by == "load" or (site.scale_by == "cloud" and site.cloud == "azure")
+
+
+def _key(file: Path) -> str:
+    """Raises OSError or ValueError: without a key that nobody guesses, nobody is listened to."""
+    key = file.read_text(encoding="utf-8").strip()
+    if len(key) < KEY_LENGTH_LEAST:
+        raise ValueError(f"the key in {file.name} has fewer than {KEY_LENGTH_LEAST} characters")
+    return key
+
+
+def _take(alarms: Alarms, alert: Alert) -> None:
+    log(Event("alert.told", SystemClock().now(), fields={"rule": alert.rule, "fired": alert.is_fired, "at": alert.at}))
+    alarms.take(alert)
+
+
+def _refused(refusal: Refusal) -> None:
+    log(Event("alert.refused", SystemClock().now(), fields={"status": refusal.status, "text": refusal.why}))
 
 
 def _is_told(site: ResolvedSite) -> bool:

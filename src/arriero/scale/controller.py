@@ -25,6 +25,8 @@ from arriero.errors import ArrieroError, CloudError
 from arriero.events import Event, Json, Listener, ignore
 from arriero.releases.lease import Lease
 from arriero.releases.turns import NotNow
+from arriero.scale.alarmed import by_alarms
+from arriero.scale.alarms import Alarms
 from arriero.scale.autoscale import Decision, Past, Policy, decide
 from arriero.scale.leaving import Leaver, leave_first
 from arriero.scale.limits import Creations, within_budget
@@ -98,6 +100,7 @@ class Controller:
     listener: Listener = ignore
     tell: Callable[[Report], None] = lambda _: None
     prices: Prices = BUILT_IN
+    alarms: Alarms = field(default_factory=Alarms)
     patience_seconds: float = PATIENCE_SECONDS
     _known: dict[str, Standing] = field(default_factory=dict)
     _unread: dict[str, str] = field(default_factory=dict)
@@ -122,25 +125,36 @@ class Controller:
         views = self._views(status)
         rooms = [room_of(view) for view in views]
         decision = self._decide(now, views, rooms)
-        sized = shares(decision.count, rooms)
+        sized, heard = by_alarms(self.alarms, self.clock.monotonic(), views, rooms, shares(decision.count, rooms))
         wanted, unpaid = within_budget(self.spec, self.prices, {room.site: room.count for room in rooms}, sized)
         report = Report(
             at=self.clock.now(),
             paused=self._objection(any(_is_due(view, wanted[view.site.name]) for view in views)),
-            reason="; ".join(filter(None, (decision.reason, unpaid))),
+            reason="; ".join(filter(None, (decision.reason, heard, unpaid))),
             need=decision.need,
             is_burst=decision.is_panic,
             open=load.open,
             waiting=load.waiting,
             sites=tuple(SiteReport(room.site, room.count, wanted[room.site], room.why) for room in rooms),
         )
-        if unpaid or report.paused:
-            self._give_back_step()
-        self._say(report)
-        if not report.paused:
-            for view in views:
-                self._act(edge, view, wanted[view.site.name])
+        self._carry_out(edge, views, wanted, report, unpaid)
         return report
+
+    def look_blindly(self) -> None:
+        """One round without a gateway, by alerts alone; more only, for nobody knows where streams are open."""
+        self._read_all()
+        views = self._views(GatewayStatus(self.spec.name, False, 0))
+        rooms = [room_of(view) for view in views]
+        counts = {room.site: room.count for room in rooms}
+        heard, why = by_alarms(self.alarms, self.clock.monotonic(), views, rooms, counts)
+        more = {site: max(counts[site], heard[site]) for site in counts}
+        wanted, unpaid = within_budget(self.spec, self.prices, counts, more)
+        if wanted == counts:
+            return
+        told = tuple(SiteReport(room.site, room.count, wanted[room.site], room.why) for room in rooms)
+        reason = "; ".join(filter(None, (why, "the gateway can't be asked", unpaid)))
+        report = Report(self.clock.now(), self._objection(True), reason, sum(wanted.values()), False, 0, 0, told)
+        self._carry_out(None, views, wanted, report, unpaid)
 
     def close(self) -> None:
         """Lets reads that are under way end by themselves."""
@@ -206,13 +220,26 @@ class Controller:
 
     # What is done
 
-    def _act(self, edge: Edge, view: SiteView, wanted: int) -> None:
+    def _carry_out(
+        self, edge: Edge | None, views: Sequence[SiteView], wanted: Mapping[str, int], report: Report, unpaid: str
+    ) -> None:
+        if unpaid or report.paused:
+            self._give_back_step()
+        self._say(report)
+        if report.paused:
+            return
+        for view in views:
+            self._act(edge, view, wanted[view.site.name])
+
+    def _act(self, edge: Edge | None, view: SiteView, wanted: int) -> None:
         if view.standing is None:
             return
         name, more = view.site.name, wanted - view.count
         try:
             if more > 0:
                 self._grow(edge, view, view.standing, more)
+            elif edge is None:
+                return
             elif more < 0:
                 self._release(edge, view, -more)
             if more <= 0 and (free := [target.id for target in view.leaving if not target.in_flight]):
@@ -239,10 +266,11 @@ class Controller:
         """What was decided and not done is no step of the minute."""
         self.memory.past = replace(self.memory.past, stepped_out=Past().stepped_out)
 
-    def _grow(self, edge: Edge, view: SiteView, standing: Standing, more: int) -> None:
+    def _grow(self, edge: Edge | None, view: SiteView, standing: Standing, more: int) -> None:
         """Those that were about to leave stay; then new ones are started."""
+        self.alarms.stepped(view.site.name, self.clock.monotonic(), is_out=True)
         kept = [target.id for target in view.leaving[:more]]
-        if kept:
+        if kept and edge is not None:
             edge.set_weights(Weights(dict.fromkeys(kept, 100)))
             self._event("scale.kept", view.site.name, text=f"{', '.join(kept)} stay after all")
         more -= len(kept)
@@ -262,7 +290,9 @@ class Controller:
 
     def _release(self, edge: Edge, view: SiteView, fewer: int) -> None:
         """No new request reaches who is to leave; what is open there goes on to its end."""
-        leavers = leave_first([_leaver(place, target) for place, target in enumerate(view.staying)], fewer, Mix())
+        self.alarms.stepped(view.site.name, self.clock.monotonic(), is_out=False)
+        free = [target for target in view.staying if target.id not in view.watched]
+        leavers = leave_first([_leaver(place, target) for place, target in enumerate(free)], fewer, Mix())
         if leavers:
             edge.drain(*leavers)
             self._event("scale.draining", view.site.name, text=f"{', '.join(leavers)}: nothing new goes there")
@@ -299,7 +329,9 @@ class Controller:
 
 
 def run(controller: Controller, edge: Callable[[], Edge | None], is_ended: Callable[[], bool]) -> None:
-    """Looks every ten seconds until `is_ended`. A gateway that can't be asked is asked again in the next round."""
+    """Looks every ten seconds until `is_ended`, and when an alert was told. A gateway that can't be asked is asked
+    again in the next round; until then more are started by alerts alone.
+    """
     said = ""
     while not is_ended():
         trouble = _round(controller, edge)
@@ -307,7 +339,7 @@ def run(controller: Controller, edge: Callable[[], Edge | None], is_ended: Calla
             controller.listener(Event("scale.failed", controller.clock.now(), fields={"text": trouble}))
         said = trouble
         end = controller.clock.monotonic() + LOOK_SECONDS
-        while not is_ended() and controller.clock.monotonic() < end:
+        while not is_ended() and controller.clock.monotonic() < end and not controller.alarms.is_woken():
             controller.clock.sleep(min(0.5, LOOK_SECONDS))
 
 
@@ -317,11 +349,23 @@ def _round(controller: Controller, edge: Callable[[], Edge | None]) -> str:
         gateway = edge()
         if gateway is not None:
             controller.look(gateway)
-    except (GatewayError, ArrieroError) as error:
+        else:
+            controller.look_blindly()
+    except GatewayError as error:
+        return _blind_round(controller, str(error))
+    except ArrieroError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - a fault in one round must not end the loop
         return f"a fault of arriero's own: {error!r}"
     return ""
+
+
+def _blind_round(controller: Controller, trouble: str) -> str:
+    try:
+        controller.look_blindly()
+    except ArrieroError as error:
+        return f"{trouble}; {error}"
+    return trouble
 
 
 def _is_due(view: SiteView, wanted: int) -> bool:

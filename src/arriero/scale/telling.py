@@ -10,6 +10,7 @@ from typing import Any
 from arriero.clouds.scaling import Standing
 from arriero.control.messages import TargetStatus
 from arriero.events import Json
+from arriero.plan.wanted.azure_alerts import watched
 from arriero.scale.sharing import Room
 from arriero.spec.model import ResolvedSite
 
@@ -28,6 +29,23 @@ class SiteView:
     is_asleep: bool = False
     unread: str = ""
     failed: str = ""
+
+    @property
+    def is_alarmed(self) -> bool:
+        """Whether its cloud's alerts say how many run there, and we start and stop them."""
+        return self.site.scale_by == "cloud" and self.site.cloud == "azure"
+
+    @property
+    def is_kept_as_it_is(self) -> bool:
+        """Whether nothing may be changed there, whoever scales it."""
+        return self.standing is None or self.is_asleep or not self.site.min <= self.standing.count <= self.site.max
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Those that alerts watch, which never leave: the plan's own choice of as many as the least number."""
+        if self.standing is None or not self.is_alarmed:
+            return ()
+        return watched([target.id for target in self.standing.targets], self.site.min)
 
     @property
     def leaving(self) -> tuple[TargetStatus, ...]:
@@ -87,9 +105,9 @@ def _fixed_why(view: SiteView) -> str:
     site, standing = view.site, view.standing
     if site.scale_by == "hand":
         return "scale.by: hand"
-    if site.scale_by == "cloud":
+    if site.scale_by == "cloud" and not (site.cloud == "azure" and view.is_kept_as_it_is):
         goals = ", ".join(f"{name} at {goal:g}" for name, goal in site.track.goals.items())
-        return f"its cloud scales it: {goals}"
+        return f"its cloud's alerts scale it: {goals}" if site.cloud == "azure" else f"its cloud scales it: {goals}"
     if view.is_asleep:
         return "off hours"
     if view.unread:

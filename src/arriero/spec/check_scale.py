@@ -48,9 +48,15 @@ def _cloud_problems(spec: Spec, name: str) -> Iterator[Problem]:
 
 
 def _azure_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
-    if site.cloud == "azure":
-        what = "Container Instances have no scaling of their own"
-        yield Problem(what, f"write sites.{site.name}.scale.by: load, or hand", f"{key}.by")
+    if site.cloud != "azure":
+        return
+    if site.track.requests is not None:
+        what = "Azure Monitor has no such figure of container groups"
+        remedy = f"write sites.{site.name}.scale.track: {{cpu: 60%}}, or by: load"
+        yield Problem(what, remedy, f"{key}.track.requests")
+    if site.alerts is None:
+        what = "Container Instances have no scaling of their own: Azure's alerts have to reach the controller"
+        yield Problem(what, "say how under scale.alerts, or write by: load", f"{key}.by")
 
 
 def _key(spec: Spec, name: str) -> str:

@@ -30,7 +30,7 @@ from arriero.spec.ledger import Ledger
 from arriero.spec.network import Mode, Network
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
-from arriero.spec.scale import By, Cooldown, Scale, Track
+from arriero.spec.scale import Alerts, By, Cooldown, Scale, Track
 from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.strategy import Strategy
@@ -306,6 +306,7 @@ class Spec(Section):
             scale_by=scale.by,
             track=scale.track,
             cooldown=scale.cooldown,
+            alerts=scale.alerts,
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
             network=self._network(site),
@@ -344,6 +345,7 @@ class ResolvedSite(Section):
     scale_by: By = "load"
     track: Track = Track()
     cooldown: Cooldown = Cooldown()
+    alerts: Alerts | None = None
     is_ordered: bool = Field(
         default=False, description="Somebody's order counts more than the off hours now; `plan/place.py` says so."
     )

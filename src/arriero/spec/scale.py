@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from arriero.spec import values
+from arriero.spec import scale_values, values
 from arriero.spec.section import Section
 from arriero.spec.units import Duration, Percent
 
@@ -39,6 +39,22 @@ class Cooldown(Section):
     in_: Wait = Field(default=Duration(300), alias="in", description="After fewer were left.")
 
 
+class Alerts(Section):
+    """How Azure Monitor wakes `arriero controller run`: it has a webhook called when a target passes a goal."""
+
+    url: Annotated[str, BeforeValidator(scale_values.webhook), values.schema(scale_values.WEBHOOK_PATTERN)] = Field(
+        description="Where Azure reaches the controller, like https://ops.example.com/alerts."
+    )
+    key_file: Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})] = (
+        Field(description="The file with the key that has to come along; its path starts at this file.")
+    )
+    address: Annotated[str, BeforeValidator(values.host), values.schema(values.ADDRESS_PATTERN)] = Field(
+        default="127.0.0.1",
+        description="Where the controller listens for it; off this machine behind a proxy with TLS.",
+    )
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = Field(default=11480, description="The port there.")
+
+
 class Scale(Section):
     """How many targets a site runs; a live count between them is left alone."""
 
@@ -55,6 +71,9 @@ class Scale(Section):
     )
     track: Track = Field(default=Track(), description="For `by: cloud`: what its scaling keeps to, like {cpu: 60%}.")
     cooldown: Cooldown = Field(default=Cooldown(), description="For `by: cloud`: the least time between its changes.")
+    alerts: Alerts | None = Field(
+        default=None, description="For `by: cloud` on Azure: how its alerts reach the controller, which then scales."
+    )
     utilisation: Share = Field(
         default=Percent(0.75), description="How much of the targets' slots may be taken before more are started."
     )

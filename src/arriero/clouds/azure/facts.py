@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from arriero.clouds.azure import files, groups, network
+from arriero.clouds.azure import alerts, files, groups, network
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -37,18 +37,24 @@ def read_site(ref: SiteRef) -> SiteFacts:
         arm, name = connect(), f"{ref.service}-{ref.site}"
         parent = pool.submit(arm.get, f"/resourceGroups/{name}", network.GROUPS_VERSION)
         parts = {path: pool.submit(arm.get, _path(name, path), network.NETWORK_VERSION) for path in READERS}
+        told = pool.submit(alerts.read, arm, ref)
         storage = files.read(arm, ref, pool)
         items = group_items(arm, ref, pool)
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
         resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
-        stored = storage.resources(ref)
+        stored, watching = storage.resources(ref), told.result()
     is_in_use = bool(resources)
     return SiteFacts(
         site=ref.site,
         cloud="azure",
         region=ref.region,
         account=arm.subscription,
-        resources=(*resources, *(stored if is_in_use else ()), *(groups.as_resource(item) for item in items)),
+        resources=(
+            *resources,
+            *(stored if is_in_use else ()),
+            *(groups.as_resource(item) for item in items),
+            *watching,
+        ),
         targets=tuple(groups.as_target(item, ref) for item in items),
         count=groups.live_count(items),
         problem=_elsewhere(resources, ref),

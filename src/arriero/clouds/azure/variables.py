@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import files, groups
+from arriero.clouds.azure import alerts, files, groups
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
-from arriero.plan.wanted import azure_files, storage
+from arriero.plan.wanted import azure_alerts, azure_files, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_SECONDS = 900
 
 REMOVAL_ORDER = {
+    azure_alerts.ALERT_KIND: ("Insights", "metricAlerts", alerts.ALERT_VERSION),
+    azure_alerts.ACTION_KIND: ("Insights", "actionGroups", alerts.ACTION_VERSION),
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
     "azure.nat_gateway": ("Network", "natGateways", NETWORK_VERSION),
@@ -46,6 +48,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_retired_groups": [
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
+        **_alerts(site, plan, found),
         "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
         **PATIENCE.variables(int(site.deploy.ready_within)),
     }
@@ -120,6 +123,47 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "azure_site_storages": [place] if is_used else [],
         "azure_site_seedings": [job] if is_used and lacks else [],
         "azure_site_seed_seconds": storage.SEED_SECONDS,
+    }
+
+
+def _alerts(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """The webhook to call and the rules that call it. The role reads its key from a file: no variable holds it."""
+    base = wish.base_name(site)
+    kinds = (azure_alerts.ALERT_KIND, azure_alerts.ACTION_KIND)
+    gone = {kind: [c.name for c in plan.changes if c.action == "remove" and c.kind == kind] for kind in kinds}
+    provider = f"/subscriptions/{found.account}/resourceGroups/{base}/providers"
+    rules = [resource for resource in plan.wanted if resource.kind == azure_alerts.ALERT_KIND]
+    told = site.alerts
+    return {
+        "azure_site_webhooks": [{"name": azure_alerts.RECEIVER, "url": told.url, "key_file": told.key_file}]
+        if told is not None and any(resource.kind == azure_alerts.ACTION_KIND for resource in plan.wanted)
+        else [],
+        "azure_site_action_id": f"{provider}/Microsoft.Insights/actionGroups/{base}",
+        "azure_site_alerts": [_rule(rule, f"{provider}/{groups.TYPE}") for rule in rules],
+        "azure_site_retired_alerts": cast(Json, gone[azure_alerts.ALERT_KIND]),
+        "azure_site_retired_actions": cast(Json, gone[azure_alerts.ACTION_KIND]),
+    }
+
+
+def _rule(rule: Resource, provider: str) -> dict[str, Json]:
+    """In the words of Azure Monitor's API, which `azure_rm_monitormetricalerts` hands on."""
+    wanted = cast("Mapping[str, Any]", rule.properties)
+    criterion: dict[str, Json] = {
+        "criterion_type": "StaticThresholdCriterion",
+        "name": "goal",
+        "metric_namespace": groups.TYPE,
+        "metric_name": wanted["metric"],
+        "operator": wanted["operator"],
+        "threshold": wanted["threshold"],
+        "time_aggregation": "Average",
+        "dimensions": [{"name": "containerName", "operator": "Include", "values": [wanted["container"]]}],
+    }
+    return {
+        "name": rule.name,
+        "scope": f"{provider}/{wanted['scope']}",
+        "window": wanted["window"],
+        "frequency": wanted["frequency"],
+        "criterion": criterion,
     }
 
 

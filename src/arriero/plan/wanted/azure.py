@@ -21,7 +21,7 @@ from ipaddress import ip_network
 from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import azure_files, sidecar, storage
+from arriero.plan.wanted import azure_alerts, azure_files, sidecar, storage
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -35,6 +35,8 @@ KINDS: Mapping[str, str] = {
     "azure.file_share": "storage",
     "azure.stored_models": "seed",
     "azure.container_group": "targets",
+    "azure.action_group": "alerts",
+    "azure.metric_alert": "alerts",
 }
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",)}
 
@@ -65,7 +67,8 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     taken = {group.name for group in _groups(found)}
     names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
     files = azure_files.wanted(site, found, base_name(site))
-    return (*_surroundings(site), *files, *(replace(pattern, name=name) for name in names))
+    groups = [replace(pattern, name=name) for name in names]
+    return (*_surroundings(site), *files, *groups, *azure_alerts.wanted(site, groups, base_name(site)))
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:

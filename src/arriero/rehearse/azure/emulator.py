@@ -11,6 +11,7 @@ from pathlib import Path
 from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
 from arriero.rehearse.azure import blobs, identity, router
+from arriero.rehearse.azure.alerting import Alerting
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
@@ -65,6 +66,7 @@ class AzureEmulator:
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
         self._reconciler = Reconciler(self._world, processes, self._faults)
+        self._alerting = Alerting(self._world, self._reconciler.servers)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host)
 
     @property
@@ -75,11 +77,13 @@ class AzureEmulator:
     def start(self) -> None:
         self._world.state.start()
         self._reconciler.start()
+        self._alerting.start()
         self._proxy.start()
 
     def stop(self) -> None:
         """Stops serving and every server process; what was created stays on disk for the next start."""
         self._proxy.stop()
+        self._alerting.stop()
         self._reconciler.stop()
         self._world.state.stop()
         self._meter.keep()

@@ -1,4 +1,4 @@
-"""Azure Monitor's figures of container groups on the stage, answered from what was planted."""
+"""Azure Monitor's figures of container groups on the stage, answered from what was planted or measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.types import CONTAINER_GROUPS
 from arriero.rehearse.azure.world import World
+from arriero.rehearse.minutes import Series
 from arriero.rehearse.planted import Planted
 
 _UNITS = {"CpuUsage": "Count", "MemoryUsage": "Bytes"}
@@ -40,18 +41,18 @@ def answer(world: World, request: Request, wanted: ResourceId) -> Answer:
     if period is None or request.query.get("aggregation", "Average") != "Average" or container is None:
         raise _wrong("only the Average of one container by a known interval is emulated")
     tags = found.get("tags") or {}
-    planted = world.figures.of(f"{tags.get(SERVICE_TAG, '')}-{tags.get(SITE_TAG, '')}")
-    values = [_metric(found, name, container[1], planted, (start, end, period)) for name in names]
+    known = world.figures.of(f"{tags.get(SERVICE_TAG, '')}-{tags.get(SITE_TAG, '')}") or world.minutes.of(group.key)
+    values = [_metric(found, name, container[1], known, (start, end, period)) for name in names]
     timespan, interval = request.query["timespan"], request.query.get("interval", "PT1M")
     return Answer(200, {"cost": 0, "timespan": timespan, "interval": interval, "value": values})
 
 
 def _metric(
-    group: Document, name: str, container: str, planted: Planted | None, span: tuple[datetime, datetime, int]
+    group: Document, name: str, container: str, known: Planted | Series | None, span: tuple[datetime, datetime, int]
 ) -> dict[str, Any]:
     points = [
         {"timeStamp": f"{at:%Y-%m-%dT%H:%M:%SZ}", "average": value}
-        for at, value in _values(group, name, container, planted, span)
+        for at, value in _values(group, name, container, known, span)
     ]
     metadata = [{"name": {"value": "containername", "localizedValue": "containername"}, "value": container}]
     return {
@@ -64,15 +65,20 @@ def _metric(
 
 
 def _values(
-    group: Document, name: str, container: str, planted: Planted | None, span: tuple[datetime, datetime, int]
+    group: Document, name: str, container: str, known: Planted | Series | None, span: tuple[datetime, datetime, int]
 ) -> Iterator[tuple[datetime, float]]:
     asked = next((each for each in group["properties"]["containers"] if each["name"] == container), None)
-    if planted is None or asked is None:
+    if known is None or asked is None:
         return
-    requests = group_rules.requests(asked)
-    whole = float(requests["cpu"]) * 1000 if name == "CpuUsage" else float(requests["memoryInGB"]) * _GIGABYTE
-    for at, percent in planted.between("cpu" if name == "CpuUsage" else "memory", *span):
+    whole = whole_of(asked, name)
+    for at, percent in known.between("cpu" if name == "CpuUsage" else "memory", *span):
         yield at, percent / 100 * whole
+
+
+def whole_of(container: Document, metric: str) -> float:
+    """What a container was given, in the metric's unit: thousandths of a processor, or bytes."""
+    requests = group_rules.requests(container)
+    return float(requests["cpu"]) * 1000 if metric == "CpuUsage" else float(requests["memoryInGB"]) * _GIGABYTE
 
 
 def _timespan(text: str) -> tuple[datetime, datetime]:

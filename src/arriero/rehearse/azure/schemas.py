@@ -104,6 +104,9 @@ def _without_expressions(schema: Any) -> Any:
         return [_without_expressions(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if "oneOf" in schema and isinstance(schema.get("additionalProperties"), dict):
+        # Made for what no alternative names; in a schema of its own it would judge what they name, too.
+        schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
     if isinstance(choices := schema.get("oneOf"), list):
         left = [choice for choice in choices if "definitions/expression" not in choice.get("$ref", "")]
         if len(left) == 1 and len(choices) > 1:

@@ -10,6 +10,8 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 _SECRET_KEYS = frozenset({"secureValue", "storageAccountKey", "workspaceKey", "password", "adminPassword"})
+# What is given back to who may read it, and holds a key nevertheless.
+_SEALED = _SECRET_KEYS | {"serviceUri"}
 
 
 def hidden(value: Any) -> Any:
@@ -43,8 +45,7 @@ def _mapped(value: Any, change: Callable[[str], str], *, secret: bool = False) -
         return [_mapped(item, change, secret=secret) for item in value]
     if isinstance(value, dict):
         return {
-            k: _mapped(v, change, secret=secret or k in _SECRET_KEYS or _is_secret_volume(k, v))
-            for k, v in value.items()
+            k: _mapped(v, change, secret=secret or k in _SEALED or _is_secret_volume(k, v)) for k, v in value.items()
         }
     return change(value) if secret and isinstance(value, str) else value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from arriero.clock import Clock
@@ -11,6 +11,7 @@ from arriero.rehearse.azure.ids import ResourceId, group_key
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.minutes import Minutes
 from arriero.rehearse.planted import Figures
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -23,6 +24,7 @@ class World:
     latency: Latency
     meter: Meter
     figures: Figures
+    minutes: Minutes = field(default_factory=Minutes)
 
     @property
     def today(self) -> datetime:
