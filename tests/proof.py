@@ -42,6 +42,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "benchmark-gateway": (sys.executable, "benchmarks/gateway.py", "--report", REPORT),
     "benchmark-routing": (sys.executable, "benchmarks/routing.py", "--report", REPORT),
     "simulated": (sys.executable, "benchmarks/simulated.py", "--report", REPORT),
+    "staged": (sys.executable, "benchmarks/staged.py", "--report", REPORT),
     "simulator": (sys.executable, "benchmarks/simulator.py", "--report", REPORT),
     "scaling": (sys.executable, "benchmarks/scaling.py", "--jobs", "2", "--report", REPORT),
     "drills": (sys.executable, "benchmarks/drills.py", "--runs", "20", "--report", REPORT),

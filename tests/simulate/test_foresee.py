@@ -75,8 +75,9 @@ def test_a_trace_of_the_users_own_is_played_as_recorded(tmp_path: Path) -> None:
     lines = [f"2026-01-05 10:{n // 60:02}:{n % 60:02}.0000000,{200 + n % 7},20" for n in range(0, 1800, 2)]
     (tmp_path / "own.csv").write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines]))
     found = spec(tmp_path)
-    scene = scenario("conversation", str(tmp_path / "own.csv"), 0.02)
+    scene = scenario("conversation", str(tmp_path / "own.csv"))
     said = traffic(scene, 0.0, found, True)
+    assert said.seconds == pytest.approx(1800, abs=3)
     assert said.rate == pytest.approx(0.5)
     assert foresee(found, BUILT_IN, said).requests == pytest.approx(900, abs=40)
 

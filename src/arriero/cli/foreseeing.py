@@ -61,7 +61,7 @@ def compared(ledger: Ledger, number: int, wanted: Spec, prices: Prices, wish: Wi
     """Plays the last release and the spec under the same requests; tells on stderr which one it is at."""
     scene = load(wish.scenario, wish.trace, wish.days)
     former = _former(ledger, number)
-    asked = traffic(scene, wish.rate, former or wanted, bool(wish.trace))
+    asked = traffic(scene, wish.rate, former or wanted, bool(wish.trace), wish.days)
     before = None
     if former is not None:
         print(f"simulating release {number} ...", file=sys.stderr)

@@ -17,7 +17,7 @@ from arriero.cost.ranking import hourly_of_a_target
 from arriero.errors import ArrieroError, Problem
 from arriero.scale.autoscale import Policy
 from arriero.scale.spot import Mix
-from arriero.simulate.demand import FLAT, Curve, arrivals
+from arriero.simulate.demand import DAY, FLAT, Curve, arrivals
 from arriero.simulate.figures import Figures
 from arriero.simulate.fleet import Offer
 from arriero.simulate.machine import Pace
@@ -68,10 +68,12 @@ class Foreseen:
         }
 
 
-def traffic(scene: Scene, rate: float, spec: Spec, is_recorded: bool) -> Traffic:
-    """A rate of 0 stands for: as the trace was recorded (`is_recorded`), else what the sites of `spec` just bear."""
+def traffic(scene: Scene, rate: float, spec: Spec, is_recorded: bool, days: float = 0.0) -> Traffic:
+    """A rate of 0 stands for: as the trace was recorded (`is_recorded`), else what the sites of `spec` just bear. What
+    was recorded is played once, unless so many `days` of it are wished.
+    """
     if is_recorded:
-        seconds = max(scene.seconds, scene.trace.seconds)
+        seconds = days * DAY or scene.trace.seconds
         return Traffic(scene, rate or scene.trace.rate, "as recorded" if not rate else "as asked", FLAT, seconds)
     curve = scene.scenario.curve.curve()
     if rate:
