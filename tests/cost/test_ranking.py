@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+from arriero.catalog.catalog import Price, Source
+from arriero.catalog.prices import Prices
 from arriero.cost.ranking import hourly_by_site, hourly_of_a_target
 from arriero.spec.model import Spec
 
@@ -31,3 +34,22 @@ def test_an_unknown_price_is_the_dearest_known_one() -> None:
 
 def test_where_no_price_is_known_no_site_is_preferred() -> None:
     assert hourly_by_site(spec(a=UNPRICED, b={**UNPRICED, "region": "eu-south-1"})) == {"a": 0.0, "b": 0.0}
+
+
+def test_spot_makes_a_site_cheaper_as_far_as_its_price_is_known() -> None:
+    small = {"size": {"cpu": "1 vCPU", "memory": "2GiB", "storage": "20GiB"}, "scale": {"min": 1, "max": 5}}
+    ireland = {"cloud": "aws", "region": "eu-west-1", **small}
+    # No address of eu-west-1 has a known price, so neither has a target there.
+    assert hourly_of_a_target(spec(a={**ireland, "spot": {"base": 1, "share": "50%"}}).site("a")) is None
+    mixed = {**EAST, **small, "spot": {"base": 1, "share": "50%"}}
+    # Unknown as Spot, at most as dear as on demand: 0.04048 + 2 * 0.004445 + 0.005
+    assert hourly_of_a_target(spec(a=mixed).site("a")) == 0.05437
+    source = Source("https://example.com/spot", "2026-11-29")
+    own = Prices(
+        {
+            ("aws", "us-east-1", "fargate.spot.vcpu"): Price(Decimal("0.012"), "vCPU-hour", source),
+            ("aws", "us-east-1", "fargate.spot.memory"): Price(Decimal("0.001"), "GB-hour", source),
+        }
+    )
+    # 3 of 5 on demand at 0.04937, 2 as Spot at 0.014, all with an address.
+    assert hourly_of_a_target(spec(a=mixed).site("a"), own) == round((3 * 0.04937 + 2 * 0.014 + 5 * 0.005) / 5, 6)

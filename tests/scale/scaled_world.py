@@ -18,12 +18,15 @@ from arriero.events import Event
 from arriero.plan.model import TargetFacts
 from arriero.releases.turns import NotNow
 from arriero.scale.controller import LOOK_SECONDS, Controller, Memory
+from arriero.scale.telling import Report
 from arriero.spec.model import Spec
 
 
 @dataclass
 class Cloud:
-    """One site: `running` answer at once, unless there is trouble, which the next writes meet."""
+    """One site: `running` answer at once, unless there is trouble, which the next writes meet. Of those that are `spot`
+    some may be `taken`; `covering` stand in for them, in no count.
+    """
 
     site: str
     running: list[str]
@@ -34,14 +37,42 @@ class Cloud:
     dies_after_write: bool = False
     made: int = 0
     writes: list[str] = field(default_factory=list)
+    spot: set[str] = field(default_factory=set)
+    zones: dict[str, str] = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
+    covering: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.running) + len(self.taken)
+
+    def take_spot(self) -> None:
+        self.taken = [name for name in self.running if name in self.spot]
+        self.running = [name for name in self.running if name not in self.spot]
+
+    def give_spot(self) -> None:
+        self.running, self.taken = self.running + self.taken, []
+
+    def stand_in(self, more: int, require: Require) -> Sequence[str]:
+        require()
+        self._meet()
+        names = [f"cover-{len(self.covering) + place}" for place in range(more)]
+        self.covering += names
+        return names
+
+    def dismiss(self, leaving: Sequence[str], require: Require) -> None:
+        require()
+        self._meet()
+        self.covering = [name for name in self.covering if name not in leaving]
 
     def read(self) -> Standing:
         if self.gate:
             self.gate.wait(10)
         if self.unread:
             raise CloudError(self.site, Problem(self.unread))
-        targets = tuple(TargetFacts(name, self.site, "ready", "127.0.0.1:1", 1) for name in self.running)
-        return Standing(self.site, len(self.running), targets, creates=self.creates)
+        own, covering = (tuple(map(self._target, names)) for names in (self.running, self.covering))
+        taken = len(self.taken)
+        return Standing(self.site, self.count, own, creates=self.creates, unplaced=taken, stand_ins=covering, release=1)
 
     def start(self, standing: Standing, more: int, require: Require) -> Sequence[str]:
         require()
@@ -65,6 +96,10 @@ class Cloud:
         if self.trouble:
             raise self.trouble.pop(0)
 
+    def _target(self, name: str) -> TargetFacts:
+        is_spot, zone = name in self.spot, self.zones.get(name, "")
+        return TargetFacts(name, self.site, "ready", "127.0.0.1:1", 1, is_spot=is_spot, zone=zone)
+
 
 @dataclass
 class Gateway:
@@ -80,7 +115,7 @@ class Gateway:
         if self.is_silent:
             raise GatewayError(Problem("did not answer"))
         return GatewayStatus(
-            "llm", False, 0, tuple(self._target(c.site, name) for c in self.clouds for name in c.running)
+            "llm", False, 0, tuple(self._target(c.site, name) for c in self.clouds for name in c.running + c.covering)
         )
 
     def load(self) -> GatewayLoad:
@@ -142,6 +177,7 @@ class World:
     more: dict[str, Any] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
     told: list[Event] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     rights: Rights = field(default_factory=Rights)
     asleep: set[str] = field(default_factory=set)
 
@@ -172,6 +208,8 @@ class World:
             memory or Memory(),
             lambda _: self.asleep,
             self.told.append,
+            self.reports.append,
+            covers={"aws": self.aws},
         )
 
     def rounds(self, count: int, controller: Controller | None = None) -> None:
@@ -182,6 +220,9 @@ class World:
     @property
     def counts(self) -> tuple[int, int]:
         return len(self.azure.running), len(self.aws.running)
+
+    def last_report(self) -> Report:
+        return self.reports[-1]
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.told]

@@ -17,6 +17,7 @@ from arriero.cli.options import File, Json, Overlay, Yes
 from arriero.errors import Problem, Refused
 from arriero.rehearse.emulator import Fault, FaultKind
 from arriero.rehearse.stage import Stage
+from arriero.spec.units import Percent
 
 KINDS = get_args(FaultKind)
 verbs = typer.Typer(help="The local stage: emulated clouds that start real servers.", no_args_is_help=True)
@@ -98,18 +99,32 @@ def reset(file: File = None, overlay: Overlay = None, yes: Yes = False) -> None:
     print("The stage is empty.")
 
 
+def _share(text: str) -> float:
+    try:
+        found = Percent.parse(text)
+    except ValueError as error:
+        raise Refused(Problem(str(error), key="--share")) from None
+    if not 0 < found <= 1:
+        raise Refused(Problem(f"is {found}", "write 1% to 100%", key="--share"))
+    return float(found)
+
+
 @verbs.command()
 def fault(
     site: Annotated[str, typer.Option("--site", help="Where.", autocompletion=completing.sites)],
     kind: Annotated[str, typer.Option("--kind", help="|".join(KINDS), autocompletion=lambda: KINDS)],
     target: Annotated[str, typer.Option("--target", help="Only this target.", show_default=False)] = "",
     seconds: Annotated[float, typer.Option("--for", help="How many seconds it lasts.")] = 30.0,
+    share: Annotated[str, typer.Option("--share", help="evict: so many of the targets, like 50%.")] = "100%",
+    zone: Annotated[str, typer.Option("--zone", help="evict: only in this zone.", show_default=False)] = "",
     file: File = None,
     overlay: Overlay = None,
 ) -> None:
     """Break something on purpose, and see what happens.
 
-    Example: [bold]arriero rehearse fault --site aws-east --kind kill[/bold]
+    `evict` warns targets that Spot takes back; with `no-spot` none takes their place.
+
+    Example: [bold]arriero rehearse fault --site aws-east --kind evict --share 50%[/bold]
     """
     project, loaded = load_project(file, overlay, SecretsUnread())
     sites = loaded.spec.sites
@@ -118,6 +133,7 @@ def fault(
     if kind not in KINDS:
         raise Refused(Problem(f"there is no fault {kind}", f"choose from {', '.join(KINDS)}", key="--kind"))
     place = sites[site]
-    what = Fault(place.cloud, place.region, cast(FaultKind, kind), target, until=time.time() + seconds)
+    until = time.time() + seconds
+    what = Fault(place.cloud, place.region, cast(FaultKind, kind), target, until, _share(share), zone)
     for line in Stage(project.stage).fault(what):
         print(line)

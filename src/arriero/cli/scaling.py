@@ -15,7 +15,7 @@ from arriero.cli.here import Here
 from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.clouds.aws import publishing
-from arriero.clouds.scaling import Require, ScalingModule, Standing, scaling_of
+from arriero.clouds.scaling import CoverModule, Require, ScalingModule, Standing, cover_of, scaling_of
 from arriero.control.alert_listener import AlertListener
 from arriero.control.alerts import KEY_LENGTH_LEAST, Alert, Refusal
 from arriero.control.client import Gateway
@@ -58,6 +58,23 @@ class Fleet:
         self.module.stop(self.ref, standing, leaving, require)
 
 
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A site's stand-ins for Spot, through its cloud's module."""
+
+    module: CoverModule
+    ref: SiteRef
+
+    def read(self) -> Standing:
+        return self.module.read(self.ref)
+
+    def stand_in(self, more: int, require: Require) -> Sequence[str]:
+        return self.module.stand_in(self.ref, more, require)
+
+    def dismiss(self, leaving: Sequence[str], require: Require) -> None:
+        self.module.dismiss(self.ref, leaving, require)
+
+
 @dataclass
 class Scaler:
     """The loop in a thread of its own, so that a slow cloud holds up no list of targets."""
@@ -79,8 +96,10 @@ class Scaler:
         fleets = {
             ref.site: Fleet(module, ref)
             for ref in read.refs(spec)
-            if _is_scaled_here(spec.site(ref.site)) and (module := scaling_of(ref.cloud))
+            if (_is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot)
+            and (module := scaling_of(ref.cloud))
         }
+        covers = {ref.site: Cover(cover, ref) for ref in read.refs(spec) if (cover := cover_of(ref.cloud))}
         self._publish(edge)
         if not fleets:
             return
@@ -95,6 +114,7 @@ class Scaler:
             log,
             partial(_keep, self.here.project),
             self.here.loaded.prices,
+            covers=covers,
         )
         self._listen(loop.alarms)
         self._thread = threading.Thread(target=self._run, args=(loop, edge), name="scaling", daemon=True)

@@ -28,7 +28,8 @@ class Standing:
     """What runs at a site: so many are asked for, and `targets` are those that run or start, of any release.
 
     `holder` is what the cloud counts them by: an ECS service. `obstacle`: why no more can be started there. `creates`:
-    each one more is a creation that the cloud's quota of creations counts.
+    each one more is a creation that the cloud's quota of creations counts. `unplaced` of the count find no capacity;
+    `stand_ins` run in Spot's place, in no count. `release` is what new ones run, where the cloud tells.
     """
 
     site: str
@@ -37,6 +38,9 @@ class Standing:
     holder: str = ""
     obstacle: str = ""
     creates: bool = False
+    unplaced: int = 0
+    stand_ins: tuple[TargetFacts, ...] = ()
+    release: int | None = None
 
 
 # Called before each single write: raises where no more may be written.
@@ -53,6 +57,23 @@ class ScalingModule(Protocol):
 
     def stop(self, ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
         """Has exactly these targets go, which serve nobody any more."""
+
+
+class CoverModule(Protocol):
+    """What it offers besides, where the cloud has Spot. Both raise CloudError."""
+
+    def read(self, ref: SiteRef) -> Standing: ...
+
+    def stand_in(self, ref: SiteRef, more: int, require: Require) -> Sequence[str]:
+        """Runs so many more on demand, beside the site's count; returns their names."""
+
+    def dismiss(self, ref: SiteRef, leaving: Sequence[str], require: Require) -> None:
+        """Ends exactly these stand-ins."""
+
+
+def cover_of(cloud: Cloud) -> CoverModule | None:
+    """The cloud's module; None where there is no Spot to stand in for."""
+    return cast(CoverModule, import_module("arriero.clouds.aws.scaling")) if cloud == "aws" else None
 
 
 def scaling_of(cloud: Cloud) -> ScalingModule | None:

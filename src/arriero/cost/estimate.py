@@ -134,8 +134,13 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
         yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
     if site.cloud == "aws" and count:
-        yield _Need("vCPU", "fargate.vcpu", cpu * count, "vCPU-hour")
-        yield _Need("memory", "fargate.memory", memory * count, "GB-hour")
+        spot = site.spot.of(count) if site.spot else 0
+        if count > spot:
+            yield _Need("vCPU", "fargate.vcpu", cpu * (count - spot), "vCPU-hour")
+            yield _Need("memory", "fargate.memory", memory * (count - spot), "GB-hour")
+        if spot:
+            yield _Need("Spot vCPU", "fargate.spot.vcpu", cpu * spot, "vCPU-hour")
+            yield _Need("Spot memory", "fargate.spot.memory", memory * spot, "GB-hour")
         extra = Decimal(str(site.size.storage.in_gib)) - catalog.fargate_limits().storage_included_gib
         if extra > 0:
             yield _Need("storage", "fargate.storage", extra * count, "GB-hour")

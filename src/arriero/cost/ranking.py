@@ -10,11 +10,16 @@ from arriero.spec.model import ResolvedSite, Spec
 
 
 def hourly_of_a_target(site: ResolvedSite, prices: Prices = BUILT_IN) -> float | None:
-    """US dollars at list prices, without what the site costs anyway; None where a part of it has no known price."""
-    whole, anyway = estimate(site, 1, prices), estimate(site, 0, prices)
+    """US dollars at list prices, without what the site costs anyway; None where a part of it has no known price.
+
+    With Spot the mean of its targets at their greatest number. A price of Spot that is not known is no more than that
+    on demand, and counts as that.
+    """
+    count = max(1, site.max) if site.spot else 1
+    whole, anyway = estimate(site, count, prices), estimate(site, 0, prices)
     if len(whole.unknown) > len(anyway.unknown):
-        return None
-    return float((whole.hourly - anyway.hourly).amount)
+        return hourly_of_a_target(site.model_copy(update={"spot": None}), prices) if site.spot else None
+    return float((whole.hourly - anyway.hourly).amount / count)
 
 
 def hourly_by_site(spec: Spec, prices: Prices = BUILT_IN) -> Mapping[str, float]:

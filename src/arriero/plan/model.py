@@ -55,7 +55,8 @@ class Resource:
 class TargetFacts:
     """One running Ollama server as its cloud reports it; `address` is `host:port`, empty until it has one.
 
-    One that `is_adopted` was there without us: it is used, and never changed or stopped.
+    One that `is_adopted` was there without us: it is used, and never changed or stopped. `is_spot`: its cloud may take
+    it back. One that `stands_in` runs on demand where there is no Spot, and no service of the cloud counts it.
     """
 
     id: str
@@ -67,6 +68,9 @@ class TargetFacts:
     pid: int | None = None
     reason: str = ""
     is_adopted: bool = False
+    is_spot: bool = False
+    stands_in: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 FaultKind = Literal[
-    "kill", "freeze", "slow", "refuse", "throttle", "evict",
+    "kill", "freeze", "slow", "refuse", "throttle", "evict", "no-spot",
     "lose", "zone", "storm", "slow-storage", "no-images", "no-objects", "skew",
 ]  # fmt: skip
 
@@ -17,7 +17,8 @@ class Fault:
     """A fault on purpose at one region of one cloud, until `until` (seconds since the epoch; None: at once and over).
 
     kill, freeze, slow and evict reach server processes (`target` limits them to one); refuse makes the region's API and
-    its servers unreachable; throttle makes its API answer 429.
+    its servers unreachable; throttle makes its API answer 429. evict takes back what may be, after a warning: of Spot
+    tasks (in `zone`, if one is named) a `share`; with no-spot no new one is to be had meanwhile.
 
     lose is a region that is gone: its servers are killed, nothing starts, its API, storage, registry and vault don't
     answer. zone kills what runs in one zone, where nothing starts then; storm takes half of the servers back, as Spot
@@ -30,6 +31,8 @@ class Fault:
     kind: FaultKind
     target: str = ""
     until: float | None = None
+    share: float = 1.0
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -18,18 +17,18 @@ from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.clock import Clock
 from arriero.clouds.scaling import Busy, Require, Standing, Throttled
 from arriero.control.client import GatewayError
-from arriero.control.load import GatewayLoad
-from arriero.control.messages import GatewayStatus, TargetStatus, Weights
+from arriero.control.messages import GatewayStatus, Weights
 from arriero.cost.ranking import hourly_by_site
 from arriero.errors import ArrieroError, CloudError
 from arriero.events import Event, Json, Listener, ignore
-from arriero.releases.lease import Lease
 from arriero.releases.turns import NotNow
 from arriero.scale.alarmed import by_alarms
 from arriero.scale.alarms import Alarms
 from arriero.scale.autoscale import Decision, Past, Policy, decide
+from arriero.scale.covering import Cover, Covering
 from arriero.scale.leaving import Leaver, leave_first
 from arriero.scale.limits import Creations, within_budget
+from arriero.scale.rights import Edge, Rights
 from arriero.scale.sharing import Room, bounds, shares
 from arriero.scale.spot import Mix
 from arriero.scale.telling import Report, SiteReport, SiteView, room_of
@@ -46,18 +45,6 @@ WRITE_SECONDS = 5.0
 RESTS_AFTER = 12
 
 
-class Edge(Protocol):
-    """What is needed of a gateway's client; all raise GatewayError."""
-
-    def status(self) -> GatewayStatus: ...
-
-    def load(self) -> GatewayLoad: ...
-
-    def drain(self, *targets: str) -> None: ...
-
-    def set_weights(self, weights: Weights) -> None: ...
-
-
 class Fleet(Protocol):
     """One site's targets in its cloud; see `clouds.scaling.ScalingModule`."""
 
@@ -66,16 +53,6 @@ class Fleet(Protocol):
     def start(self, standing: Standing, more: int, require: Require) -> Sequence[str]: ...
 
     def stop(self, standing: Standing, leaving: Sequence[str], require: Require) -> None: ...
-
-
-class Rights(Protocol):
-    """See `releases.turns.Turns`."""
-
-    def objection(self) -> str: ...
-
-    def turn(self) -> AbstractContextManager[Lease]: ...
-
-    def rest(self) -> None: ...
 
 
 @dataclass
@@ -89,7 +66,9 @@ class Memory:
 
 @dataclass
 class Controller:
-    """One loop; `look` is one round. `fleets` are the sites that can be scaled; `asleep` tells who is off at a time."""
+    """One loop; `look` is one round. `fleets` are the sites that can be scaled, `covers` those where targets on demand
+    can stand in for Spot; `asleep` tells who is off at a time.
+    """
 
     spec: Spec
     fleets: Mapping[str, Fleet]
@@ -102,6 +81,7 @@ class Controller:
     prices: Prices = BUILT_IN
     alarms: Alarms = field(default_factory=Alarms)
     patience_seconds: float = PATIENCE_SECONDS
+    covers: Mapping[str, Cover] = field(default_factory=dict)
     _known: dict[str, Standing] = field(default_factory=dict)
     _unread: dict[str, str] = field(default_factory=dict)
     _pending: dict[str, Future[Standing]] = field(default_factory=dict)
@@ -109,8 +89,10 @@ class Controller:
     _said: tuple[object, ...] = ()
     _calm_rounds: int = 0
     _threads: ThreadPoolExecutor = field(init=False)
+    _covering: Covering = field(init=False)
 
     def __post_init__(self) -> None:
+        self._covering = Covering(self.covers, self.rights, self.clock, self._event)
         self._threads = ThreadPoolExecutor(max(1, len(self.fleets)), thread_name_prefix="read for scaling")
         self._costs = hourly_by_site(self.spec, self.prices)
         sites = [self.spec.site(name) for name in self.spec.sites]
@@ -127,9 +109,11 @@ class Controller:
         decision = self._decide(now, views, rooms)
         sized, heard = by_alarms(self.alarms, self.clock.monotonic(), views, rooms, shares(decision.count, rooms))
         wanted, unpaid = within_budget(self.spec, self.prices, {room.site: room.count for room in rooms}, sized)
+        moves = {view.site.name: self._covering.decide(view) for view in views}
+        is_due = any(moves.values()) or any(_is_due(view, wanted[view.site.name]) for view in views)
         report = Report(
             at=self.clock.now(),
-            paused=self._objection(any(_is_due(view, wanted[view.site.name]) for view in views)),
+            paused=self._objection(is_due),
             reason="; ".join(filter(None, (decision.reason, heard, unpaid))),
             need=decision.need,
             is_burst=decision.is_panic,
@@ -138,6 +122,8 @@ class Controller:
             sites=tuple(SiteReport(room.site, room.count, wanted[room.site], room.why) for room in rooms),
         )
         self._carry_out(edge, views, wanted, report, unpaid)
+        for view in views if not report.paused else ():
+            self._covering.act(edge, view, moves[view.site.name])
         return report
 
     def look_blindly(self) -> None:
@@ -291,8 +277,7 @@ class Controller:
     def _release(self, edge: Edge, view: SiteView, fewer: int) -> None:
         """No new request reaches who is to leave; what is open there goes on to its end."""
         self.alarms.stepped(view.site.name, self.clock.monotonic(), is_out=False)
-        free = [target for target in view.staying if target.id not in view.watched]
-        leavers = leave_first([_leaver(place, target) for place, target in enumerate(free)], fewer, Mix())
+        leavers = leave_first(_leavers(view), fewer, _mix(view))
         if leavers:
             edge.drain(*leavers)
             self._event("scale.draining", view.site.name, text=f"{', '.join(leavers)}: nothing new goes there")
@@ -372,5 +357,16 @@ def _is_due(view: SiteView, wanted: int) -> bool:
     return view.standing is not None and (wanted != view.count or bool(view.leaving))
 
 
-def _leaver(place: int, target: TargetStatus) -> Leaver:
-    return Leaver(target.id, target.state != "up", target.in_flight, False, 0, float(place))
+def _leavers(view: SiteView) -> list[Leaver]:
+    """In the order in which the gateway has them, the youngest last."""
+    facts = {target.id: target for target in view.standing.targets} if view.standing else {}
+    zones = {zone: number for number, zone in enumerate(sorted({target.zone for target in facts.values()}))}
+    return [
+        Leaver(t.id, t.state != "up", t.in_flight, facts[t.id].is_spot, zones[facts[t.id].zone], float(place))
+        for place, t in enumerate(view.staying)
+        if t.id not in view.watched
+    ]
+
+
+def _mix(view: SiteView) -> Mix:
+    return Mix(view.site.spot.base, view.site.spot.share) if view.site.spot else Mix()

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from arriero.spec.spot import spot_of
+
 
 @dataclass(frozen=True, slots=True)
 class Mix:
@@ -20,7 +22,7 @@ class Mix:
 
     def spot_of(self, count: int) -> int:
         """How many of so many should be Spot."""
-        return int(max(0, count - self.base) * self.share + 0.5)
+        return spot_of(count, self.base, self.share)
 
 
 @dataclass(frozen=True, slots=True)

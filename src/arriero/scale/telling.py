@@ -87,6 +87,9 @@ def room_of(view: SiteView) -> Room:
         most, limit = view.count, f"no more are started: {obstacle}"
     elif not why and most < site.max:
         limit = f"its cloud's quota of creations leaves {view.creations} now"
+    if standing is not None and standing.unplaced:
+        here = f"no Spot capacity for {standing.unplaced}, {len(standing.stand_ins)} on demand stand in"
+        why, limit = (f"{why}; {here}", "") if why else ("", "; ".join(filter(None, (limit, here))))
     return Room(
         site=site.name,
         count=view.count,

@@ -21,6 +21,7 @@ from arriero.spec.check_network import network_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_scale import scale_problems
 from arriero.spec.check_size import size_problems
+from arriero.spec.check_spot import spot_problems
 from arriero.spec.check_storage import storage_problems
 from arriero.spec.check_validation import validation_problems
 from arriero.spec.model import Site, Spec
@@ -64,6 +65,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += validation_problems(spec.validation, [model.name for model in spec.models])
     found += image_problems(spec)
     found += storage_problems(spec)
+    found += spot_problems(spec)
     return tuple(found)
 
 

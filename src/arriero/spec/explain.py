@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.spec import budget, gateway, image, ingress, ledger, model, pipeline, policy, scale, strategy, validation
+from arriero.spec import (
+    accounts,
+    budget,
+    gateway,
+    image,
+    ingress,
+    ledger,
+    model,
+    pipeline,
+    policy,
+    scale,
+    spot,
+    strategy,
+    validation,
+)
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.network import Network
 from arriero.spec.section import Section
@@ -38,10 +52,11 @@ SECTIONS: Mapping[str, type[Section]] = {
     "policy": policy.Policy,
     "budget": budget.Budget,
     "ledger": ledger.Ledger,
+    "spot": spot.Spot,
     "logs": model.Logs,
     "deploy": model.Deploy,
     "deploy.strategy": strategy.Strategy,
-    "accounts": model.Accounts,
+    "accounts": accounts.Accounts,
 }
 
 ADD = {

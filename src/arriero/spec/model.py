@@ -21,6 +21,7 @@ from pydantic import (
 
 from arriero.secret import Secret
 from arriero.spec import image_values, values
+from arriero.spec.accounts import Accounts, Credentials
 from arriero.spec.budget import Budget
 from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
@@ -33,6 +34,7 @@ from arriero.spec.policy import Policy
 from arriero.spec.scale import Alerts, By, Cooldown, Scale, Track
 from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
+from arriero.spec.spot import WARNING_SECONDS, Spot
 from arriero.spec.strategy import Strategy
 from arriero.spec.units import Bytes, Duration, VCpu
 from arriero.spec.validation import Validation
@@ -59,8 +61,6 @@ Adopted = Annotated[
 ]
 VariableName = Annotated[str, BeforeValidator(values.variable_name), values.schema(values.VARIABLE_PATTERN)]
 VariableText = Annotated[str, BeforeValidator(values.variable_text), WithJsonSchema({"type": "string"})]
-AwsAccount = Annotated[str, BeforeValidator(values.aws_account), values.schema(r"^\d{12}$")]
-AzureSubscription = Annotated[str, BeforeValidator(values.azure_subscription), values.schema(values.UUID_PATTERN)]
 SecretName = Annotated[str, BeforeValidator(values.secret_name), values.schema(values.SECRET_NAME_PATTERN)]
 FileName = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 ModelDigest = Annotated[str, BeforeValidator(image_values.digest), values.schema(image_values.DIGEST_PATTERN)]
@@ -184,24 +184,6 @@ class Deploy(Section):
         return bool(self.strategy.canary)
 
 
-class Accounts(Section):
-    """The accounts this spec may touch; outside a rehearsal any other account is refused."""
-
-    aws: AwsAccount | None = Field(default=None, description="The AWS account id: 12 digits, in quotes.")
-    azure: AzureSubscription | None = Field(default=None, description="The Azure subscription id.")
-
-
-class Credentials(Section):
-    """Where logins to the clouds come from, if not from the environment; a rehearsal reads none of it."""
-
-    vault: tuple[FileName, ...] = Field(
-        default=(), description="Files encrypted by Ansible Vault that hold logins; paths start at this file."
-    )
-    password_file: FileName | None = Field(
-        default=None, description="The file that holds the vaults' password, or a program that prints it."
-    )
-
-
 class Site(Section):
     """One region of one cloud, or this machine. Its own sections replace the service's, key by key."""
 
@@ -227,6 +209,7 @@ class Site(Section):
     )
     network: Network | None = Field(default=None, description="Instead of the service's network.")
     off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")
+    spot: Spot | None = Field(default=None, description="Instead of the service's share of Spot.")
     gpu: str | None = Field(default=None, description="Neither Fargate nor ACI has GPUs: the check names what does.")
 
 
@@ -261,6 +244,9 @@ class Spec(Section):
     off: OffHours | None = Field(
         default=None, description="When sites sleep: 22:00-06:00 Europe/Berlin on weekdays, weekends."
     )
+    spot: Spot | None = Field(
+        default=None, description="How many targets of sites on AWS run on capacity that may be taken back."
+    )
     logs: Logs = Field(default=Logs(), description="How long logs are kept.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     validation: Validation = Field(
@@ -289,6 +275,8 @@ class Spec(Section):
         least, most = scale.min if scale.min is not None else default_min(site.role), scale.max
         if site.adopt and not site.hosts:  # nothing is started there
             least = most = len(site.adopt)
+        spot = _over(self.spot or Spot(), site.spot) if self.spot or site.spot else None
+        spot = spot if spot is not None and spot.share and site.cloud == "aws" else None
         return ResolvedSite(
             service=self.name,
             name=name,
@@ -312,8 +300,9 @@ class Spec(Section):
             network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
+            spot=spot,
             logs=self.logs,
-            deploy=self.deploy,
+            deploy=self.deploy if spot is None else _patient(self.deploy),
         )
 
     def _network(self, site: Site) -> Network:
@@ -354,6 +343,7 @@ class ResolvedSite(Section):
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None
+    spot: Spot | None = None
     logs: Logs
     deploy: Deploy
 
@@ -371,6 +361,13 @@ class ResolvedSite(Section):
 def default_min(role: Role) -> int:
     """The least number of targets where the spec doesn't say: two where users are served, one kept warm."""
     return 2 if role == "active" else 1
+
+
+def _patient(deploy: Deploy) -> Deploy:
+    """Where targets are taken back, streams have all of the warning to come to their end, if nobody says otherwise."""
+    if "stop_within" in deploy.model_fields_set:
+        return deploy
+    return deploy.model_copy(update={"stop_within": Duration(WARNING_SECONDS)})
 
 
 def _over(service: Part, site: Part | None) -> Part:

@@ -16,7 +16,7 @@ from arriero.pipeline.iam import files as iam
 from arriero.plan import place
 from arriero.plan.model import Facts, StoreFacts, StorePlan
 from arriero.rehearse.permissions import AwsPolicies, Need
-from arriero.spec.model import Accounts
+from arriero.spec.accounts import Accounts
 
 ACCOUNTS = {"aws": "123456789012"}
 WISH = spec(image={"name": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/llm:1", "keep": 7})

@@ -9,9 +9,11 @@ import pytest
 
 from arriero.clouds.aws import scaling
 from arriero.clouds.scaling import Busy, Standing
+from arriero.errors import CloudError
 from arriero.plan.model import SiteRef, TargetFacts
 
 REF = SiteRef("llm", "east", "aws", "us-east-1")
+UNPLACED = "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later."
 
 
 @dataclass
@@ -19,6 +21,7 @@ class Ecs:
     """The three calls; `protected` are protected by their sidecars."""
 
     protected: set[str] = field(default_factory=set)
+    refusal: str = ""
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
     def get_task_protection(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
@@ -34,6 +37,17 @@ class Ecs:
         assert more == {"cluster": "llm-east", "protectionEnabled": True, "expiresInMinutes": 1}
         self.calls.append(("protect", tasks))
 
+    def run_task(self, **asked: Any) -> dict[str, Any]:
+        self.calls.append(("run", asked))
+        if self.refusal:
+            return {"tasks": [], "failures": [{"reason": self.refusal}]}
+        ids = [f"s{len(self.calls)}-{n}" for n in range(asked["count"])]
+        return {"tasks": [{"taskArn": f"arn:aws:ecs:x:1:task/llm-east/{each}"} for each in ids]}
+
+    def stop_task(self, cluster: str, task: str, reason: str) -> None:
+        assert (cluster, reason) == ("llm-east", "It stood in for Spot, which is back.")
+        self.calls.append(("stop", task))
+
     def update_service(self, **asked: Any) -> None:
         self.calls.append(("count", asked["desiredCount"]))
 
@@ -48,6 +62,42 @@ def ecs(monkeypatch: pytest.MonkeyPatch) -> Ecs:
 def standing(count: int) -> Standing:
     tasks = tuple(TargetFacts(f"t{n:02}", "east", "ready", "127.0.0.1:1", 1) for n in range(count))
     return Standing("east", count, tasks, "llm-east")
+
+
+def test_stand_ins_are_tasks_of_no_service_on_demand_and_go_by_name(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"taskDefinition": "llm-east:3", "networkConfiguration": {"n": 1}, "tags": [{"key": "a", "value": "b"}]}
+    monkeypatch.setattr(scaling.services, "read_services", lambda *_: (scaling.services.Service(found, {}),))
+    assert len(scaling.stand_in(REF, 12, allowed)) == 12
+    [first, second] = [asked for kind, asked in ecs.calls if kind == "run"]
+    assert (first["count"], second["count"]) == (10, 2)
+    assert first["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE", "weight": 1}]
+    assert (first["startedBy"], first["taskDefinition"]) == ("arriero-stand-in", "llm-east:3")
+    assert first["tags"] == found["tags"]
+    scaling.dismiss(REF, ["t1", "t2"], allowed)
+    assert [what for kind, what in ecs.calls if kind == "stop"] == ["t1", "t2"]
+
+
+def test_where_nothing_can_stand_in_the_reason_is_told(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"taskDefinition": "llm-east:3", "networkConfiguration": {}}
+    monkeypatch.setattr(scaling.services, "read_services", lambda *_: (scaling.services.Service(found, {}),))
+    ecs.refusal = "Capacity is unavailable at this time."
+    with pytest.raises(CloudError, match="nothing can stand in for Spot, ECS says: Capacity is unavailable"):
+        scaling.stand_in(REF, 1, allowed)
+
+
+@pytest.mark.parametrize(
+    ("told", "lacks"),
+    [
+        ([], False),
+        (["(service x) has reached a steady state."], False),
+        ([f"(service x) {UNPLACED}", "(service x) has started 1 tasks: (task a)."], True),
+        (["(service x) has started 1 tasks: (task a).", f"(service x) {UNPLACED}"], False),
+        (["(service x) has stopped 1 running tasks: (task a).", f"(service x) {UNPLACED}"], True),
+        (["(service x) was unable to place a task. Reason: You've reached the limit on vCPUs."], False),
+    ],
+)
+def test_that_capacity_is_lacking_is_known_by_what_ecs_told_last(told: list[str], lacks: bool) -> None:
+    assert scaling._lacks_capacity({"events": [{"message": text} for text in told]}) is lacks
 
 
 def allowed() -> None:

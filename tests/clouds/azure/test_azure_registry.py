@@ -18,7 +18,8 @@ from arriero.plan import place, purging
 from arriero.plan.model import Facts, StorePlan
 from arriero.rehearse.emulator import Fault
 from arriero.rehearse.permissions import AzureRole, Need
-from arriero.spec.model import Accounts, Spec
+from arriero.spec.accounts import Accounts
+from arriero.spec.model import Spec
 
 GROUP = "/resourceGroups/images"
 REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/acmeimages"

@@ -66,6 +66,15 @@ class Cloud:
             self.client("ecs", region).create_cluster(clusterName="llm")
         return self._networks[region]
 
+    def second_zone(self, region: str = EAST) -> str:
+        """Another subnet, in another zone, for what is started from now on; its zone."""
+        network, ec2 = self.network(region)["awsvpcConfiguration"], self.client("ec2", region)
+        first = ec2.describe_subnets(SubnetIds=network["subnets"])["Subnets"][0]
+        zone = next(f"{region}{each}" for each in "abc" if f"{region}{each}" != first["AvailabilityZone"])
+        made = ec2.create_subnet(VpcId=first["VpcId"], CidrBlock="10.0.1.0/24", AvailabilityZone=zone)
+        network["subnets"].append(made["Subnet"]["SubnetId"])
+        return zone
+
     def definition(self, family: str, image: str = "acme/llm:1", region: str = EAST, **container: Any) -> str:
         port = [{"containerPort": 11434, "protocol": "tcp"}]
         check = {"command": ["CMD-SHELL", "true"], "interval": 5, "retries": 2, "timeout": 2, "startPeriod": 30}

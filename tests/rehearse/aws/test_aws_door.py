@@ -102,6 +102,29 @@ def test_a_spot_eviction_warns_first_and_on_demand_stays(cloud: Cloud) -> None:
     assert by_provider["FARGATE"]["taskArn"] in [task["taskArn"] for task in cloud.tasks("llm")]
 
 
+def test_where_spot_is_gone_nothing_comes_in_its_place_until_it_is_back(cloud: Cloud) -> None:
+    strategy = [
+        {"capacityProvider": "FARGATE", "base": 1, "weight": 0},
+        {"capacityProvider": "FARGATE_SPOT", "base": 0, "weight": 1},
+    ]
+    zone = cloud.second_zone()
+    cloud.service("mix", cloud.definition("mix"), 5, capacityProviderStrategy=strategy)
+    until(lambda: cloud.is_stable("mix"))
+    spot = [task for task in cloud.tasks("mix") if task["capacityProviderName"] == "FARGATE_SPOT"]
+    assert [task["availabilityZone"] for task in spot].count(zone) == 2
+    cloud.aws.apply(Fault("aws", EAST, "no-spot", until=time.time() + 4))
+    lines = cloud.aws.apply(Fault("aws", EAST, "evict", share=0.5, zone=zone))
+    assert len(lines) == 1
+    until(lambda: cloud.described("mix")["runningCount"] == 4)
+    said = [event["message"] for event in cloud.described("mix")["events"]]
+    assert any("(service mix) was unable to place a task. Reason: Capacity is unavailable at" in text for text in said)
+    assert len(cloud.tasks("mix")) == 4
+    until(lambda: len(cloud.tasks("mix")) == 5, 15)
+    until(lambda: cloud.described("mix")["runningCount"] == 5)
+    back = max(cloud.tasks("mix"), key=lambda task: task["startedAt"])
+    assert (back["capacityProviderName"], back["availabilityZone"]) == ("FARGATE_SPOT", zone)
+
+
 def test_faults_of_what_is_not_there_are_refused(cloud: Cloud) -> None:
     with pytest.raises(Refused, match="no task nobody runs in us-east-1"):
         cloud.aws.apply(fault("kill", target="nobody"))

@@ -122,9 +122,14 @@ def _definition(ecs: Any, arn: str) -> Found:
     return found
 
 
-def _age(service: Service) -> tuple[int, str]:
+def release_of(service: Service) -> int | None:
+    """The release that it runs, by its task definition."""
     release = labels_of(service.definition).get(RELEASE_TAG, "")
-    return int(release) if release.isdecimal() else 0, str(service.found["serviceName"])
+    return int(release) if release.isdecimal() else None
+
+
+def _age(service: Service) -> tuple[int, str]:
+    return release_of(service) or 0, str(service.found["serviceName"])
 
 
 def labels_of(definition: Found) -> dict[str, str]:

@@ -16,8 +16,9 @@ from arriero.clouds.aws import tasks
 from arriero.clouds.aws.clients import clients
 from arriero.clouds.aws.errors import door
 from arriero.clouds.scaling import Busy, Require, Standing
-from arriero.errors import Problem
+from arriero.errors import CloudError, Problem
 from arriero.plan.model import SiteRef
+from arriero.plan.wanted import aws_capacity
 
 PROTECTED_MINUTES = 1
 _TASKS_A_CALL = 10  # as many as UpdateTaskProtection takes
@@ -30,10 +31,21 @@ def read(ref: SiteRef) -> Standing:
         running = pool.submit(services.read_services, ecs, ref)
         found = tasks.read(ecs, ref, pool)
         service = running.result()[-1].found if running.result() else None
-    live = tuple(target for target in found if target.state not in ("stopped", "draining"))
+    live = [target for target in found if target.state not in ("stopped", "draining")]
+    own, covering = (tuple(t for t in live if t.stands_in is each) for each in (False, True))
     if service is None:
-        return Standing(ref.site, 0, live, obstacle="there is no ECS service; arriero up makes it")
-    return Standing(ref.site, int(service["desiredCount"]), live, str(service["serviceName"]))
+        return Standing(ref.site, 0, own, obstacle="there is no ECS service; arriero up makes it", stand_ins=covering)
+    name, count = str(service["serviceName"]), int(service["desiredCount"])
+    placed = sum(target.resource == name for target in own)
+    return Standing(
+        ref.site,
+        count,
+        own,
+        name,
+        unplaced=max(0, count - placed) if _lacks_capacity(service) else 0,
+        stand_ins=covering,
+        release=services.release_of(running.result()[-1]),
+    )
 
 
 def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequence[str]:
@@ -55,6 +67,47 @@ def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Requ
                 cluster=_cluster(ref), tasks=page, protectionEnabled=True, expiresInMinutes=PROTECTED_MINUTES
             )
     _set_count(ref, standing, standing.count - len(leaving), require)
+
+
+def stand_in(ref: SiteRef, more: int, require: Require) -> Sequence[str]:
+    """Tasks of no service, of the revision that the service runs and in its network, on demand."""
+    started: list[str] = []
+    with door(ref.site, ref.region):
+        ecs = _ecs(ref)
+        service = services.read_services(ecs, ref)[-1].found
+        while len(started) < more:
+            require()
+            answer = ecs.run_task(
+                cluster=_cluster(ref),
+                taskDefinition=service["taskDefinition"],
+                capacityProviderStrategy=[{"capacityProvider": aws_capacity.ON_DEMAND, "weight": 1}],
+                networkConfiguration=service["networkConfiguration"],
+                count=min(more - len(started), _TASKS_A_CALL),
+                startedBy=tasks.STANDS_IN,
+                tags=list(service.get("tags", ())),
+            )
+            started += [str(task["taskArn"]).rpartition("/")[2] for task in answer["tasks"]]
+            if answer.get("failures"):
+                why = answer["failures"][0].get("reason", "")
+                raise CloudError(ref.site, Problem(f"nothing can stand in for Spot, ECS says: {why}"))
+    return started
+
+
+def dismiss(ref: SiteRef, leaving: Sequence[str], require: Require) -> None:
+    with door(ref.site, ref.region):
+        for task in leaving:
+            require()
+            _ecs(ref).stop_task(cluster=_cluster(ref), task=task, reason="It stood in for Spot, which is back.")
+
+
+def _lacks_capacity(service: Any) -> bool:
+    """Whether what ECS told last of starting tasks is that it found no capacity for one.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+    """
+    told = [str(event["message"]) for event in service.get("events", ())]
+    last = next((text for text in told if " has started " in text or " was unable to place a task" in text), "")
+    return "Capacity is unavailable at this time" in last
 
 
 def _set_count(ref: SiteRef, standing: Standing, count: int, require: Require) -> None:

@@ -25,6 +25,8 @@ STATES: Mapping[str, TargetState] = {
     "STOPPED": "stopped",
     "DELETED": "stopped",
 }
+# In a task's startedBy: it runs on demand in the place of Spot, and belongs to no service.
+STANDS_IN = "arriero-stand-in"
 STOPPED_SHOWN = 3  # ECS remembers stopped tasks for an hour; the latest ones tell what is wrong
 _AT_ONCE = 100  # as many as DescribeTasks takes
 
@@ -36,10 +38,15 @@ def read(ecs: Any, ref: SiteRef, pool: Executor) -> tuple[TargetFacts, ...]:
     arns = [*running, *ending]
     pages = [arns[start : start + _AT_ONCE] for start in range(0, len(arns), _AT_ONCE)]
     answers = [ecs.describe_tasks(cluster=name, tasks=page, include=["TAGS"])["tasks"] for page in pages]
-    tasks = [task for answer in answers for task in answer if ecs_facts.is_ours(_service(task, name), name)]
+    tasks = [task for answer in answers for task in answer if _is_a_target(task, name)]
     stopped = sorted((task for task in tasks if _state(task) == "stopped"), key=_ended, reverse=True)
     shown = [*(task for task in tasks if _state(task) != "stopped"), *stopped[:STOPPED_SHOWN]]
     return tuple(_target(ecs, ref, task) for task in sorted(shown, key=lambda task: str(task["taskArn"])))
+
+
+def _is_a_target(task: Found, name: str) -> bool:
+    """Not the job that fills a storage, which runs in the same cluster."""
+    return task.get("startedBy") == STANDS_IN or ecs_facts.is_ours(_service(task, name), name)
 
 
 def _list(ecs: Any, name: str, status: str) -> list[str]:
@@ -62,6 +69,9 @@ def _target(ecs: Any, ref: SiteRef, task: Found) -> TargetFacts:
         release=_release(ecs, task["taskDefinitionArn"]),
         resource=_service(task, f"{ref.service}-{ref.site}"),
         reason=_reason(task) if state in ("stopped", "draining") else "",
+        is_spot=task.get("capacityProviderName") == "FARGATE_SPOT",
+        stands_in=task.get("startedBy") == STANDS_IN,
+        zone=str(task.get("availabilityZone") or ""),
     )
 
 

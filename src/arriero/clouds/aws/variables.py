@@ -10,7 +10,7 @@ from arriero.clouds.aws.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_files, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import aws_capacity, aws_files, aws_network, aws_scaling, aws_task, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -33,7 +33,11 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         **network_variables.ingress(site, plan, found),
         "aws_site_log_group": f"/arriero/{site.service}/{site.name}",
         "aws_site_retention_days": site.logs.retention_days,
-        "aws_site_capacity_providers": list(wish.CAPACITY_PROVIDERS),
+        "aws_site_capacity_providers": list(aws_capacity.PROVIDERS),
+        "aws_site_strategy": [
+            {"capacity_provider": provider, "base": cast(int, shares["base"]), "weight": cast(int, shares["weight"])}
+            for provider, shares in aws_capacity.strategy(site).items()
+        ],
         **_service(site, plan, found),
         "aws_site_scaling": _scaling(site, plan, found),
         "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
@@ -50,7 +54,7 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:
     return {
         "aws_site_region": found.region,
         "aws_site_ready_seconds": REMOVAL_WAIT_SECONDS,
-        "aws_site_gone": {**_gone(gone), "storage_state": "absent" if purge else "detached"},
+        "aws_site_gone": {**_gone(gone), **_stand_ins(found), "storage_state": "absent" if purge else "detached"},
         **PATIENCE.variables(),
     }
 
@@ -190,6 +194,13 @@ def _with_role_arns(document: Mapping[str, Any], site: ResolvedSite, found: Site
     return {**document, **roles}
 
 
+def _stand_ins(found: SiteFacts) -> dict[str, Json]:
+    """A cluster is not removed while a task runs there, of a service or not."""
+    cluster = next((r.name for r in found.resources if r.kind == "aws.cluster"), "")
+    standing = [t.id for t in found.targets if t.stands_in and t.state not in ("stopped", "draining")]
+    return {"stand_ins": [{"cluster": cluster, "task": task} for task in standing]}
+
+
 def _gone(resources: Collection[Resource]) -> dict[str, Json]:
     """Names and ids by kind, as the modules that remove them ask for them."""
 
@@ -204,6 +215,7 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
     ids = {f"{kind}s": [r.id for r in _referring_first(of(kind))] for kind in kinds}
     return {
         **{key: cast(Json, value) for key, value in {**names, **ids, **files}.items()},
+        "stand_ins": [],
         "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
         "task_definitions": cast(Json, revisions),
         "scalings": [r.id for r in of("scaling")],

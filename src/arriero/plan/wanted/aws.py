@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_alb, aws_files, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import aws_alb, aws_capacity, aws_files, aws_network, aws_scaling, aws_task, storage
 from arriero.plan.wanted.aws_network import base_name as base_name
 from arriero.plan.wanted.aws_network import site_tags as site_tags
 from arriero.spec.model import ResolvedSite
@@ -41,7 +41,6 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",), aws_a
 
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 PROTECTION_POLICY = "keep-from-scale-in"
-CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
@@ -68,6 +67,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     said += aws_network.notes(site)
     said += aws_files.notes(site)
     said += aws_alb.notes(site)
+    said += aws_capacity.notes(site)
     if has_more_disk(site):
         said.append(
             f"size.storage: {site.size.storage} is more than the {aws_task.INCLUDED_STORAGE_GIB}GiB that Fargate "
@@ -189,7 +189,7 @@ def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
     base, labels = base_name(site), aws_task.labels(site, release, digest)
     document = aws_task.document(site, labels)
     cluster: dict[str, Value] = {
-        "capacity_providers": CAPACITY_PROVIDERS,
+        "capacity_providers": aws_capacity.PROVIDERS,
         "default_strategy": {"FARGATE": {"base": 0, "weight": 1}},
     }
     return (
@@ -217,7 +217,7 @@ def _service_properties(
         "status": "ACTIVE",
         "rollout": "ok",
         "desired_count": count,
-        "capacity_providers": {"FARGATE": {"base": 0, "weight": 1}},
+        "capacity_providers": aws_capacity.strategy(site),
         "deployment": {
             "minimum_healthy_percent": 100,
             "maximum_percent": 200,

@@ -38,6 +38,7 @@ class StageTask(ecs.Task):
 
     attachments: list[dict[str, Any]]
     containers: list[StageContainer]  # type: ignore[assignment]
+    availability_zone: str = ""
 
     def __init__(self, cluster: Any, task_definition: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(cluster, task_definition, *arguments, **options)
@@ -61,6 +62,10 @@ class StageTask(ecs.Task):
         self.version = 1
         self.protected_until: datetime | None = None
         self.has_settled = False
+        if subnet := self.subnet:
+            self.availability_zone = (
+                ec2_backends[self._account_id][self.region_name].get_subnet(subnet).availability_zone
+            )
         self.containers = [StageContainer(d, self.task_arn) for d in task_definition.container_definitions]
 
     @property
@@ -78,8 +83,15 @@ class StageTask(ecs.Task):
     @property
     def address(self) -> str:
         """Empty until it has one."""
-        details = (detail for attachment in self.attachments for detail in attachment["details"])
-        return next((d["value"] for d in details if d["name"] == "privateIPv4Address"), "")
+        return self._detail("privateIPv4Address")
+
+    @property
+    def subnet(self) -> str:
+        return self._detail("subnetId")
+
+    def _detail(self, name: str) -> str:
+        details = (row for each in self.attachments for row in each["details"])
+        return next((str(row["value"]) for row in details if row["name"] == name), "")
 
     @property
     def is_protected(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from math import ceil
 
 from arriero.clock import Clock
 from arriero.errors import Problem, Refused
@@ -61,6 +62,10 @@ class Faults:
         now = self._clock.now().timestamp()
         return frozenset(f.target for f, _ in self._active if f.kind == "zone" and (f.until or 0) > now)
 
+    def has_spot(self, region: str) -> bool:
+        """Whether a Spot task can be placed there."""
+        return not self._is_active("no-spot", region)
+
     def answer(self, call: Call) -> Answer | None:
         """What a fault of the call's region answers in place of AWS."""
         if self._is_skewed():
@@ -111,12 +116,14 @@ class Faults:
         return any(f.kind == "skew" and (f.until or 0) > now for f, _ in self._active)
 
     def _evict(self, fault: Fault, tasks: list[RunningTask]) -> list[str]:
-        spot = [run for run in tasks if run.task.capacity_provider_name == "FARGATE_SPOT"]
+        spot = [run for run in tasks if run.task.capacity_provider_name == "FARGATE_SPOT" and not run.task.is_stopping]
+        spot = [run for run in spot if fault.zone in ("", run.task.availability_zone)]
+        spot = spot[: ceil(len(spot) * fault.share)]
         with self._world:
             for run in spot:
                 run.task.request_stop(wording.SPOT, "SpotInterruption")
         lines = [f"told task {run.task.id} that its Spot capacity goes (SIGTERM, then SIGKILL)" for run in spot]
-        return lines or [f"no task of {fault.region} runs on FARGATE_SPOT: nothing was evicted"]
+        return lines or [f"no task of {fault.zone or fault.region} runs on FARGATE_SPOT: nothing was evicted"]
 
     def _begin(self, fault: Fault, servers: list[Server]) -> list[str]:
         if fault.kind == "freeze" and fault.until is None:
@@ -124,7 +131,7 @@ class Faults:
             return [f"stopped {len(servers)} server(s) of {fault.region} for good (SIGSTOP)"]
         if fault.until is None or fault.until <= self._clock.now().timestamp():
             raise Refused(Problem(f"a fault of kind {fault.kind} needs an end in the future", "say how long it lasts"))
-        touched = [] if fault.kind == "throttle" else servers
+        touched = [] if fault.kind in ("throttle", "no-spot") else servers
         if fault.kind in ("freeze", "refuse"):
             _each(touched, Server.freeze)
         with self._lock:
@@ -171,6 +178,7 @@ _SAID = {
     "freeze": "stopped {count} server(s) of {region} (SIGSTOP)",
     "slow": "{count} server(s) of {region} get a fifth of their time",
     "refuse": "{region} answers no call, and {count} server(s) there are stopped",
+    "no-spot": "{region} places no task on FARGATE_SPOT",
     "throttle": "{region} answers every call with 'Rate exceeded'",
 }
 

@@ -200,6 +200,7 @@ def _usage(task: StageTask) -> Usage:
     tags = {tag["key"]: tag["value"] for tag in task.tags or []}
     definition = task._backend.describe_task_definition(task.task_definition_arn)
     disk = (getattr(definition, "ephemeral_storage", None) or {}).get("sizeInGiB", 0)
-    items = {"fargate.vcpu": int(task.cpu) / 1024, "fargate.memory": int(task.memory) / 1024}
+    kind = "fargate.spot" if task.capacity_provider_name == "FARGATE_SPOT" else "fargate"
+    items = {f"{kind}.vcpu": int(task.cpu) / 1024, f"{kind}.memory": int(task.memory) / 1024}
     extra = max(0, int(disk) - catalog.fargate_limits().storage_included_gib)
     return Usage(task.region_name, tags, {**items, **({"fargate.storage": float(extra)} if extra else {})})

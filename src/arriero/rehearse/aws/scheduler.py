@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from arriero.rehearse.aws import wording
-from arriero.rehearse.aws.capacity import next_provider
+from arriero.rehearse.aws.capacity import in_order, next_provider
 from arriero.rehearse.aws.deployment import Decision, Phase, TaskView, decide
 from arriero.rehearse.aws.disasters import subnet_of
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
@@ -19,6 +19,8 @@ from arriero.rehearse.latency import Latency
 
 # ECS waits longer after each failed start, up to 15 minutes; here a fraction of that.
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 5.0
+# Where there is no capacity ECS tries again and again, and says so each time.
+_NO_CAPACITY_SECONDS = 3.0
 
 
 class Scheduler:
@@ -79,19 +81,32 @@ class Scheduler:
                 if task.id in stopping:
                     task.request_stop(wording.scaling(service.deployments[0]["id"]), "ServiceSchedulerInitiated")
             service.tell(wording.stopped(service.name, decision.stop))
-        launched = [self._launch(backend, service, now) for _ in range(decision.launch)]
+        launched = self._launch_some(backend, service, decision.launch, now)
         if launched:
             service.tell(wording.started(service.name, [task.id for task in launched]))
         if decision.stop or launched:
             service.is_steady = False
 
-    def _launch(self, backend: StageEcsBackend, service: StageService, now: float) -> StageTask:
+    def _launch_some(self, backend: StageEcsBackend, service: StageService, count: int, now: float) -> list[StageTask]:
+        """As many as there is capacity for; each missing one keeps its place in the mix."""
+        live = [task for task in backend.tasks_of(service) if not task.is_stopping]
+        mix = Counter(task.capacity_provider_name or "" for task in live)
+        launched = []
+        for _ in range(count):
+            provider = next_provider(service.capacity_provider_strategy or [], mix)
+            mix[provider] += 1
+            if provider != "FARGATE_SPOT" or self._troubles.has_spot(backend.region_name):
+                launched.append(self._launch(backend, service, provider, now))
+        if len(launched) < count:
+            service.tell(wording.no_capacity(service.name))
+            service.retry_at = now + _NO_CAPACITY_SECONDS
+        return launched
+
+    def _launch(self, backend: StageEcsBackend, service: StageService, provider: str, now: float) -> StageTask:
         primary = service.deployments[0]
         cluster = backend.clusters[service.cluster_name]
         live = [task for task in backend.tasks_of(service) if not task.is_stopping]
-        provider = next_provider(
-            service.capacity_provider_strategy or [], Counter(task.capacity_provider_name or "" for task in live)
-        )
+        lost = self._troubles.lost_subnets()
         definition = backend.describe_task_definition(primary["taskDefinition"])
         propagated = {"SERVICE": service.tags, "TASK_DEFINITION": definition.tags}.get(service.propagate_tags, [])
         task = StageTask(
@@ -104,7 +119,7 @@ class Scheduler:
             launch_type="FARGATE" if provider.startswith("FARGATE") else service.launch_type or "",
             started_by=primary["id"],
             tags=list(propagated or []),
-            networking_configuration=_spread(service.network_configuration, live, self._troubles.lost_subnets()),
+            networking_configuration=_spread(service.network_configuration, live, provider, lost),
             capacity_provider_name=provider or None,
         )
         task.deployment, task.service_name = primary["id"], service.name
@@ -159,13 +174,15 @@ def _view(task: StageTask) -> TaskView:
     return TaskView(task.id, task.deployment, phase, task.is_protected)
 
 
-def _spread(network: dict[str, Any], live: Sequence[StageTask], lost: Collection[str]) -> dict[str, Any] | None:
-    """The service's network with the subnet first that the next task goes to: Fargate spreads over zones, and a zone
-    that is gone takes none.
+def _spread(
+    network: dict[str, Any], live: Sequence[StageTask], provider: str, lost: Collection[str]
+) -> dict[str, Any] | None:
+    """The service's network with the subnet first that the next task goes to: Fargate spreads each kind of capacity over
+    zones, and a zone that is gone takes none.
     """
     if not network or not network.get("awsvpcConfiguration", {}).get("subnets"):
         return network or None
-    counted = Counter(subnet_of(task) for task in live)
     wanted = network["awsvpcConfiguration"]
-    order = sorted(wanted["subnets"], key=lambda subnet: (subnet in lost, counted[subnet]))
+    alike = [subnet_of(task) for task in live if (task.capacity_provider_name or "") == provider]
+    order = in_order(wanted["subnets"], alike, [subnet_of(task) for task in live], lost)
     return {**network, "awsvpcConfiguration": {**wanted, "subnets": order}}

@@ -12,6 +12,9 @@ class Troubles(Protocol):
     def lost_subnets(self) -> frozenset[str]:
         """Where nothing starts."""
 
+    def has_spot(self, region: str) -> bool:
+        """Whether a Spot task can be placed there."""
+
 
 class NoTroubles:
     def has_no_images(self, _: str) -> bool:
@@ -19,3 +22,6 @@ class NoTroubles:
 
     def lost_subnets(self) -> frozenset[str]:
         return frozenset()
+
+    def has_spot(self, _: str) -> bool:
+        return True

@@ -74,6 +74,14 @@ def cannot_launch(service: str, error: str) -> str:
     return f"(service {service}) failed to launch a task with (error {error})."
 
 
+def no_capacity(service: str) -> str:
+    return (
+        f"(service {service}) was unable to place a task. Reason: Capacity is unavailable at this time. "
+        "Please try again later or in a different availability zone. "
+        "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+    )
+
+
 def cannot_assume(role_arn: str) -> str:
     return (
         f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
@@ -111,6 +112,8 @@ class AzureEmulator:
 
         `target` is a group's name. Raises Refused where there is no server to reach.
         """
+        if fault.kind == "no-spot":
+            raise Refused(Problem("no target of Container Instances is Spot", "choose a site of aws", key="--kind"))
         with self._world.state.lock:
             if fault.kind == "skew" or fault.kind in _OF_A_REGION:
                 return self._disaster(fault)
@@ -155,13 +158,17 @@ class AzureEmulator:
 
     def _evict(self, fault: Fault) -> list[str]:
         """Its containers get SIGTERM and the grace; it comes back when the fault is over, as if moved elsewhere."""
+        groups = [(self._world.state.resources[key], run) for key, run in self._world.state.runs.items()]
+        hit = [
+            (group, run)
+            for group, run in groups
+            if group["location"] == fault.region and fault.target in ("", group["name"]) and run.phase == "running"
+        ]
         done = []
-        for key, run in self._world.state.runs.items():
-            group = self._world.state.resources[key]
-            if group["location"] == fault.region and fault.target in ("", group["name"]) and run.phase == "running":
-                run.phase, run.after_stop = "stopping", "evicted" if fault.until else "pending"
-                group["properties"]["provisioningState"] = "Repairing"
-                done.append(f"evict: {group['name']}")
+        for group, run in hit[: ceil(len(hit) * fault.share)]:
+            run.phase, run.after_stop = "stopping", "evicted" if fault.until else "pending"
+            group["properties"]["provisioningState"] = "Repairing"
+            done.append(f"evict: {group['name']}")
         self._world.state.changed()
         return done
 

@@ -1,0 +1,34 @@
+"""Which capacity a site's tasks run on: Fargate on demand, or a base of it and a share of Fargate Spot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import gcd
+
+from arriero.plan.model import Value
+from arriero.spec.model import ResolvedSite
+
+ON_DEMAND, SPOT = "FARGATE", "FARGATE_SPOT"
+PROVIDERS = (ON_DEMAND, SPOT)
+
+
+def strategy(site: ResolvedSite) -> Mapping[str, Mapping[str, Value]]:
+    """By capacity provider, as ECS has it: the base first, then by weights. Only the first one may have a base."""
+    if site.spot is None:
+        return {ON_DEMAND: {"base": 0, "weight": 1}}
+    spot = round(site.spot.share * 100)
+    part = gcd(spot, 100)
+    return {
+        ON_DEMAND: {"base": site.spot.base, "weight": (100 - spot) // part},
+        SPOT: {"base": 0, "weight": spot // part},
+    }
+
+
+def notes(site: ResolvedSite) -> tuple[str, ...]:
+    """What the plan says of it."""
+    if site.spot is None:
+        return ()
+    return (
+        f"spot: {site.spot.base} on demand, {site.spot.share} of what is above it Spot, which AWS may take back after "
+        "a warning; ECS puts nothing in its place while there is none: arriero controller does, on demand",
+    )
