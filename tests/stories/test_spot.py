@@ -94,7 +94,7 @@ def test_warnings_on_half_of_the_targets_lose_none_of_200_streams(place: Place, 
     before = targets(place)
     assert len(before) == 6
     assert wait_for(lambda: len(clients.answers) > STREAMS and clients.open == STREAMS, 60)
-    fault(place, "--kind", "no-spot", "--for", "45")
+    fault(place, "--kind", "no-spot", "--for", "90")
     told = fault(place, "--kind", "evict")
     warned_at = time.monotonic()
     warned = {name for name in before if name in told}
@@ -102,7 +102,7 @@ def test_warnings_on_half_of_the_targets_lose_none_of_200_streams(place: Place, 
     # What serves is back at six: three on demand stand in, which no plan finds fault with.
     assert wait_for(lambda: len(targets(place)) == 6 and not targets(place) & warned, 60), events(place, "spot.gone")
     assert place.arriero("plan").code == 0
-    assert "no Spot capacity for 3, 3 on demand stand in" in place.arriero("status").out
+    assert wait_for(lambda: "3 on demand stand in" in str(events(place, "scale.decided")), 30)
     began = len(clients.answers)
     assert wait_for(lambda: len(clients.answers) > began + STREAMS, 60)
     answers = list(clients.answers)
@@ -120,7 +120,7 @@ def test_spot_is_back_and_what_stood_in_for_it_goes(place: Place, clients: Clien
     [gone] = events(place, "spot.gone")
     stand_ins = set(gone["text"].rpartition(": ")[2].split(", "))
     assert len(stand_ins) == 3
-    assert wait_for(lambda: len(targets(place)) == 6 and not targets(place) & stand_ins, 200), events(
+    assert wait_for(lambda: len(targets(place)) == 6 and not targets(place) & stand_ins, 300), events(
         place, "spot.back"
     )
     assert clients.lost == clients.wrong == []

@@ -62,7 +62,8 @@ def _total(estimates: tuple[Estimate, ...]) -> list[str]:
 def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
     role, estimate = spec.sites[site.site].role, estimates[site.site]
     head = f"{site.site}: {_where(site.cloud, site.region)}, {role}"
-    head += f", {_counted(site.count, 'target')}, release {site.release}, {estimate.sentence}"
+    warm = f", {spec.site(site.site).warm} at least warm" if spec.site(site.site).warm else ""
+    head += f", {_counted(site.count, 'target')}{warm}, release {site.release}, {estimate.sentence}"
     if site.problem:
         return [head, f"  ! {site.problem}"]
     asleep = [f"  {site.asleep}"] if site.asleep else []
@@ -247,11 +248,15 @@ def _scaling_lines(status: Status) -> list[str]:
     if not told:
         return []
     sites = told["sites"]
-    counts = ", ".join(f"{each['site']} {each['count']}" + _arrow(each) for each in sites)
+    counts = ", ".join(f"{each['site']} {each['count']}" + _arrow(each) + _warm(each) for each in sites)
     lines = [f"scaling: {counts}: {told['reason']}; {told['open']} requests open, {told['waiting']} waiting"]
     if told["paused"]:
         lines.append(f"  ! paused: {told['paused']}")
     return lines + [f"  {each['site']}: {each['why']}" for each in sites if each["why"]]
+
+
+def _warm(site: Any) -> str:
+    return "" if site["warm"] is None else f" ({site['warm']} warm)"
 
 
 def _arrow(site: Any) -> str:

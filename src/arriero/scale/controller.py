@@ -119,7 +119,10 @@ class Controller:
             is_burst=decision.is_panic,
             open=load.open,
             waiting=load.waiting,
-            sites=tuple(SiteReport(room.site, room.count, wanted[room.site], room.why) for room in rooms),
+            sites=tuple(
+                SiteReport(room.site, room.count, wanted[room.site], room.why, view.warm)
+                for room, view in zip(rooms, views, strict=True)
+            ),
         )
         self._carry_out(edge, views, wanted, report, unpaid)
         for view in views if not report.paused else ():

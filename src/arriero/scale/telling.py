@@ -70,6 +70,14 @@ class SiteView:
         return max(0, up - self.site.min) if self.site.role == "standby" else up
 
     @property
+    def warm(self) -> int | None:
+        """How many have the models in memory that fit there; None where the spec does not ask for it."""
+        if not self.site.warm:
+            return None
+        needed = {model.name for model in self.site.models[: self.site.ollama.max_loaded_models]}
+        return sum(target.state == "up" and needed <= set(target.resident) for target in self.staying)
+
+    @property
     def _counted(self) -> tuple[TargetStatus, ...]:
         known = {target.id for target in self.standing.targets} if self.standing else set()
         return tuple(target for target in self.targets if target.id in known)
@@ -124,12 +132,15 @@ def _fixed_why(view: SiteView) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SiteReport:
-    """`count` run or start at the site, `wanted` should; `why` is said where something of its own limits it."""
+    """`count` run or start at the site, `wanted` should; `why` is said where something of its own limits it. `warm` of
+    them have the site's models in memory, as far as they have room; None where nobody asks for that.
+    """
 
     site: str
     count: int
     wanted: int
     why: str = ""
+    warm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,13 @@ def scale_problems(spec: Spec) -> Iterator[Problem]:
 
 def _count_problems(spec: Spec, name: str) -> Iterator[Problem]:
     resolved, key = spec.site(name), _key(spec, name)
-    if resolved.min > resolved.max:
+    if resolved.warm and not spec.sidecar:
+        what = "models are kept in memory by the sidecar, which is off"
+        yield Problem(what, "remove `sidecar: false`, or the line", f"{key}.warm")
+    if resolved.warm > resolved.max:
+        what = f"is {resolved.warm}, more than max, which is {resolved.max}"
+        yield Problem(what, f"write a warm of at most {resolved.max}", f"{key}.warm")
+    elif resolved.min > resolved.max:
         yield _min_over_max(spec, key, name, resolved.min, resolved.max)
     if resolved.role == "active" and resolved.min == 0:
         yield Problem("is 0 at an active site", "keep at least 1, or make the site a standby", f"{key}.min")

@@ -273,6 +273,7 @@ class Spec(Section):
         site = self.sites[name]
         scale = _over(self.scale, site.scale)
         least, most = scale.min if scale.min is not None else default_min(site.role), scale.max
+        least = max(least, scale.warm)
         if site.adopt and not site.hosts:  # nothing is started there
             least = most = len(site.adopt)
         spot = _over(self.spot or Spot(), site.spot) if self.spot or site.spot else None
@@ -291,6 +292,7 @@ class Spec(Section):
             adopt=site.adopt,
             min=least,
             max=most,
+            warm=scale.warm,
             scale_by=scale.by,
             track=scale.track,
             cooldown=scale.cooldown,
@@ -331,6 +333,7 @@ class ResolvedSite(Section):
     size: Size
     min: int
     max: int
+    warm: int = 0
     scale_by: By = "load"
     track: Track = Track()
     cooldown: Cooldown = Cooldown()

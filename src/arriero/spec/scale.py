@@ -64,6 +64,9 @@ class Scale(Section):
     max: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=4, description="The greatest number of targets."
     )
+    warm: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
+        default=0, description="So many targets run at least, all with the site's models in memory at all times."
+    )
     by: By = Field(
         default="load",
         description="`load`: the controller changes the number between min and max, by what is asked of the gateway; "

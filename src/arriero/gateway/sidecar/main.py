@@ -1,7 +1,8 @@
 """`arriero gateway sidecar`: settings from the environment, a listener, a watch over Ollama. SIGTERM drains.
 
-Tasks: `watch Ollama`, `sweep` (slow clients, twice a second), `protect` (on ECS only). While it drains it still
-listens, so that whoever asks hears why: readiness is 503, the state says `draining`, new requests are refused.
+Tasks: `watch Ollama`, `sweep` (slow clients, twice a second), `keep warm` (where asked for), `protect` (on ECS only).
+While it drains it still listens, so that whoever asks hears why: readiness is 503, the state says `draining`, new
+requests are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from arriero.gateway.sidecar.door import Door
 from arriero.gateway.sidecar.lines import Lines
 from arriero.gateway.sidecar.protection import protect
 from arriero.gateway.sidecar.settings import SidecarSettings
+from arriero.gateway.sidecar.warmth import keep_warm
 from arriero.gateway.sidecar.watch import watch
 from arriero.gateway.telling.log import Log
 from arriero.gateway.wire.address import split_address
@@ -75,6 +77,9 @@ async def serve(settings: SidecarSettings, clock: Clock, stop: asyncio.Event, li
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(watch(door, clock), name="watch Ollama")]
             running.append(tasks.create_task(_sweep(door), name="sweep"))
+            if settings.preload:
+                warm = keep_warm(door, lambda why: tell("cold", why=why))
+                running.append(tasks.create_task(warm, name="keep warm"))
             if settings.ecs_agent:
                 held = protect(door, lambda why: tell("unprotected", why=why))
                 running.append(tasks.create_task(held, name="protect"))

@@ -22,8 +22,11 @@ def environment(site: ResolvedSite) -> dict[str, str]:
     stops draining a second before it is killed. Behind a load balancer it has the names by which clients know that one.
     """
     hosts = {"ARRIERO_HOSTS": ",".join(site.alb.hosts)} if site.alb else {}
+    # More would push one another out.
+    warm = site.models[: site.ollama.max_loaded_models] if site.warm else ()
     return {
         **hosts,
+        **({"ARRIERO_PRELOAD": ",".join(model.name for model in warm)} if warm else {}),
         "ARRIERO_LISTEN": f"0.0.0.0:{PORT}",
         "ARRIERO_OLLAMA_ADDRESS": OLLAMA_ADDRESS,
         "ARRIERO_SLOTS": str(site.ollama.num_parallel),
