@@ -26,6 +26,7 @@ from arriero.secret import Secret
 MESSAGES = [
     Targets((TargetEntry("a", "east", "h:1", "standby", 3, 0, 2), TargetEntry("b", "west", "h:2"))),
     Targets(()),
+    Targets((), ("llama2:latest",)),
     Weights({"a": 0, "b": 100}),
     Drain(("a", "b")),
     Question("llama2", "Why?"),

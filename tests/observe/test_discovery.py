@@ -163,3 +163,14 @@ def test_the_loop_waits_for_a_gateway_and_says_once_that_it_is_silent() -> None:
     keep(looking, lambda: edge, clock, rounds(1))
     assert edge.ids == ["a"]
     assert clock.elapsed_seconds == 12.0
+
+
+def test_what_may_be_started_is_told_with_the_list() -> None:
+    cloud, edge, models = Cloud("east"), Edge(), ["m:latest"]
+    looking = discovery_of(cloud)
+    looking.wakes = lambda: models
+    assert [looking.look(edge) for _ in range(2)] == [True, False]
+    assert edge.has == Targets((), ("m:latest",))
+    models.clear()
+    assert [looking.look(edge) for _ in range(2)] == [True, False]
+    assert edge.has == Targets(())

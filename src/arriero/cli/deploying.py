@@ -297,7 +297,7 @@ def _gateway(here: Here, listener: Listener, done: Deployed) -> tuple[Edge | Non
     if done.outcome.problems and not done.outcome.done:
         return edge.find(here.project), ()
     try:
-        sleeping = all(site.asleep for site in done.plan.sites)
+        sleeping = all(site.asleep or not site.count for site in done.plan.sites)
         return edge.ensure(here.project, here.spec, listener, has_targets=not sleeping), ()
     except ArrieroError as error:
         return None, error.problems

@@ -163,6 +163,14 @@ class Scaler:
         closing.start()
         closing.join(CLOSE_SECONDS)
 
+    def wakes(self) -> tuple[str, ...]:
+        """The models for which a site at zero is started: none while all such sites have their off hours."""
+        spec = self.here.spec
+        idle = [name for name in spec.sites if _may_be_idle(spec.site(name))]
+        asleep = self._asleep(SystemClock().now()) if idle else frozenset()
+        is_waking = self._thread is not None and any(name not in asleep for name in idle)
+        return tuple(model.name for model in spec.models) if is_waking else ()
+
     def _run(self, loop: Controller, edge: Callable[[], Gateway | None]) -> None:
         try:
             controller.run(loop, edge, self._ended.is_set)
@@ -229,3 +237,8 @@ def _keep(project: Project, report: Report) -> None:
     new = file.with_name(f".{file.name}.new")
     new.write_text(json.dumps(report.as_json()), encoding="utf-8")
     new.replace(file)
+
+
+def _may_be_idle(site: ResolvedSite) -> bool:
+    """Whether it may run nothing, and can be started from there: on Azure a group is made from one that stands."""
+    return site.min == 0 and site.scale_by == "load" and site.cloud == "aws"

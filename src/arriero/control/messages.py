@@ -33,16 +33,21 @@ class TargetEntry:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The whole list of targets, replacing the former one; what is left out is drained and forgotten."""
+    """The whole list of targets, replacing the former one; what is left out is drained and forgotten.
+
+    `wakes` are models for which targets are started when a request waits, though none runs now.
+    """
 
     entries: tuple[TargetEntry, ...]
+    wakes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {"schema": 1, "targets": [asdict(entry) for entry in self.entries]}
+        return {"schema": 1, "targets": [asdict(entry) for entry in self.entries], "wakes": list(self.wakes)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Targets:
-        return cls(tuple(TargetEntry(**entry) for entry in data["targets"]))
+        entries = tuple(TargetEntry(**entry) for entry in data["targets"])
+        return cls(entries, tuple(str(model) for model in data.get("wakes", ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,15 @@ class SiteReader:
 
 @dataclass
 class Discovery:
-    """One loop's memory. `look` is one round; it waits `patience_seconds` at most for the slowest site."""
+    """One loop's memory. `look` is one round; it waits `patience_seconds` at most for the slowest site. `wakes` tells
+    for which models targets are started when a request waits.
+    """
 
     readers: Sequence[SiteReader]
     clock: Clock
     listener: Listener = ignore
     patience_seconds: float = PATIENCE_SECONDS
+    wakes: Callable[[], Sequence[str]] = lambda: ()
     _known: dict[str, tuple[TargetEntry, ...]] = field(default_factory=dict)
     _pending: dict[str, Future[Sequence[TargetFacts]]] = field(default_factory=dict)
     _unread: set[str] = field(default_factory=set)
@@ -72,8 +75,9 @@ class Discovery:
         """
         has = edge.targets()
         self._read_all()
-        wanted = Targets(tuple(entry for reader in self.readers for entry in self._entries(reader, has)))
-        if sorted(wanted.entries, key=lambda entry: entry.id) == sorted(has.entries, key=lambda entry: entry.id):
+        entries = tuple(entry for reader in self.readers for entry in self._entries(reader, has))
+        wanted = Targets(entries, tuple(sorted(self.wakes())))
+        if wanted.wakes == has.wakes and _by_id(wanted) == _by_id(has):
             return False
         edge.set_targets(wanted)
         self._tell("targets.changed", text=", ".join(entry.id for entry in wanted.entries) or "none")
@@ -114,6 +118,10 @@ class Discovery:
         self.listener(Event(kind, self.clock.now(), site, dict(fields)))
 
 
+def _by_id(targets: Targets) -> list[TargetEntry]:
+    return sorted(targets.entries, key=lambda entry: entry.id)
+
+
 def entries(reader: SiteReader, targets: Sequence[TargetFacts]) -> tuple[TargetEntry, ...]:
     """The entries for a site's targets: those that have an address and have not stopped, by id.
 
@@ -149,10 +157,11 @@ def run(
     listener: Listener = ignore,
     is_ended: Callable[[], bool] = lambda: False,
     prices: Prices = BUILT_IN,
+    wakes: Callable[[], Sequence[str]] = lambda: (),
 ) -> None:
     """Looks every two seconds until `is_ended`. `edge` gives the gateway's client, or None while none is running."""
     clock = clock or SystemClock()
-    discovery = Discovery(readers(spec, prices), clock, listener)
+    discovery = Discovery(readers(spec, prices), clock, listener, wakes=wakes)
     try:
         keep(discovery, edge, clock, is_ended)
     finally:

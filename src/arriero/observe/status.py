@@ -165,6 +165,8 @@ def _site_state(site: ResolvedSite, found: SiteFacts, targets: Sequence[TargetSt
         return "asleep"
     if not found.resources and not targets:
         return "absent"
+    if site.role == "active" and not site.min and not targets:
+        return "asleep"  # nobody asks for anything: a request would start one
     needed = {model.name for model in site.models}
     serving = sum(t.facts.state == "ready" and needed <= set(t.models or ()) for t in targets)
     if serving >= site.min:

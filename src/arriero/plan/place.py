@@ -119,11 +119,14 @@ def recorded(found: SiteFacts) -> Recorded | None:
 
 
 def count(site: ResolvedSite, found: SiteFacts) -> int:
-    """How many targets the site shall run: as many as now, kept within min and max; min where nothing was released.
+    """How many targets the site shall run: as many as now, kept within min and max; min where nothing was released,
+    and one more where that is none and users are served.
 
     Adopted servers count, too.
     """
-    return site.min if recorded(found) is None else max(site.min, min(found.count + len(site.adopt), site.max))
+    if recorded(found) is None:
+        return site.min or (1 if site.role == "active" else 0)  # a release is proven by one that answers
+    return max(site.min, min(found.count + len(site.adopt), site.max))
 
 
 def _count(site: ResolvedSite, found: SiteFacts, rest: Standing | None, slept: int | None) -> int:

@@ -36,6 +36,8 @@ from arriero.scale.work import Work
 from arriero.spec.model import Spec
 
 LOOK_SECONDS = 10.0
+# Where nothing runs, whoever comes waits for the look, too.
+IDLE_LOOK_SECONDS = 2.0
 PATIENCE_SECONDS = 8.0
 # A site that did not do what was asked is left alone for so long, each time twice as long; others take its part.
 FAILED_SECONDS, LONGEST_FAILED_SECONDS = 60.0, 900.0
@@ -82,6 +84,7 @@ class Controller:
     alarms: Alarms = field(default_factory=Alarms)
     patience_seconds: float = PATIENCE_SECONDS
     covers: Mapping[str, Cover] = field(default_factory=dict)
+    is_idle: bool = False
     _known: dict[str, Standing] = field(default_factory=dict)
     _unread: dict[str, str] = field(default_factory=dict)
     _pending: dict[str, Future[Standing]] = field(default_factory=dict)
@@ -106,6 +109,7 @@ class Controller:
         self._read_all()
         views = self._views(status)
         rooms = [room_of(view) for view in views]
+        self.is_idle = not any(room.count for room in rooms)
         decision = self._decide(now, views, rooms)
         sized, heard = by_alarms(self.alarms, self.clock.monotonic(), views, rooms, shares(decision.count, rooms))
         wanted, unpaid = within_budget(self.spec, self.prices, {room.site: room.count for room in rooms}, sized)
@@ -152,7 +156,13 @@ class Controller:
     def _decide(self, now: float, views: Sequence[SiteView], rooms: Sequence[Room]) -> Decision:
         least, count, greatest = bounds(rooms)
         scale = self.spec.scale
-        policy = Policy(min=least, max=greatest, utilisation=float(scale.utilisation), hold_seconds=float(scale.hold))
+        policy = Policy(
+            min=least,
+            max=greatest,
+            utilisation=float(scale.utilisation),
+            hold_seconds=float(scale.hold),
+            idle_seconds=float(scale.idle),
+        )
         ready = sum(view.ready for view in views)
         load = self.memory.work.load(now, count, ready, self._slots, START_SECONDS, policy)
         decision = decide(now, load.after(self.memory.past), policy)
@@ -326,7 +336,7 @@ def run(controller: Controller, edge: Callable[[], Edge | None], is_ended: Calla
         if trouble != said and trouble:
             controller.listener(Event("scale.failed", controller.clock.now(), fields={"text": trouble}))
         said = trouble
-        end = controller.clock.monotonic() + LOOK_SECONDS
+        end = controller.clock.monotonic() + (IDLE_LOOK_SECONDS if controller.is_idle else LOOK_SECONDS)
         while not is_ended() and controller.clock.monotonic() < end and not controller.alarms.is_woken():
             controller.clock.sleep(min(0.5, LOOK_SECONDS))
 

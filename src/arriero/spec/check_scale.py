@@ -31,7 +31,19 @@ def _count_problems(spec: Spec, name: str) -> Iterator[Problem]:
     elif resolved.min > resolved.max:
         yield _min_over_max(spec, key, name, resolved.min, resolved.max)
     if resolved.role == "active" and resolved.min == 0:
-        yield Problem("is 0 at an active site", "keep at least 1, or make the site a standby", f"{key}.min")
+        yield from _zero_problems(resolved, key)
+
+
+def _zero_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
+    """Who takes targets away to the last has to be able to start the first one again."""
+    if site.cloud == "azure":
+        what = "is 0 at an active site of azure, where a group is made from one that stands"
+        yield Problem(what, "keep at least 1, or make the site a standby", f"{key}.min")
+    elif site.cloud == "local":
+        yield Problem("is 0 at an active local site, whose servers only `up` starts", "keep at least 1", f"{key}.min")
+    elif site.scale_by != "load":
+        what = f"is 0 at an active site, and nobody starts the first one when it is asked for (scale.by: {site.scale_by})"
+        yield Problem(what, "keep at least 1, or write by: load", f"{key}.min")
 
 
 def _cloud_problems(spec: Spec, name: str) -> Iterator[Problem]:

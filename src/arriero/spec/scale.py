@@ -80,4 +80,7 @@ class Scale(Section):
     utilisation: Share = Field(
         default=Percent(0.75), description="How much of the targets' slots may be taken before more are started."
     )
+    idle: Wait = Field(
+        default=Duration(900), description="With min 0 a site has no targets after so long without a request."
+    )
     hold: Wait = Field(default=Duration(300), description="No target leaves unless for so long fewer would have done.")

@@ -119,7 +119,8 @@ class Router:
     def _readiness(self) -> Answer:
         if self._context.is_draining and not self._context.is_handing_over:
             return Answer(503, b"draining\n")
-        return Answer(200, b"ok\n") if self._context.pool.is_ready() else Answer(503, b"no target answers\n")
+        pool = self._context.pool
+        return Answer(200, b"ok\n") if pool.is_ready() or pool.wakes else Answer(503, b"no target answers\n")
 
     def figures(self) -> bytes:
         """What /metrics tells, in Prometheus's text form."""

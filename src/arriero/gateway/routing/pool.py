@@ -42,6 +42,7 @@ class Pool:
         self._targets: dict[str, Target] = {}
         self._leaving: list[Target] = []
         self._split: Split | None = None
+        self.wakes: frozenset[str] = frozenset()
 
     @property
     def trial(self) -> Trial | None:
@@ -60,6 +61,7 @@ class Pool:
         self._leaving = [target for target in (*self._leaving, *former.values()) if target.in_flight]
         self._first_tier = min((target.tier for target in self), default=self._first_tier)
         self.has_tiers = any(target.tier != self._first_tier for target in self)
+        self.wakes = frozenset(targets.wakes)
         return [turn for turn in turns if turn]
 
     def set_weights(self, weights: Mapping[str, int]) -> list[Turn]:
@@ -76,7 +78,7 @@ class Pool:
         self._split = Split(trial) if trial else None
 
     def entries(self) -> Targets:
-        return Targets(tuple(target.entry for target in self._targets.values()))
+        return Targets(tuple(target.entry for target in self._targets.values()), tuple(sorted(self.wakes)))
 
     def find(self, model: str | None, runs: bool, tried: Collection[str], now: float) -> Target | Without:
         """A target for a request about `model` (None: about none); `runs` says that it will be in memory."""
@@ -100,9 +102,10 @@ class Pool:
         return self._counted(found or Without.SITE)
 
     def hope(self, model: str, tried: Collection[str]) -> Without:
-        """`Without.PLACE` if it makes sense to wait for one, else why not."""
+        """`Without.PLACE` if it makes sense to wait for one, else why not. Where none answers, one may be started."""
         holding = [target for target in self._offered() if target.has(model)]
         may_wait = any(target.can_take and target.entry.id not in tried for target in holding)
+        may_wait = may_wait or (model in self.wakes and not self.is_ready())
         return Without.PLACE if may_wait else self._without(holding, tried)
 
     def explain(self, ask: Ask, now: float) -> Routing:
