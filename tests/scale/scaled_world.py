@@ -108,6 +108,7 @@ class Gateway:
     clouds: list[Cloud]
     open: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
+    speeds: dict[str, dict[str, float]] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     is_silent: bool = False
 
@@ -120,7 +121,8 @@ class Gateway:
 
     def load(self) -> GatewayLoad:
         taken = sum(self.open.values())
-        return GatewayLoad({}, {"m": Pending(taken, 0, self.waiting, 0)} if taken or self.waiting else {})
+        pending = {"m": Pending(taken, 0, self.waiting, 0)} if taken or self.waiting else {}
+        return GatewayLoad({}, pending, self.speeds)
 
     def drain(self, *targets: str) -> None:
         self.weights |= dict.fromkeys(targets, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +17,7 @@ from arriero.control.client import Gateway
 from arriero.control.messages import Question, Reason, Routing
 from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem
+from arriero.scale.ordering import Ranked, ranked
 
 verbs = typer.Typer(help="Why the gateway does what it does.", no_args_is_help=True)
 
@@ -35,10 +38,12 @@ def routing(
         Path | None, typer.Option("--gateway", help="Settings of the gateway to ask, if not up's.", show_default=False)
     ] = None,
 ) -> None:
-    """Show where a request would go now, and what it would find at every target; none is sent.
+    """Show where a request would go now, and what it would find at every target; none is sent. And which site gets
+    more targets first.
 
     Example: [bold]arriero explain routing --model llama2[/bold]
     """
+    order: tuple[Ranked, ...] = ()
     if gateway is not None and model:
         running = client_of(gateway)
     else:
@@ -47,8 +52,20 @@ def routing(
         if is_staged(loaded.spec, rehearse) and gateway is None:
             stage_endpoints(project)
         running = client_of(gateway) if gateway else _edge(project)
+        order = ranked(loaded.spec, running.load().speeds, loaded.prices)
     found = running.explain(Question(model, prompt))
-    print(json.dumps(found.as_json()) if as_json else "\n".join(lines(found)))
+    if as_json:
+        print(json.dumps({**found.as_json(), "sites": [{**asdict(each), "why": each.why} for each in order]}))
+    else:
+        print("\n".join((*lines(found), *order_lines(order))))
+
+
+def order_lines(order: Sequence[Ranked]) -> list[str]:
+    """The sites as they are filled; nothing to say where there is but one."""
+    if len(order) < 2:
+        return []
+    rows = [f"  {place}. {each.site}: {each.why}" for place, each in enumerate(order, 1)]
+    return ["More targets start at, in this order (fewer leave in the opposite one):", *rows]
 
 
 def lines(found: Routing) -> list[str]:

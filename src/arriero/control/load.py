@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 
@@ -48,12 +48,17 @@ class Pending:
         )
 
 
+SiteSpeeds = Mapping[str, Mapping[str, float]]
+"""Tokens a second of one stream, by site, then by model; only what was measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayLoad:
-    """By model, of all the gateway's processes together."""
+    """By model, of all the gateway's processes together; `speeds` as they were measured lately."""
 
     ended: Mapping[str, Ended]
     pending: Mapping[str, Pending]
+    speeds: SiteSpeeds = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -68,20 +73,30 @@ class GatewayLoad:
             "schema": 1,
             "ended": {model: asdict(each) for model, each in self.ended.items()},
             "pending": {model: asdict(each) for model, each in self.pending.items()},
+            "speeds": {site: dict(each) for site, each in self.speeds.items()},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GatewayLoad:
         ended = {str(model): Ended(**each) for model, each in data["ended"].items()}
-        return cls(ended, {str(model): Pending(**each) for model, each in data["pending"].items()})
+        pending = {str(model): Pending(**each) for model, each in data["pending"].items()}
+        speeds = {
+            str(site): {str(model): float(pace) for model, pace in each.items()}
+            for site, each in data.get("speeds", {}).items()
+        }
+        return cls(ended, pending, speeds)
 
 
 def together(loads: Iterable[GatewayLoad]) -> GatewayLoad:
-    """The workers' as one: what is over, each of them counts for all, what is pending only its own."""
+    """The workers' as one: what is over, each of them counts for all, what is pending only its own. Of speeds one of
+    them knows as much as another.
+    """
     ended: Mapping[str, Ended] = {}
     pending: dict[str, Pending] = {}
+    speeds: dict[str, Mapping[str, float]] = {}
     for load in loads:
+        speeds |= load.speeds
         ended = load.ended
         for model, each in load.pending.items():
             pending[model] = pending.get(model, Pending()) + each
-    return GatewayLoad(ended, pending)
+    return GatewayLoad(ended, pending, speeds)

@@ -18,7 +18,6 @@ from arriero.clock import Clock
 from arriero.clouds.scaling import Busy, Require, Standing, Throttled
 from arriero.control.client import GatewayError
 from arriero.control.messages import GatewayStatus, Weights
-from arriero.cost.ranking import hourly_by_site
 from arriero.errors import ArrieroError, CloudError
 from arriero.events import Event, Json, Listener, ignore
 from arriero.releases.turns import NotNow
@@ -28,6 +27,7 @@ from arriero.scale.autoscale import Decision, Past, Policy, decide
 from arriero.scale.covering import Cover, Covering
 from arriero.scale.leaving import Leaver, leave_first
 from arriero.scale.limits import Creations, within_budget
+from arriero.scale.ordering import costs, ranked
 from arriero.scale.rights import Edge, Rights
 from arriero.scale.sharing import Room, bounds, shares
 from arriero.scale.spot import Mix
@@ -97,7 +97,7 @@ class Controller:
     def __post_init__(self) -> None:
         self._covering = Covering(self.covers, self.rights, self.clock, self._event)
         self._threads = ThreadPoolExecutor(max(1, len(self.fleets)), thread_name_prefix="read for scaling")
-        self._costs = hourly_by_site(self.spec, self.prices)
+        self._costs: Mapping[str, float] = {}
         sites = [self.spec.site(name) for name in self.spec.sites]
         self._slots = sum(site.ollama.num_parallel for site in sites) / len(sites)
 
@@ -107,6 +107,7 @@ class Controller:
         status, load = edge.status(), edge.load()
         self.memory.work.look(now, load, self._slots)
         self._read_all()
+        self._costs = costs(ranked(self.spec, load.speeds, self.prices))
         views = self._views(status)
         rooms = [room_of(view) for view in views]
         self.is_idle = not any(room.count for room in rooms)

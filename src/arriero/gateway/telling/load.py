@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from arriero.control.load import ENDED_WIDTH, Ended, GatewayLoad, Pending
+from arriero.gateway.routing.pool import Pool
 from arriero.gateway.telling.figures import Figures, add_up
 from arriero.gateway.telling.metrics import LOAD_ROW
 
@@ -29,7 +30,20 @@ def told(context: Context) -> GatewayLoad:
         waiting = [cast("Waiting", one) for one in line.everybody()]
         if waiting:
             add(model, Pending(waiting=len(waiting), waiting_bytes=sum(len(one.request.body) for one in waiting)))
-    return GatewayLoad(_ended((context.metrics.figures, *context.beside)), pending)
+    return GatewayLoad(_ended((context.metrics.figures, *context.beside)), pending, _speeds(context.pool))
+
+
+def _speeds(pool: Pool) -> dict[str, dict[str, float]]:
+    """The mean of a site's targets that have answered."""
+    measured: dict[tuple[str, str], list[float]] = {}
+    for target in pool:
+        for model in target.inventory.on_disk:
+            if pace := pool.speeds.tokens_per_second(target.entry.id, model):
+                measured.setdefault((target.entry.site, model), []).append(pace)
+    found: dict[str, dict[str, float]] = {}
+    for (site, model), paces in measured.items():
+        found.setdefault(site, {})[model] = round(sum(paces) / len(paces), 2)
+    return found
 
 
 def _ended(blocks: Iterable[Figures]) -> dict[str, Ended]:
