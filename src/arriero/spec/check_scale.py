@@ -22,14 +22,14 @@ def scale_problems(spec: Spec) -> Iterator[Problem]:
 
 def _count_problems(spec: Spec, name: str) -> Iterator[Problem]:
     resolved, key = spec.site(name), _key(spec, name)
-    if resolved.warm and not spec.sidecar:
-        what = "models are kept in memory by the sidecar, which is off"
-        yield Problem(what, "remove `sidecar: false`, or the line", f"{key}.warm")
     if resolved.warm > resolved.max:
         what = f"is {resolved.warm}, more than max, which is {resolved.max}"
         yield Problem(what, f"write a warm of at most {resolved.max}", f"{key}.warm")
     elif resolved.min > resolved.max:
         yield _min_over_max(spec, key, name, resolved.min, resolved.max)
+    if resolved.warm and not spec.sidecar:
+        what = "models are kept in memory by the sidecar, which is off"
+        yield Problem(what, "remove `sidecar: false`, or the line", f"{key}.warm")
     if resolved.role == "active" and resolved.min == 0:
         yield from _zero_problems(resolved, key)
 
@@ -42,7 +42,9 @@ def _zero_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
     elif site.cloud == "local":
         yield Problem("is 0 at an active local site, whose servers only `up` starts", "keep at least 1", f"{key}.min")
     elif site.scale_by != "load":
-        what = f"is 0 at an active site, and nobody starts the first one when it is asked for (scale.by: {site.scale_by})"
+        what = (
+            f"is 0 at an active site, and nobody starts the first one when it is asked for (scale.by: {site.scale_by})"
+        )
         yield Problem(what, "keep at least 1, or write by: load", f"{key}.min")
 
 
