@@ -52,9 +52,7 @@ def _serve(
         return is_told() or is_changed()
 
     try:
-        discovery.run(
-            here.spec, told, listener=log, is_ended=is_over, prices=here.loaded.prices, wakes=scaler.wakes
-        )
+        discovery.run(here.spec, told, listener=log, is_ended=is_over, prices=here.loaded.prices, wakes=scaler.wakes)
     except SystemExit:
         scaler.stop(at_once=True)
         os._exit(0)  # a read that hangs would be waited for

@@ -177,8 +177,8 @@ def _view(task: StageTask) -> TaskView:
 def _spread(
     network: dict[str, Any], live: Sequence[StageTask], provider: str, lost: Collection[str]
 ) -> dict[str, Any] | None:
-    """The service's network with the subnet first that the next task goes to: Fargate spreads each kind of capacity over
-    zones, and a zone that is gone takes none.
+    """The service's network with the subnet first that the next task goes to: Fargate spreads each kind of capacity
+    over zones, and a zone that is gone takes none.
     """
     if not network or not network.get("awsvpcConfiguration", {}).get("subnets"):
         return network or None
