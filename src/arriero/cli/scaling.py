@@ -96,8 +96,7 @@ class Scaler:
         fleets = {
             ref.site: Fleet(module, ref)
             for ref in read.refs(spec)
-            if (_is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot)
-            and (module := scaling_of(ref.cloud))
+            if (_is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot) and (module := scaling_of(ref.cloud))
         }
         covers = {ref.site: Cover(cover, ref) for ref in read.refs(spec) if (cover := cover_of(ref.cloud))}
         self._publish(edge)
