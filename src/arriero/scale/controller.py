@@ -97,7 +97,7 @@ class Controller:
     def __post_init__(self) -> None:
         self._covering = Covering(self.covers, self.rights, self.clock, self._event)
         self._threads = ThreadPoolExecutor(max(1, len(self.fleets)), thread_name_prefix="read for scaling")
-        self._costs: Mapping[str, float] = {}
+        self._costs = costs(ranked(self.spec, {}, self.prices))
         sites = [self.spec.site(name) for name in self.spec.sites]
         self._slots = sum(site.ollama.num_parallel for site in sites) / len(sites)
 
