@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,11 +23,16 @@ class Balanced:
         network = cloud.network()["awsvpcConfiguration"]
         ec2 = cloud.client("ec2")
         vpc = ec2.describe_subnets(SubnetIds=network["subnets"])["Subnets"][0]["VpcId"]
-        self.elb = cloud.client("elbv2")
-        made = self.elb.create_load_balancer(Name="llm", Subnets=network["subnets"])["LoadBalancers"][0]
+        self.elb, [self.targets_group] = cloud.client("elbv2"), network["securityGroups"]
+        self.own = ec2.create_security_group(GroupName="alb", Description="alb", VpcId=vpc)["GroupId"]
+        let_in = {"IpProtocol": "tcp", "FromPort": 11434, "ToPort": 11434, "UserIdGroupPairs": [{"GroupId": self.own}]}
+        self.from_balancer = {"GroupId": self.targets_group, "IpPermissions": [let_in]}
+        ec2.authorize_security_group_ingress(**self.from_balancer)
+        options = {"Subnets": network["subnets"], "SecurityGroups": [self.own]}
+        made = self.elb.create_load_balancer(Name="llm", **options)["LoadBalancers"][0]
         self.arn, self.address = made["LoadBalancerArn"], made["DNSName"]
-        options = {"Protocol": "HTTP", "Port": 11434, "VpcId": vpc, "TargetType": "ip", **CHECK, **check}
-        self.group = self.elb.create_target_group(Name="llm", **options)["TargetGroups"][0]["TargetGroupArn"]
+        group = {"Protocol": "HTTP", "Port": 11434, "VpcId": vpc, "TargetType": "ip", **CHECK, **check}
+        self.group = self.elb.create_target_group(Name="llm", **group)["TargetGroups"][0]["TargetGroupArn"]
         self.listen(CERTIFICATE)
         there = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
         self.elb.create_listener(
@@ -119,6 +125,37 @@ def test_a_task_that_goes_answers_to_the_end_what_it_has_begun(cloud: Cloud) -> 
     until(lambda: cloud.described("llm")["runningCount"] == 0)
 
 
+def test_targets_that_no_rule_opens_to_it_are_out_of_use_until_one_does(cloud: Cloud) -> None:
+    balanced, ec2 = Balanced(cloud), cloud.client("ec2")
+    cloud.service("llm", cloud.definition("llm"), loadBalancers=balanced.attachment, healthCheckGracePeriodSeconds=600)
+    until(lambda: cloud.is_stable("llm"))
+    ec2.revoke_security_group_ingress(**balanced.from_balancer)
+    until(lambda: balanced.states() == ["unhealthy"])
+    assert balanced.get().status == 504
+    ec2.authorize_security_group_ingress(**balanced.from_balancer)
+    until(lambda: balanced.states() == ["healthy"])
+    assert balanced.get().status == 200
+    every = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.revoke_security_group_egress(GroupId=balanced.own, IpPermissions=[every])
+    until(lambda: balanced.states() == ["unhealthy"])
+    elsewhere = {"IpProtocol": "tcp", "FromPort": 11434, "ToPort": 11434, "IpRanges": [{"CidrIp": "10.0.7.0/24"}]}
+    ec2.authorize_security_group_egress(GroupId=balanced.own, IpPermissions=[elsewhere])
+    assert balanced.states() == ["unhealthy"]
+    there = {**elsewhere, "IpRanges": [{"CidrIp": "10.0.0.0/24"}]}
+    ec2.authorize_security_group_egress(GroupId=balanced.own, IpPermissions=[there])
+    until(lambda: balanced.states() == ["healthy"])
+
+
+def test_a_stage_that_starts_again_balances_as_before(cloud: Cloud) -> None:
+    balanced = Balanced(cloud)
+    cloud.service("llm", cloud.definition("llm"), loadBalancers=balanced.attachment)
+    until(lambda: cloud.is_stable("llm"))
+    cloud.restart()
+    balanced.elb = cloud.client("elbv2")
+    until(lambda: balanced.states() == ["healthy"])
+    assert balanced.get().read() == b"Ollama is running"
+
+
 def test_the_idle_time_is_the_load_balancers_own(cloud: Cloud) -> None:
     balanced = Balanced(cloud)
     [found] = [
@@ -132,6 +169,29 @@ def test_the_idle_time_is_the_load_balancers_own(cloud: Cloud) -> None:
     connection = balanced.connection()
     connection.connect()
     assert connection.sock.recv(1) == b""  # nothing was said for a second
+
+
+def test_its_hours_are_on_the_bill_of_its_site(cloud: Cloud) -> None:
+    balanced = Balanced(cloud)
+    tags = [{"Key": "arriero-service", "Value": "llm"}, {"Key": "arriero-site", "Value": "east"}]
+    balanced.elb.add_tags(ResourceArns=[balanced.arn], Tags=tags)
+    today = datetime.now(UTC).date()
+
+    def billed() -> bool:
+        answer = cloud.client("ce").get_cost_and_usage(
+            TimePeriod={"Start": str(today - timedelta(days=1)), "End": str(today + timedelta(days=2))},
+            Granularity="MONTHLY",
+            Metrics=["UnblendedCost"],
+            Filter={"Tags": {"Key": "arriero-service", "Values": ["llm"]}},
+            GroupBy=[{"Type": "TAG", "Key": "arriero-site"}],
+        )
+        groups = [group for period in answer["ResultsByTime"] for group in period["Groups"]]
+        return any(
+            group["Keys"] == ["arriero-site$east"] and float(group["Metrics"]["UnblendedCost"]["Amount"]) > 0
+            for group in groups
+        )
+
+    until(billed)
 
 
 def test_a_certificate_of_another_region_is_none(cloud: Cloud) -> None:

@@ -90,7 +90,7 @@ def ingress(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
         "aws_site_balancers_replaced": [standing.name] if standing and is_replaced else [],
         "aws_site_web_acl": of_ingress.web_acl_name(wanted) if wanted else "",
         "aws_site_web_acl_gone": of_ingress.web_acl_name(held) if held and held != wanted else "",
-        "aws_site_target_group_arn": group.id if group else "",
+        "aws_site_target_group_arn": group.id if group and site.alb else "",
         "aws_site_attached": {"container": aws_alb.container(site), "port": aws_task.PORT},
         "aws_site_grace_seconds": aws_alb.grace_seconds(site),
     }

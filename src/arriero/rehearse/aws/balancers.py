@@ -2,7 +2,8 @@
 
 What should be is moto's: load balancers, listeners, target groups and targets. Each turn of the reconciler calls
 `settle`, which starts, changes and ends what differs here. Requests are passed on by `forwarding.py` in its loop's
-thread. The reconciler reads states and counts; both are single values that the loop alone changes.
+thread. The reconciler reads states and counts; both are single values that the loop alone changes. A target that the
+security groups keep from its load balancer is asked nothing, as no packet would come through.
 
 Without rights for ports below 1024 a listener opens its port plus 10000.
 """
@@ -19,8 +20,10 @@ from typing import Any
 from moto.elbv2.models import elbv2_backends
 
 from arriero.clock import Clock
+from arriero.rehearse.aws import firewalls
 from arriero.rehearse.certificates import server_context
 from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way, counted
+from arriero.rehearse.meter import Usage
 from arriero.rehearse.probing import Check, Count, State, probe
 from arriero.rehearse.processes import Processes
 
@@ -50,6 +53,7 @@ class Balancers:
         self._doors: dict[Door, Listener] = {}
         self._counts: dict[Target, tuple[Check, Count, Any]] = {}
         self._open: dict[Target, int] = {}
+        self._blocked: frozenset[Target] = frozenset()
         self._turn = 0
 
     def start(self) -> None:
@@ -66,21 +70,34 @@ class Balancers:
         self._processes.release(f"alb.{region}.{name}")
 
     def state(self, group: str, address: str) -> State:
+        if (group, address) in self._blocked:
+            return "unhealthy"
         found = self._counts.get((group, address))
         return found[1].state if found else "initial"
 
     def open_requests(self, group: str, address: str) -> int:
         return self._open.get((group, address), 0)
 
+    def usages(self) -> list[Usage]:
+        """What is billed of them by the hour."""
+        found = []
+        for backend in _backends():
+            for arn in list(backend.load_balancers):
+                tags = backend.tagging_service.get_tag_dict_for_resource(arn)
+                found.append(Usage(backend.region_name, tags, {"load_balancer": 1.0}))
+        return found
+
     def settle(self) -> None:
         """Makes listeners and checks what the API says they should be. The world's lock is held."""
-        backends = list(elbv2_backends[_ACCOUNT].values())
+        backends = _backends()
         wanted = {door for backend in backends for each in backend.load_balancers.values() for door in _doors(each)}
         for door in set(self._doors) - wanted:
             self._loop.do(self._doors.pop(door).stop())
         for door in wanted - set(self._doors):
             self._open_door(door)
         checks = {target: check for backend in backends for target, check in _checks(backend, self._pace)}
+        self._blocked = frozenset(target for backend in backends for target in _blocked(backend))
+        checks = {target: check for target, check in checks.items() if target not in self._blocked}
         for target in [each for each, found in self._counts.items() if checks.get(each) != found[0]]:
             self._counts.pop(target)[2].cancel()
         for target, (check, port) in ((each, (check, _port(each))) for each, check in checks.items()):
@@ -125,9 +142,7 @@ class Balancers:
 
     def _to_a_target(self, arn: str, head: Head, door: Door) -> Said | Way:
         """The healthy one with the fewest open requests; with none healthy, all are tried: AWS "fails open"."""
-        group = next(
-            (g for b in elbv2_backends[_ACCOUNT].values() for a, g in b.target_groups.items() if a == arn), None
-        )
+        group = next((each.target_groups[arn] for each in _backends() if arn in each.target_groups), None)
         addresses = list(group.targets) if group else []
         healthy = [each for each in addresses if self.state(arn, each) == "healthy"]
         if not addresses or group is None:
@@ -135,6 +150,8 @@ class Balancers:
         self._turn += 1  # equals take turns
         rotated = _rotated(healthy or addresses, self._turn)
         chosen = min(rotated, key=lambda each: self.open_requests(arn, each))
+        if (arn, chosen) in self._blocked:
+            return Said(504)  # no packet comes back
         forwarded = ", ".join(filter(None, (head.get("x-forwarded-for"), head.peer)))
         added = {
             "X-Forwarded-For": forwarded,
@@ -145,8 +162,26 @@ class Balancers:
         return Way(chosen, port, added, counted(self._open, (arn, chosen)))
 
 
+def _blocked(backend: Any) -> Iterable[Target]:
+    """Targets that security groups keep from a load balancer whose listeners lead to them."""
+    for balancer in backend.load_balancers.values():
+        source = firewalls.balancer_place(backend.region_name, balancer)
+        actions = [each.default_actions[0] for each in balancer.listeners.values() if each.default_actions]
+        for arn in {_group_of(action) for action in actions if action.type == "forward"}:
+            group = backend.target_groups.get(arn)
+            for address, told in list(group.targets.items()) if group else ():
+                place = firewalls.address_place(backend.region_name, address)
+                if place and not firewalls.lets_through(backend.region_name, source, place, int(told["Port"])):
+                    yield arn, address
+
+
+def _backends() -> list[Any]:
+    """Of all regions in use. A list of its own: a region may come while the loop's thread looks."""
+    return list(elbv2_backends[_ACCOUNT].values())
+
+
 def _balancer(arn: str) -> Any:
-    return next((b.load_balancers[arn] for b in elbv2_backends[_ACCOUNT].values() if arn in b.load_balancers), None)
+    return next((each.load_balancers[arn] for each in _backends() if arn in each.load_balancers), None)
 
 
 def _doors(balancer: Any) -> Iterable[Door]:
@@ -182,7 +217,7 @@ def _checks(backend: Any, pace: float) -> Iterable[tuple[Target, Check]]:
 
 def _port(target: Target) -> int:
     arn, address = target
-    groups = (backend.target_groups.get(arn) for backend in elbv2_backends[_ACCOUNT].values())
+    groups = (backend.target_groups.get(arn) for backend in _backends())
     return next(int(group.targets[address]["Port"]) for group in groups if group)
 
 

@@ -135,7 +135,8 @@ class Reconciler:
             self._processes.release(name)
         if now - self._metered_at >= _METER_SECONDS:
             self._metered_at = now
-            self._meter.tick(self._clock.now(), [_usage(run.task) for run in self._running.values() if run.containers])
+            tasks = [_usage(run.task) for run in self._running.values() if run.containers]
+            self._meter.tick(self._clock.now(), [*tasks, *self._balancers.usages()])
         if self._version() != before:
             self._changed()
 

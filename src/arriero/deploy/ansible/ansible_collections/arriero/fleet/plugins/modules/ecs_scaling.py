@@ -68,8 +68,8 @@ EXAMPLES = r"""
   arriero.fleet.ecs_scaling:
     resource: service/llm-east/llm-east
     scheduled:
-      - {name: llm-east-off, at: cron(0 22 * * ? *), zone: Europe/Berlin, min: 0, max: 0}
-      - {name: llm-east-on, at: cron(0 6 * * ? *), zone: Europe/Berlin, min: 2, max: 4}
+      - {name: llm-east-off, at: 'cron(0 22 * * ? *)', zone: Europe/Berlin, min: 0, max: 0}
+      - {name: llm-east-on, at: 'cron(0 6 * * ? *)', zone: Europe/Berlin, min: 2, max: 4}
 """
 
 RETURN = r"""
