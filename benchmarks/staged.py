@@ -46,9 +46,9 @@ from arriero.simulate.play import Play, Service
 
 ARRIERO = (sys.executable, "-m", "arriero")
 MODEL, LEAST, MOST, SLOTS, HOLD, UTILISATION = "llama2:latest", 1, 5, 2, 60, 0.75
-FIRST_SECONDS, TOKENS_PER_SECOND = 0.3, 30.0
+FIRST_SECONDS, TOKENS_PER_SECOND = 0.3, 12.0
 # Requests a second, by thirds of the time.
-RATES = (0.12, 0.65, 0.12)
+RATES = (0.3, 1.6, 0.3)
 WITHIN, NOISE_MS, STEPS_OFF = 0.15, 30.0, 1
 # Who goes in goes in the minutes after the last request, too.
 AFTER_SECONDS = 150.0
