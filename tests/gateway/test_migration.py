@@ -150,6 +150,35 @@ def test_nor_is_a_frozen_one(tmp_path: Path) -> None:
         run(prove(tmp_path, started, "chat", "llama2", "freeze"))
 
 
+def test_a_cut_stream_goes_on_at_another_site_for_its_own_may_be_dying(tmp_path: Path) -> None:
+    async def story(started: list[Server]) -> None:
+        entries = [dataclasses.replace(one.entry, site=one.name.partition("-")[0]) for one in started]
+        entries[2] = dataclasses.replace(entries[2], role="standby")
+        limits = dataclasses.replace(LIMITS, probe_every_seconds=5.0)
+        async with gateway(tmp_path, *entries, limits=limits) as running:
+            await running.until(lambda: all(target.state == "up" for target in running.context.pool), 20)
+            for one in started:
+                await fetch(running.context.upstreams, one.entry.address, "/api/generate", "POST", load("llama2"))
+            running.context.look_now.set()
+            await running.until(lambda: digest(running, "llama2") in running.context.readings, 20)
+            client = await running.connect()
+            body = {"model": "llama2", "prompt": ASKED, "options": OPTIONS}
+            await client.send(request("POST", "/api/generate", body))
+            await client.head()
+            pieces = [await client.chunk() for _ in range(6)]
+            await strike(running, started, "kill")
+            while piece := await client.chunk():
+                pieces.append(piece)
+            last = records(b"".join(pieces))[-1]
+            assert last.get("done") is True, last
+            await running.until(lambda: len(running.records()) == 1)
+            told = running.records()[-1]
+            assert (told["site"], told["outcome"], told["migrations"]) == ("west", "answered", 1)
+
+    with servers(tmp_path, "east-1", "east-2", "west-1") as started:
+        run(story(started))
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(make_models(tmp_path_factory.mktemp("store")))

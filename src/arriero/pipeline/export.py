@@ -10,6 +10,7 @@ from typing import Literal
 
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.pipeline import gateway, github, gitlab, schedule
+from arriero.pipeline.alarms import files as alarms
 from arriero.pipeline.grafana import files as grafana
 from arriero.pipeline.iam import files as iam
 from arriero.pipeline.image import files as docker
@@ -50,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
     "schedule": Kind("the playbook and the crontab of sites' off hours", schedule.files, schedule.NEXT),
     "prometheus": Kind("what a Prometheus scrapes, computes and calls for", prometheus.files, prometheus.NEXT),
     "grafana": Kind("a Grafana's board of that, and what has it loaded", grafana.files, grafana.NEXT),
+    "alarms": Kind("what CloudWatch and Azure Monitor watch themselves", None, alarms.NEXT, alarms.files),
     "iam": Kind("what the deployer may do on both clouds, and no more", iam.files, iam.NEXT),
     "terraform": Kind("the plan as a Terraform module", None, terraform.NEXT, terraform.files),
 }

@@ -140,7 +140,7 @@ class Exchange:
         self._context.tell([self._target.missed(why) if was_reached else self._target.broke(why)])
         self._context.look_now.set()
         self._unreached += not was_reached
-        if was_reached:
+        if was_reached and not (is_stale and self._carry):
             self._died()
         self._fail("broke" if was_reached else "unreachable", why, may_stay=is_stale)
 

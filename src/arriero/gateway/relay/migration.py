@@ -34,7 +34,15 @@ def way_on(
 
 
 def elsewhere(context: Context, former: Target, model: str, tried: list[str]) -> Target | Without:
-    """A target with the very same model."""
+    """A target with the very same model.
+
+    Whatever ended one target may be ending its whole site at this moment, so that a stream would be cut twice: one of
+    another site comes first, if it has the model in memory and a free slot.
+    """
     digest = former.inventory.digest(model)
     others = [target.entry.id for target in context.pool if target.inventory.digest(model) != digest]
+    siblings = [target.entry.id for target in context.pool if target.entry.site == former.entry.site]
+    away = context.pool.find(model, True, [*tried, *others, *siblings], context.now())
+    if isinstance(away, Target) and away.is_resident(model) and away.busy < away.slots:
+        return away
     return context.pool.find(model, True, [*tried, *others], context.now())
