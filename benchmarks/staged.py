@@ -4,8 +4,9 @@
 
 Really: `arriero up` on the stage, ECS tasks with the built-in engine, the gateway and `arriero controller`. Simulated:
 the same requests with the answers' real lengths, the controller's own eyes and decisions, and starts that take as long
-as they took on the stage (their mean). A lull, a rush, a lull. Bars: the first token's p50 and p95 within 15 % of each
-other (or 30 ms: a stage's own noise); as many steps out, and as many in, within one; the most targets within one.
+as they took on the stage (their mean, from the decision on). A lull, a rush, a lull. Bars: the first token's p50 and
+p95 within 15 % of each other (or 30 ms: a stage's own noise); as many steps out, and as many in, within one; the most
+targets within one.
 Exit code 1 if one is missed. About a quarter of an hour; nothing is compressed.
 """
 
@@ -205,11 +206,12 @@ class Watch:
         return found
 
     def starts(self) -> list[float]:
-        """From each order until so many answer."""
-        found = []
+        """From each decision to start more until so many answer."""
+        found, at = [], 0.0
         for event in self._events():
-            if event["event"] == "scale.out":
+            if event["event"] == "scale.decided":
                 at = datetime.fromisoformat(str(event["at"])).timestamp()
+            if event["event"] == "scale.out":
                 ready = next((seen for seen, up in self._seen if seen >= at and up >= event["count"]), None)
                 if ready is not None:
                     found.append(ready - at)
