@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from arriero.cli.here import Here
 from arriero.clock import SystemClock
@@ -39,6 +41,7 @@ ORDERS_SECONDS = 30.0
 # A controller tells something every ten seconds; what is older is of one that runs no more.
 FRESH_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
+USUAL, LEARNT_SECONDS = "usual-day.json", 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Scaler:
         self._publish(edge)
         if not fleets:
             return
+        _recall(self.here.project, self.memory)
         self._turns = Turns(self._opened, releasing.who(), float(spec.ledger.lease), clock)
         loop = Controller(
             spec,
@@ -111,7 +115,7 @@ class Scaler:
             self.memory,
             self._asleep,
             log,
-            partial(_keep, self.here.project),
+            partial(_keep, self.here.project, self.memory),
             self.here.loaded.prices,
             covers=covers,
         )
@@ -231,10 +235,25 @@ def last_report(project: Project) -> Report | None:
     return report if is_fresh else None
 
 
-def _keep(project: Project, report: Report) -> None:
-    file = project.edge / "scaling.json"
+def _keep(project: Project, memory: Memory, report: Report) -> None:
+    """What was decided, and four times an hour what was learnt of the day: the next controller goes on from there."""
+    _write(project.edge / "scaling.json", report.as_json())
+    usual = project.edge / USUAL
+    if not usual.exists() or report.at.timestamp() - usual.stat().st_mtime >= LEARNT_SECONDS:
+        _write(usual, {"schema": 1, "usual": memory.work.demand.learnt()})
+
+
+def _recall(project: Project, memory: Memory) -> None:
+    """What a controller before this one learnt. A file that can't be read is written anew: the day is learnt again."""
+    if any(each is not None for day in memory.work.demand.learnt() for each in day):
+        return
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        memory.work.demand.restore(json.loads((project.edge / USUAL).read_text(encoding="utf-8"))["usual"])
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
     new = file.with_name(f".{file.name}.new")
-    new.write_text(json.dumps(report.as_json()), encoding="utf-8")
+    new.write_text(json.dumps(content), encoding="utf-8")
     new.replace(file)
 
 

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+# Of a target's work: a usual day that asks for less asks for nothing.
+LEAST_DUE = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -46,7 +49,8 @@ class Load:
     that came in a second, in the last minutes and in the last seconds. `swing` and `growth`: see `Demand`. `waiting` is
     the work in the lines, `idle_for` the seconds since the last request; `before` is what the last decision said.
     `lately`: as `asked`, of the last minutes only. `highest`: the most that may be expected to come in a window at all.
-    `busy`: whole targets that those kept at work who were open or had to wait all through the last half minute.
+    `busy`: whole targets that those kept at work who were open or had to wait all through the last half minute. `due`:
+    what the usual day asks for until a target that is started now has been ready for a while.
     """
 
     count: int
@@ -62,6 +66,7 @@ class Load:
     busy: float = 0.0
     lately: float = 0.0
     highest: float = float("inf")
+    due: float = 0.0
 
     def after(self, past: Past) -> Load:
         return replace(self, before=past)
@@ -107,21 +112,24 @@ def decide(now: float, load: Load, policy: Policy) -> Decision:
 
 def _need(load: Load, policy: Policy) -> tuple[int, str]:
     floor = max(policy.min, policy.warm)
-    if floor == 0 and load.idle_for > policy.idle_seconds and not load.waiting:
+    is_idle = load.idle_for > policy.idle_seconds and load.due < LEAST_DUE
+    if floor == 0 and is_idle and not load.waiting:
         return 0, f"nothing was asked for {load.idle_for:.0f} s"
     coming = max(min(load.asked * load.growth * load.swing, load.highest), load.lately)
-    usual = max(coming, load.busy) / policy.utilisation
+    usual = max(coming, load.busy, load.due) / policy.utilisation
     backlog = load.waiting / load.start_seconds
     need = ceil(usual + backlog - 1e-6)
     why = (
         f"{load.asked:.2f} targets' work is asked, {load.growth:.2f} times that is due, it swings up to "
         f"{load.swing:.2f} times, at {policy.utilisation:.0%}"
     )
-    if load.busy > coming:
+    if load.due > max(coming, load.busy):
+        why = f"{load.due:.2f} targets' work is usual by then, at {policy.utilisation:.0%}"
+    elif load.busy > coming:
         why = f"{load.busy:.2f} targets' slots are taken or waited for, at {policy.utilisation:.0%}"
     if backlog >= 0.5:
         why += f", and {load.waiting:.0f} s of work wait"
-    at_work = 0 if load.idle_for > policy.idle_seconds else 1
+    at_work = 0 if is_idle else 1
     least = max(floor, at_work)
     if need <= least:
         return least, f"{least} are the least"

@@ -34,6 +34,7 @@ from arriero.scale.spot import Mix
 from arriero.scale.telling import Report, SiteReport, SiteView, room_of
 from arriero.scale.work import Work
 from arriero.spec.model import Spec
+from arriero.spec.schedule import standing
 
 LOOK_SECONDS = 10.0
 # Where nothing runs, whoever comes waits for the look, too.
@@ -166,6 +167,8 @@ class Controller:
         )
         ready = sum(view.ready for view in views)
         load = self.memory.work.load(now, count, ready, self._slots, START_SECONDS, policy)
+        if not scale.forecast:
+            load = replace(load, due=0.0)
         decision = decide(now, load.after(self.memory.past), policy)
         self.memory.past = decision.past
         return decision
@@ -207,9 +210,16 @@ class Controller:
                 is_asleep=name in asleep,
                 unread=self._unread.get(name, ""),
                 failed=self._failure(name),
+                least=self._least(name),
             )
             for name in self.spec.sites
         ]
+
+    def _least(self, name: str) -> int:
+        """In hours for which targets are to be warm already, so many; in off hours none of it counts."""
+        site = self.spec.site(name)
+        is_due = site.prewarm is not None and standing(self.clock.now(), site.prewarm.hours).is_off
+        return max(site.min, site.prewarm.least) if site.prewarm is not None and is_due else site.min
 
     def _failure(self, site: str) -> str:
         until, _, why = self._failed.get(site, (float("-inf"), 0.0, ""))

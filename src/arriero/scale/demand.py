@@ -82,6 +82,18 @@ class Demand:
         """How many times the mean of the last `since` seconds is usual from now until `ahead` seconds later."""
         return self._season.growth(now, since, ahead)
 
+    def usual(self, now: float, ahead: float) -> float:
+        """The most that the usual day asks for from now until `ahead` seconds later; 0 while that is not known."""
+        return self._season.most(now, ahead)
+
+    def learnt(self) -> list[list[float | None]]:
+        """The usual day as JSON's values: quarters of an hour in UTC, of weekdays and of weekends."""
+        return self._season.learnt()
+
+    def restore(self, days: Sequence[Sequence[float | None]]) -> None:
+        """What `learnt` gave. Raises ValueError or TypeError for anything else."""
+        self._season.restore(days)
+
     def _close(self, bucket: int) -> None:
         if self._bucket < 0:
             self._bucket = bucket
@@ -137,6 +149,19 @@ class Season:
         if len(known) < len(past) or len(coming) < 3 or sum(known) <= 0.0:
             return 1.0
         return max(coming) / (sum(known) / len(known))
+
+    def most(self, now: float, ahead: float) -> float:
+        known = [self.at(now + ahead * part) for part in (0.0, 0.5, 1.0)]
+        return max((each for each in known if each is not None), default=0.0)
+
+    def learnt(self) -> list[list[float | None]]:
+        return [list(day) for day in self._usual]
+
+    def restore(self, days: Sequence[Sequence[float | None]]) -> None:
+        read = [[None if each is None else float(each) for each in day] for day in days]
+        if [len(day) for day in read] != [len(day) for day in self._usual]:
+            raise ValueError("not a week of quarters of an hour")
+        self._usual = read
 
     def _value(self, at: float) -> float | None:
         day, slot = _slot(at)

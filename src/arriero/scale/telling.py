@@ -29,6 +29,8 @@ class SiteView:
     is_asleep: bool = False
     unread: str = ""
     failed: str = ""
+    least: int = 0
+    """The spec's `min`, and what its hours ask for now."""
 
     @property
     def is_alarmed(self) -> bool:
@@ -101,7 +103,7 @@ def room_of(view: SiteView) -> Room:
     return Room(
         site=site.name,
         count=view.count,
-        min=site.min,
+        min=max(site.min, view.least),
         max=site.max,
         most=most,
         cost=view.cost,

@@ -94,6 +94,7 @@ class Work:
             start_seconds=start_seconds,
             before=Past(),
             busy=self._busy(now) / slots,
+            due=self.demand.usual(now, start_seconds + policy.hold_seconds),
             highest=self._highest,
         )
 

@@ -27,6 +27,12 @@ def _count_problems(spec: Spec, name: str) -> Iterator[Problem]:
         yield Problem(what, f"write a warm of at most {resolved.max}", f"{key}.warm")
     elif resolved.min > resolved.max:
         yield _min_over_max(spec, key, name, resolved.min, resolved.max)
+    if resolved.prewarm and resolved.scale_by != "load":
+        what = f"is the controller's to keep to, and the site's count is not (scale.by: {resolved.scale_by})"
+        yield Problem(what, "remove it, or write by: load", f"{key}.prewarm")
+    elif resolved.prewarm and resolved.prewarm.least > resolved.max:
+        what = f"is {resolved.prewarm.least}, more than max, which is {resolved.max}"
+        yield Problem(what, f"write a least of at most {resolved.max}", f"{key}.prewarm.least")
     if resolved.warm and not spec.sidecar:
         what = "models are kept in memory by the sidecar, which is off"
         yield Problem(what, "remove `sidecar: false`, or the line", f"{key}.warm")

@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "image.scan": image.Scan,
     "size": model.Size,
     "scale": scale.Scale,
+    "scale.prewarm": scale.Prewarm,
     "scale.track": scale.Track,
     "scale.cooldown": scale.Cooldown,
     "scale.alerts": scale.Alerts,

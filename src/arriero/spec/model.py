@@ -31,7 +31,7 @@ from arriero.spec.ledger import Ledger
 from arriero.spec.network import Mode, Network
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
-from arriero.spec.scale import Alerts, By, Cooldown, Scale, Track
+from arriero.spec.scale import Alerts, By, Cooldown, Prewarm, Scale, Track
 from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.spot import WARNING_SECONDS, Spot
@@ -293,6 +293,7 @@ class Spec(Section):
             min=least,
             max=most,
             warm=scale.warm,
+            prewarm=scale.prewarm,
             scale_by=scale.by,
             track=scale.track,
             cooldown=scale.cooldown,
@@ -334,6 +335,7 @@ class ResolvedSite(Section):
     min: int
     max: int
     warm: int = 0
+    prewarm: Prewarm | None = None
     scale_by: By = "load"
     track: Track = Track()
     cooldown: Cooldown = Cooldown()

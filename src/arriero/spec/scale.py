@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from arriero.spec import scale_values, values
+from arriero.spec.schedule import Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.units import Duration, Percent
 
@@ -55,6 +56,23 @@ class Alerts(Section):
     port: Annotated[int, Field(strict=True, ge=1, le=65535)] = Field(default=11480, description="The port there.")
 
 
+Hours = Annotated[
+    Schedule,
+    PlainValidator(parse_value),
+    PlainSerializer(lambda found: found.text),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["07:30-18:00 Europe/Berlin on weekdays"]}),
+]
+
+
+class Prewarm(Section):
+    """Hours before whose load targets are to run already."""
+
+    hours: Hours = Field(description="When, in the words of off hours: 07:30-18:00 Europe/Berlin on weekdays.")
+    least: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=1, description="So many targets run at least in these hours."
+    )
+
+
 class Scale(Section):
     """How many targets a site runs; a live count between them is left alone."""
 
@@ -76,6 +94,14 @@ class Scale(Section):
     cooldown: Cooldown = Field(default=Cooldown(), description="For `by: cloud`: the least time between its changes.")
     alerts: Alerts | None = Field(
         default=None, description="For `by: cloud` on Azure: how its alerts reach the controller, which then scales."
+    )
+    prewarm: Prewarm | None = Field(
+        default=None, description="For `by: load`: hours in which more than `min` run at least."
+    )
+    forecast: bool = Field(
+        default=False,
+        strict=True,
+        description="For `by: load`: start what the usual day asks for before it is asked, as learnt of days before.",
     )
     utilisation: Share = Field(
         default=Percent(0.75), description="How much of the targets' slots may be taken before more are started."
