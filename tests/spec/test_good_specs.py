@@ -9,6 +9,7 @@ import pytest
 
 from arriero.spec import origin
 from arriero.spec.load import Loaded, load
+from arriero.spec.model import Spec
 
 Write = Callable[..., Loaded]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -95,3 +96,13 @@ def test_an_example_loads_and_is_short_and_stays_on_the_stage(example: Path) -> 
     assert len(lines) < 30
     assert lines[0] == "# yaml-language-server: $schema=../arriero.schema.json"
     assert spec.rehearse == "always"
+
+
+def test_who_scales_is_the_controller_in_the_clouds_and_nobody_on_this_machine_where_it_is_not_said() -> None:
+    sites = {
+        "east": {"cloud": "aws", "region": "us-east-1"},
+        "desk": {"cloud": "local", "hosts": ["127.0.0.1"]},
+        "rack": {"cloud": "local", "hosts": ["127.0.0.1"], "scale": {"by": "load"}},
+    }
+    spec = Spec.model_validate({"name": "llm", "image": "acme/llm", "models": ["llama2"], "sites": sites})
+    assert {name: spec.site(name).scale_by for name in sites} == {"east": "load", "desk": "hand", "rack": "load"}

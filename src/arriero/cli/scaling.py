@@ -97,9 +97,9 @@ class Scaler:
         """Begins to look, where any site of the spec may be scaled."""
         spec, clock = self.here.spec, SystemClock()
         fleets = {
-            ref.site: Fleet(module, ref)
+            ref.site: Fleet(scaling_of(ref.cloud), ref)
             for ref in read.refs(spec)
-            if (_is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot) and (module := scaling_of(ref.cloud))
+            if _is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot
         }
         covers = {ref.site: Cover(cover, ref) for ref in read.refs(spec) if (cover := cover_of(ref.cloud))}
         self._publish(edge)

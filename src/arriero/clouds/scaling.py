@@ -76,6 +76,6 @@ def cover_of(cloud: Cloud) -> CoverModule | None:
     return cast(CoverModule, import_module("arriero.clouds.aws.scaling")) if cloud == "aws" else None
 
 
-def scaling_of(cloud: Cloud) -> ScalingModule | None:
-    """The cloud's module; None where targets are started by deployments only."""
-    return None if cloud == "local" else cast(ScalingModule, import_module(f"arriero.clouds.{cloud}.scaling"))
+def scaling_of(cloud: Cloud) -> ScalingModule:
+    """The cloud's module."""
+    return cast(ScalingModule, import_module(f"arriero.clouds.{cloud}.scaling"))

@@ -294,7 +294,7 @@ class Spec(Section):
             max=most,
             warm=scale.warm,
             prewarm=scale.prewarm,
-            scale_by=scale.by,
+            scale_by=scale.by or ("hand" if site.cloud == "local" else "load"),
             track=scale.track,
             cooldown=scale.cooldown,
             alerts=scale.alerts,

@@ -85,10 +85,11 @@ class Scale(Section):
     warm: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
         default=0, description="So many targets run at least, all with the site's models in memory at all times."
     )
-    by: By = Field(
-        default="load",
-        description="`load`: the controller changes the number between min and max, by what is asked of the gateway; "
-        "`cloud`: the cloud's own scaling does, by what `track` says; `hand`: nobody but you does.",
+    by: By | None = Field(
+        default=None,
+        description="`load` (the default in the clouds): the controller changes the number between min and max, by "
+        "what is asked of the gateway; `cloud`: the cloud's own scaling does, by what `track` says; `hand` (the "
+        "default on this machine): nobody but you does.",
     )
     track: Track = Field(default=Track(), description="For `by: cloud`: what its scaling keeps to, like {cpu: 60%}.")
     cooldown: Cooldown = Field(default=Cooldown(), description="For `by: cloud`: the least time between its changes.")
