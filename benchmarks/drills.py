@@ -91,7 +91,7 @@ def _drill(folder: Path, name: str, seed: int) -> dict[str, Any]:
     try:
         (found,) = json.loads(ended.stdout.splitlines()[-1])["drills"]
     except (ValueError, KeyError, IndexError):
-        words = (ended.stderr or ended.stdout)[-500:]
+        words = f"{ended.stdout[-400:]} {ended.stderr[-200:]}"
         return {"scenario": name, "seed": seed, "passed": False, "problems": [f"exit code {ended.returncode}: {words}"]}
     return dict(found)
 
