@@ -13,6 +13,7 @@ from arriero.cli import scaling, show
 from arriero.clock import ManualClock
 from arriero.deploy.project import Project
 from arriero.observe.status import Status
+from arriero.scale.controller import Memory
 from arriero.scale.telling import Report, SiteReport
 from arriero.spec.model import Spec
 
@@ -47,9 +48,22 @@ def test_only_what_was_decided_a_moment_ago_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(scaling, "SystemClock", lambda: clock)
     assert scaling.last_report(project) is None
     project.edge.mkdir(parents=True)
-    scaling._keep(project, REPORT)
+    scaling._keep(project, Memory(), REPORT)
     assert scaling.last_report(project) == REPORT
     clock.sleep(scaling.FRESH_SECONDS)
     assert scaling.last_report(project) is None
     (project.edge / "scaling.json").write_text(json.dumps({"schema": 2}))
     assert scaling.last_report(project) is None
+
+
+def test_what_was_learnt_of_the_day_outlives_a_controller_and_damage(tmp_path: Path) -> None:
+    project, memory = Project(tmp_path / "arriero.yaml"), Memory()
+    project.edge.mkdir(parents=True)
+    memory.work.demand.restore([[1.5] * 96, [None] * 96])
+    scaling._keep(project, memory, REPORT)
+    heir = Memory()
+    scaling._recall(project, heir)
+    assert heir.work.demand.learnt() == memory.work.demand.learnt()
+    (project.edge / scaling.USUAL).write_text("{damaged")
+    scaling._recall(project, other := Memory())
+    assert other.work.demand.learnt() == Memory().work.demand.learnt()
