@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 DIGEST = "a" * 64
+NO_HEADERS: Mapping[str, str] = {}
 METRICS = "# HELP arriero_sidecar_slots Slots.\narriero_sidecar_slots 4\n"
 
 
@@ -25,6 +26,9 @@ class Behaviour:
     metrics: str = METRICS
     broken: dict[str, int] = field(default_factory=dict)
     is_cut: bool = False
+    # So many questions it refuses first, as a sidecar does whose slots are all in use.
+    refused: int = 0
+    retry_after: str = "1"
     asked: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -52,6 +56,11 @@ def _handler(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             behaviour.asked.append({"path": self.path, **body})
+            if behaviour.refused:
+                behaviour.refused -= 1
+                return self._send(
+                    json.dumps({"error": "all 4 slots are in use"}), 503, {"Retry-After": behaviour.retry_after}
+                )
             self._send("".join(json.dumps(line) + "\n" for line in self._lines(body)))
 
         def _lines(self, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -65,9 +74,11 @@ def _handler(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
             said = [{"message": {"content": letter}} for letter in behaviour.answer]
             return said if behaviour.is_cut else [*said, {"message": {"content": ""}, **end}]
 
-        def _send(self, text: str) -> None:
-            self.send_response(behaviour.broken.get(self.path, 200))
+        def _send(self, text: str, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> None:
+            self.send_response(behaviour.broken.get(self.path, status))
             self.send_header("Content-Length", str(len(text.encode())))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text.encode())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,14 @@ class NoAnswer(Exception):
     """The server did not say what it should; the text tells what it did instead."""
 
 
+class _Busy(NoAnswer):
+    """It takes no request just now, and says after how many `seconds` to come back."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     text: str
@@ -30,12 +38,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`url` is `http(s)://host:port`; every method raises NoAnswer."""
+    """`url` is `http(s)://host:port`; every method raises NoAnswer.
+
+    One that is busy with others' requests and says when to come back is asked again for `within_seconds`: full slots
+    under load are no fault of what it serves.
+    """
 
     url: str
     within_seconds: float
     key: Secret = NO_KEY
     certificate: Path | None = None
+    wait: Callable[[float], None] = time.sleep
 
     @property
     def host(self) -> str:
@@ -98,6 +111,17 @@ class Server:
         return found[-1] if found else {}
 
     def _lines(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        left = self.within_seconds
+        while True:
+            try:
+                return (yield from self._lines_once(path, body))
+            except _Busy as busy:
+                if busy.seconds > left:
+                    raise
+                left -= busy.seconds
+                self.wait(busy.seconds)
+
+    def _lines_once(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         connection = connect(self.url, self.certificate, self.within_seconds)
         try:
             connection.request("POST", path, json.dumps(body), self._headers())
@@ -105,7 +129,9 @@ class Server:
             for raw in response:
                 line = json.loads(raw)
                 if "error" in line:
-                    raise NoAnswer(f"{path} answered {response.status}: {line['error']}")
+                    what = f"{path} answered {response.status}: {line['error']}"
+                    again = response.headers.get("Retry-After", "")
+                    raise _Busy(what, max(1.0, float(again))) if again.isdigit() else NoAnswer(what)
                 yield line
         except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
             raise NoAnswer(f"{path}: {error or type(error).__name__}") from None
