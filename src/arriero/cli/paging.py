@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from arriero.ui.page.frame import Place
 
 PORT = 11480
+GIVES_WAY = 10
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 REPORTS, DRILLS = "reports", "drills"
 
@@ -65,10 +67,12 @@ def ui(
     if address not in LOOPBACK and not desk.doors.has_keys:
         what = f"{address} can be reached from other machines, and there are no API keys"
         raise Refused(Problem(what, "make one with: arriero keys add NAME --role viewer", "--address"))
+    _refuse_taken(address, port)
+    # On a busy machine the gateway's streams go first, before the page and what it asks.
+    os.nice(GIVES_WAY)
     # Imported late: no other verb needs it.
     from arriero.ui.page.serving import serve
 
-    _refuse_taken(address, port)
     typer.echo(f"The page is at http://{address}:{port}{below}/ (Ctrl-C ends it).", err=True)
     serve(desk, address, port, host or ())
 
