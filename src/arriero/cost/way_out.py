@@ -13,6 +13,7 @@ from typing import Literal
 
 from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.cost.money import Money
+from arriero.spec import secret_values
 from arriero.spec.check_network import is_in_ecr
 from arriero.spec.model import ResolvedSite
 
@@ -32,9 +33,9 @@ class Part:
 
 
 def interfaces(site: ResolvedSite) -> tuple[str, ...]:
-    """AWS's services that tasks call, by the end of their endpoints' names."""
-    del site
-    return ("ecr.api", "ecr.dkr", "logs")
+    """AWS's services that tasks call, by the end of their endpoints' names: those that keep their secrets, too."""
+    references = [*site.environment_from.values(), *([site.registry_login] if site.registry_login else [])]
+    return ("ecr.api", "ecr.dkr", "logs", *sorted({secret_values.service_of(arn) for arn in references}))
 
 
 def choices(site: ResolvedSite) -> tuple[WayOut, ...]:

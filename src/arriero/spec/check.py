@@ -20,6 +20,7 @@ from arriero.spec.check_ledger import ledger_problems
 from arriero.spec.check_network import network_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_scale import scale_problems
+from arriero.spec.check_secrets import secret_problems
 from arriero.spec.check_size import size_problems
 from arriero.spec.check_spot import spot_problems
 from arriero.spec.check_storage import storage_problems
@@ -51,6 +52,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += scale_problems(spec)
     found += _role_problems(spec)
     found += _environment_problems(spec)
+    found += secret_problems(spec, _owned)
     found += _model_problems(spec)
     found += _writing_problems(spec)
     found += network_problems(spec)
@@ -137,9 +139,12 @@ def _environment_problems(spec: Spec) -> Iterator[Problem]:
     sections |= {f"sites.{name}.environment": site.environment or {} for name, site in spec.sites.items()}
     for key, variables in sections.items():
         for variable in variables:
-            if variable in OWNED or variable.startswith("ARRIERO_"):
-                remedy = OWNED.get(variable, "names that begin with ARRIERO_ are ours")
+            if remedy := _owned(variable):
                 yield Problem("is set by arriero", f"remove it; {remedy}", f"{key}.{variable}")
+
+
+def _owned(variable: str) -> str | None:
+    return "names that begin with ARRIERO_ are ours" if variable.startswith("ARRIERO_") else OWNED.get(variable)
 
 
 def _model_problems(spec: Spec) -> Iterator[Problem]:

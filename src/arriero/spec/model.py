@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from arriero.secret import Secret
-from arriero.spec import image_values, values
+from arriero.spec import image_values, secret_values, values
 from arriero.spec.accounts import Accounts, Credentials
 from arriero.spec.budget import Budget
 from arriero.spec.failover import Failover
@@ -64,6 +64,8 @@ VariableText = Annotated[str, BeforeValidator(values.variable_text), WithJsonSch
 SecretName = Annotated[str, BeforeValidator(values.secret_name), values.schema(values.SECRET_NAME_PATTERN)]
 FileName = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 ModelDigest = Annotated[str, BeforeValidator(image_values.digest), values.schema(image_values.DIGEST_PATTERN)]
+SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
+SecretArn = Annotated[str, BeforeValidator(secret_values.secret_arn), values.schema(secret_values.PATTERN)]
 SecretValue = Annotated[Secret, values.SecretSchema]
 Cpu = Annotated[VCpu, values.above_zero]
 Amount = Annotated[Bytes, values.above_zero]
@@ -207,6 +209,13 @@ class Site(Section):
     environment: Mapping[VariableName, VariableText] | None = Field(
         default=None, description="Besides the service's environment; the site's value wins."
     )
+    environment_from: Mapping[VariableName, SecretReference] | None = Field(
+        default=None,
+        description="For aws: variables of each Ollama whose values Secrets Manager or SSM keeps, by their ARNs.",
+    )
+    registry_login: SecretArn | None = Field(
+        default=None, description="For aws: the secret that holds the login to the image's registry, by its ARN."
+    )
     network: Network | None = Field(default=None, description="Instead of the service's network.")
     off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")
     spot: Spot | None = Field(default=None, description="Instead of the service's share of Spot.")
@@ -300,6 +309,8 @@ class Spec(Section):
             alerts=scale.alerts,
             ollama=_over(self.ollama, site.ollama),
             environment={**self.environment, **(site.environment or {})},
+            environment_from=site.environment_from or {},
+            registry_login=site.registry_login,
             network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
@@ -345,6 +356,8 @@ class ResolvedSite(Section):
     )
     ollama: Ollama
     environment: Mapping[str, str]
+    environment_from: Mapping[str, str] = {}
+    registry_login: str | None = None
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None

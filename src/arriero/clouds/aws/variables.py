@@ -65,7 +65,8 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
     held = [
         (r.name, *each) for r in roles for each in cast("Mapping[str, Any]", r.properties["inline_policies"]).items()
     ]
-    stray = [(role, policy) for role, policy, _ in held if policy not in own.get(role.rpartition("-")[2], {})]
+    inline = {"exec": wish.execution_policies(site), **own}
+    stray = [(role, policy) for role, policy, _ in held if policy not in inline.get(role.rpartition("-")[2], {})]
     free: list[Json] = [{"name": f"{wish.base_name(site)}-{end}", "policies": []} for end in own]
     prefix = f"arn:{wish.partition(site.region)}:iam::aws:policy/"
     return {
@@ -77,7 +78,7 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
         ],
         "aws_site_own_policies": [
             {"role": f"{wish.base_name(site)}-{end}", "policy": name, "document": cast(Json, document)}
-            for end, documents in own.items()
+            for end, documents in inline.items()
             for name, document in documents.items()
         ],
         "aws_site_stray_policies": [{"role": role, "policy": policy} for role, policy in stray],

@@ -13,6 +13,7 @@ from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import aws_alb, aws_capacity, aws_files, aws_network, aws_scaling, aws_task, storage
 from arriero.plan.wanted.aws_network import base_name as base_name
 from arriero.plan.wanted.aws_network import site_tags as site_tags
+from arriero.spec import secret_values
 from arriero.spec.model import ResolvedSite
 
 # Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
@@ -41,6 +42,7 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",), aws_a
 
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 PROTECTION_POLICY = "keep-from-scale-in"
+SECRETS_POLICY = "read-secrets"
 
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
@@ -156,6 +158,17 @@ def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
     return {PROTECTION_POLICY: {"Version": "2012-10-17", "Statement": (protect,)}, **aws_files.reading(site)}
 
 
+def execution_policies(site: ResolvedSite) -> Mapping[str, Value]:
+    """What ECS may read for the containers before they start: the secrets that the spec names, and no others."""
+    arns = [*site.environment_from.values(), *([site.registry_login] if site.registry_login else [])]
+    found: list[Value] = []
+    for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
+        kept = tuple(sorted({secret_values.whole(arn) for arn in arns if secret_values.service_of(arn) == service}))
+        if kept:
+            found.append({"Effect": "Allow", "Action": action, "Resource": kept})
+    return {SECRETS_POLICY: {"Version": "2012-10-17", "Statement": tuple(found)}} if found else {}
+
+
 def roles_policies(site: ResolvedSite) -> Mapping[str, Mapping[str, Value]]:
     """The inline policies of the roles that containers have, by the end of the role's name."""
     return {"task": own_policies(site), **({"seed": aws_files.writing(site)} if storage.is_used(site) else {})}
@@ -165,7 +178,7 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
     """The execution role pulls the image and writes logs; the task role is what the containers may do."""
     own = ((f"{base_name(site)}-{end}", (), policies) for end, policies in roles_policies(site).items())
     rows: tuple[tuple[str, tuple[Value, ...], Mapping[str, Value]], ...] = (
-        (f"{base_name(site)}-exec", (EXECUTION_POLICY,), {}),
+        (f"{base_name(site)}-exec", (EXECUTION_POLICY,), execution_policies(site)),
         *own,
     )
     return tuple(

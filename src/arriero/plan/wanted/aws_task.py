@@ -127,6 +127,8 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
     if site.sidecar:  # Ollama writes its key into its home, and /tmp is what can be written
         environment = {"HOME": "/tmp", **environment}
     ollama = _container(site, CONTAINER, environment)
+    if site.environment_from:  # ECS reads the values; no definition, plan or file holds them
+        ollama["secrets"] = [{"name": name, "valueFrom": arn} for name, arn in sorted(site.environment_from.items())]
     ollama["mountPoints"] = [_SCRATCH]
     if storage.is_used(site):
         ollama["mountPoints"].append({**_STORAGE, "readOnly": True})
@@ -147,9 +149,11 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
 
 def _container(site: ResolvedSite, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """What both have in common; `ollama list` asks where OLLAMA_HOST says, which is the sidecar's port by default."""
+    login = {"repositoryCredentials": {"credentialsParameter": site.registry_login}} if site.registry_login else {}
     return {
         "name": name,
         "image": site.image,
+        **login,
         "essential": True,
         "environment": [{"name": key, "value": value} for key, value in sorted(environment.items())],
         "healthCheck": {

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from arriero.rehearse.aws import files
+from arriero.rehearse.aws import files, kept
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.health import Health
 from arriero.rehearse.aws.shipping import Shipment, shipment
@@ -140,6 +140,7 @@ def server_spec(
     stop_timeout = definition.get("stopTimeout")
     command = (*(definition.get("entryPoint") or ()), *(definition.get("command") or ()))
     environment = {item["name"]: item["value"] for item in definition.get("environment") or []}
+    environment |= kept.values_of(task, definition)
     return ServerSpec(
         target=task.id,
         container=definition["name"],

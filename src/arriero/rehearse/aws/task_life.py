@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 
-from arriero.rehearse.aws import files, wording
+from arriero.rehearse.aws import files, kept, wording
 from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.shipping import open_stream
@@ -150,7 +150,7 @@ def _what_fargate_misses(run: RunningTask) -> str:
         wanted = getattr(definition, attribute, None)
         if wanted and wanted not in role_arns:
             return wording.cannot_assume(wanted)
-    if problem := files.what_a_mount_misses(task, definition):
+    if problem := files.what_a_mount_misses(task, definition) or kept.what_a_secret_misses(task, definition):
         return problem
     for container in definition.container_definitions:
         if stream := open_stream(container, task.id, task._account_id, task.region_name):

@@ -119,6 +119,13 @@ def _listed(tasks: Iterable[str], noun: str) -> str:
     return f"{len(names)} {noun}: {' '.join(names)}."
 
 
+def no_secret(reference: str, why: str) -> str:
+    return (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
+        f"unable to retrieve secret from {reference}: {why}"
+    )
+
+
 def no_file_system(name: str, region: str) -> str:
     host = f"{name}.efs.{region}.amazonaws.com"
     return f'{_MOUNTING} stderr: Failed to resolve "{host}" - check that your file system ID is correct'
