@@ -45,9 +45,11 @@ def last(command: Command) -> str:
 
 def test_what_can_t_be_played_is_refused_in_words(place: Place) -> None:
     unknown = place.arriero("drill", "--scenario", "flood", "--yes")
-    assert (unknown.code, last(unknown)[:60]) == (1, "--scenario: there is no scenario flood; choose from region-lo")
+    assert unknown.code == 1
+    assert last(unknown).startswith("--scenario: there is no scenario flood; choose from region-loss")
     nothing = place.arriero("drill", "--yes")
-    assert (nothing.code, last(nothing)[:50]) == (1, "--scenario: no scenario is named; --all, or choose")
+    assert nothing.code == 1
+    assert last(nothing).startswith("--scenario: no scenario is named; --all, or choose")
     unasked = place.arriero("drill", "--scenario", "region-loss")
     assert (unasked.code, last(unasked)) == (1, "this acts, and there is no terminal to ask at; add --yes")
     stored = place.arriero("drill", "--scenario", "slow-storage", "--yes")
