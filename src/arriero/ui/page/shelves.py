@@ -52,6 +52,7 @@ class Shelves:
         self._desk, self._orders = desk, orders
         self._sections: list[Section] = []
         self._acts: Element | None = None
+        self._told_diff: tuple[int, int, list[str]] | None = None
 
     async def load(self, anew: bool = False) -> None:
         await asyncio.gather(*(section.load(anew) for section in self._sections))
@@ -106,6 +107,9 @@ class Shelves:
                 for release in releases:
                     self._draw_release(release, running)
         self._diff = tag("div")
+        # The list is drawn anew when a deployment ends: a diff that is read then stays.
+        if self._told_diff:
+            self._draw_diff(*self._told_diff)
 
     def _draw_release(self, release: dict[str, Any], running: int | None) -> None:
         number = int(release["release"])
@@ -145,11 +149,17 @@ class Shelves:
             with self._diff:
                 words("p", error.problems[0], "bad")
             return
+        self._told_diff = (number, running, told["lines"])
+        self._draw_diff(*self._told_diff)
+
+    def _draw_diff(self, number: int, running: int, lines: list[str]) -> None:
+        if self._diff.is_deleted:  # the list is being read anew, and draws it then
+            return
         self._diff.clear()
         with self._diff:
-            words("h3", f"From release {number} to {running}, which runs")
+            words("h3", f"From release {number} to {running}")
             with tag("pre", "diff", tabindex=0, role="region", aria_label=f"Diff from {number} to {running}"):
-                for line in told["lines"] or ["Both have the same spec."]:
+                for line in lines or ["Both have the same spec."]:
                     words("span", line, {"+": "plus", "-": "minus"}.get(line[:1], ""))
 
     def _draw_drift(self, told: dict[str, Any]) -> None:
