@@ -133,7 +133,7 @@ class Fleet:
         def end() -> None:
             server.at_work[asked.model] -= 1
             record.seconds = self.now - asked.since
-            target.give_back(asked.model)
+            target.give_back(asked.model, True)
             self.done.append(asked)
             self.pool.speeds.learn(record, self.now)
             self._serve_pending(target.entry.id)

@@ -135,7 +135,7 @@ class Gateways(RuleBasedStateMachine):
         done = self.open.pop(choice % len(self.open))
         if is_answered:
             done.target.begins(done.model)
-        done.target.give_back(done.model)
+        done.target.give_back(done.model, is_answered)
         if is_refused:
             again = Asked(done.model, "blue", self.now)
             self.admission.enter_first(again)

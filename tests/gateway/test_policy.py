@@ -121,7 +121,7 @@ def test_a_target_counts_the_prompts_it_reads() -> None:
     assert target.reading == 2
     target.begins("m")
     target.give_back(None)
-    target.give_back("m")
+    target.give_back("m", True)
     assert target.reading == 1
     target.give_back("m")
     assert target.reading == 0, "nobody reads where nothing is open"

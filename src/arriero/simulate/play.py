@@ -182,7 +182,7 @@ class Play:
         target = machine.target
         if target is None:
             return
-        target.give_back(job.model)
+        target.give_back(job.model, True)
         if self._telling is not None:
             self._telling.ended(job, now)
         record = Record("", "POST", "/api/chat")

@@ -85,7 +85,7 @@ class Trier:
             rest = templates.questions(model, templates.said(answers[1]), asked, stay)[2]
             answers.append(await self._ask(target, "/api/chat", rest))
         finally:
-            target.give_back(model, False)
+            target.give_back(model)
             self._context.gave_back(target)
         if templates.does_go_on(*answers):
             return replace(reading, goes_on=True)

@@ -216,8 +216,9 @@ class Admission:
         """
         ask = Ask(waiter.model, waiter.tried, len(line) - 1, now - waiter.since, waiter.mark, self.waiting_for)
         found = pool.place(ask, now)
-        has_it = isinstance(found, Target) and found.is_resident(waiter.model) and found.busy < found.slots
-        return found if has_it and isinstance(found, Target) else None
+        if isinstance(found, Target) and found.is_resident(waiter.model) and found.busy < found.slots:
+            return found
+        return None
 
     def _replica(self, line: Line, pool: Pool, now: float) -> Iterator[tuple[Waiter, Target]]:
         """The last of a line that is longer than a load goes to a target that loads its model."""

@@ -212,14 +212,11 @@ class Target:
         """Whether that conversation was here, so that its beginning may be in the prompt cache."""
         return mark in self._met
 
-    def give_back(self, model: str | None, has_begun: bool = True) -> None:
+    def give_back(self, model: str | None, has_begun: bool = False) -> None:
         """A request is over; `has_begun`: its answer had, so its prompt was read."""
         self.in_flight -= 1
-        if model and not has_begun and self.reading:
+        if model and not has_begun:
             self.reading -= 1
-        # Nobody reads for a request that is over, whatever was forgotten to be told.
-        if self.reading > self.in_flight:
-            self.reading = max(0, self.in_flight)
         if model and self.running[model] > 1:
             self.running[model] -= 1
         elif model:
@@ -229,8 +226,7 @@ class Target:
 
     def begins(self, model: str, is_good: bool = True) -> None:
         """An answer begins, so its prompt is read; if it `is_good`, the model is in memory."""
-        if self.reading:
-            self.reading -= 1
+        self.reading -= 1
         if is_good:
             self.memory.served(model)
 

@@ -23,8 +23,7 @@ class SidecarSettings:
     """`models` have to be on disk before it is ready; `preload` are those that it keeps in memory, as many as fit.
     `metrics_sources` may read the figures besides this machine. `hosts` are the names of a load balancer before it.
     `stream_seconds` is how long a stream may keep its ECS task from being scaled in; `ecs_agent` is where that is asked
-    for, empty elsewhere. It ends when the process
-    `follow` does (0: none).
+    for, empty elsewhere. It ends when the process `follow` does (0: none).
     """
 
     listen: str = "127.0.0.1:11434"
