@@ -56,6 +56,7 @@ def loaded(name: str) -> ModuleType:
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(THEIRS))
+    monkeypatch.syspath_prepend(str(OWN_COLLECTIONS))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "none")
     fill_the_gaps()
@@ -161,3 +162,21 @@ def test_endpoints_go_and_a_second_time_nothing_does(ec2: Any, place: dict[str, 
     going.remove()
     again.remove()
     assert (going.changed, again.changed) == (True, False)
+
+
+@pytest.mark.parametrize(("public_ip", "said"), [(True, "ENABLED"), (False, "DISABLED")])
+@pytest.mark.usefixtures("ec2")
+def test_a_task_that_runs_once_has_a_public_address_only_where_its_site_has_them(public_ip: bool, said: str) -> None:
+    asked = Asked(document={"family": "seed"}, cluster="c", subnets=["s"], security_groups=["g"], public_ip=public_ip)
+    heard: dict[str, Any] = {}
+
+    class Ecs:
+        def register_task_definition(self, **_: Any) -> dict[str, Any]:
+            return {"taskDefinition": {"taskDefinitionArn": "seed:1"}}
+
+        def run_task(self, **given: Any) -> dict[str, Any]:
+            heard.update(given)
+            return {"tasks": [{"taskArn": "task"}]}
+
+    assert loaded("ecs_once").start(asked, Ecs()) == "task"
+    assert heard["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == said

@@ -37,6 +37,10 @@ options:
     type: list
     elements: str
     required: true
+  public_ip:
+    description: Whether the task has a public address.
+    type: bool
+    required: true
   tags:
     description: Tags of the task.
     type: dict
@@ -61,6 +65,7 @@ EXAMPLES = r"""
     container: seed
     subnets: [subnet-0a1b2c3d]
     security_groups: [sg-0a1b2c3d]
+    public_ip: false
 """
 
 RETURN = r"""
@@ -87,6 +92,7 @@ def main():
         "container": {"type": "str", "required": True},
         "subnets": {"type": "list", "elements": "str", "required": True},
         "security_groups": {"type": "list", "elements": "str", "required": True},
+        "public_ip": {"type": "bool", "required": True},
         "tags": {"type": "dict", "default": {}},
         "timeout": {"type": "int", "default": 3600},
     }
@@ -125,7 +131,7 @@ def start(module, ecs):
     network = {
         "subnets": asked["subnets"],
         "securityGroups": asked["security_groups"],
-        "assignPublicIp": "ENABLED",
+        "assignPublicIp": "ENABLED" if asked["public_ip"] else "DISABLED",
     }
     answer = ecs.run_task(
         aws_retry=True,

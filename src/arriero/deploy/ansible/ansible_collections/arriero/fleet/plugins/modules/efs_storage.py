@@ -87,43 +87,32 @@ access_point_id:
   sample: fsap-0a1b2c3d
 """
 
-import time  # noqa: E402
-
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
-from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
-
-LOOK_SECONDS = 1
+from ansible_collections.arriero.fleet.plugins.module_utils.standing import Standing  # noqa: E402
 
 
-class Storage:
-    """One file system and what hangs on it; `changed` is whether anything was done."""
+class Storage(Standing):
+    """One file system and what hangs on it."""
 
     def __init__(self, module):
-        self.efs = module.client("efs", retry_decorator=AWSRetry.jittered_backoff())
-        self.asked, self.deadline = module.params, time.monotonic() + module.params["timeout"]
-        self.changed = False
+        super().__init__(module, "efs", f"the file system {module.params['name']}")
+        self.asked = {**self.asked, "tags": {**self.asked["tags"], "Name": self.asked["name"]}}
 
     def file_system(self):
-        found = self.efs.describe_file_systems(aws_retry=True, CreationToken=self.asked["name"])["FileSystems"]
+        found = self.client.describe_file_systems(aws_retry=True, CreationToken=self.asked["name"])["FileSystems"]
         return found[0] if found else None
 
     def access_points(self, name):
-        return self.efs.describe_access_points(aws_retry=True, FileSystemId=name)["AccessPoints"]
+        return self.client.describe_access_points(aws_retry=True, FileSystemId=name)["AccessPoints"]
 
     def mount_targets(self, name):
-        return self.efs.describe_mount_targets(aws_retry=True, FileSystemId=name)["MountTargets"]
-
-    def tags(self):
-        return [
-            {"Key": key, "Value": value} for key, value in {**self.asked["tags"], "Name": self.asked["name"]}.items()
-        ]
+        return self.client.describe_mount_targets(aws_retry=True, FileSystemId=name)["MountTargets"]
 
     def make(self):
         system = self.file_system()
         if system is None:
             self.changed = True
-            system = self.efs.create_file_system(
+            system = self.client.create_file_system(
                 aws_retry=True,
                 CreationToken=self.asked["name"],
                 Encrypted=True,
@@ -134,11 +123,13 @@ class Storage:
         self.until(lambda: self.file_system()["LifeCycleState"] == "available")
         if system["ThroughputMode"] != self.asked["throughput_mode"]:
             self.changed = True
-            self.efs.update_file_system(aws_retry=True, FileSystemId=name, ThroughputMode=self.asked["throughput_mode"])
+            self.client.update_file_system(
+                aws_retry=True, FileSystemId=name, ThroughputMode=self.asked["throughput_mode"]
+            )
         wanted, found = self.tags(), system.get("Tags", [])
         if [tag for tag in wanted if tag not in found]:
             self.changed = True
-            self.efs.tag_resource(aws_retry=True, ResourceId=name, Tags=wanted)
+            self.client.tag_resource(aws_retry=True, ResourceId=name, Tags=wanted)
         self.mount(name)
         return name, self.access_point(name)
 
@@ -149,7 +140,7 @@ class Storage:
                 return point["AccessPointId"]
         self.changed = True
         owner = {"OwnerUid": user, "OwnerGid": user, "Permissions": "0755"}
-        made = self.efs.create_access_point(
+        made = self.client.create_access_point(
             aws_retry=True,
             ClientToken=f"{self.asked['name']}-{user}"[:64],
             FileSystemId=name,
@@ -165,18 +156,22 @@ class Storage:
         for subnet, target in there.items():
             if subnet not in subnets:
                 self.changed = True
-                self.efs.delete_mount_target(aws_retry=True, MountTargetId=target)
+                self.client.delete_mount_target(aws_retry=True, MountTargetId=target)
                 continue
-            has = self.efs.describe_mount_target_security_groups(aws_retry=True, MountTargetId=target)["SecurityGroups"]
+            has = self.client.describe_mount_target_security_groups(aws_retry=True, MountTargetId=target)[
+                "SecurityGroups"
+            ]
             if has != [group]:
                 self.changed = True
-                self.efs.modify_mount_target_security_groups(
+                self.client.modify_mount_target_security_groups(
                     aws_retry=True, MountTargetId=target, SecurityGroups=[group]
                 )
         for subnet in subnets:
             if subnet not in there:
                 self.changed = True
-                self.efs.create_mount_target(aws_retry=True, FileSystemId=name, SubnetId=subnet, SecurityGroups=[group])
+                self.client.create_mount_target(
+                    aws_retry=True, FileSystemId=name, SubnetId=subnet, SecurityGroups=[group]
+                )
         self.until(lambda: {each["LifeCycleState"] for each in self.mount_targets(name)} <= {"available"})
 
     def remove(self, with_data):
@@ -186,22 +181,16 @@ class Storage:
         name = system["FileSystemId"]
         for target in self.mount_targets(name):
             self.changed = True
-            self.efs.delete_mount_target(aws_retry=True, MountTargetId=target["MountTargetId"])
-        self.until(lambda: not self.mount_targets(name))
+            self.client.delete_mount_target(aws_retry=True, MountTargetId=target["MountTargetId"])
+        self.until(lambda: not self.mount_targets(name), "gone")
         if not with_data:
             return name, ""
         for point in self.access_points(name):
-            self.efs.delete_access_point(aws_retry=True, AccessPointId=point["AccessPointId"])
+            self.client.delete_access_point(aws_retry=True, AccessPointId=point["AccessPointId"])
         self.changed = True
-        self.efs.delete_file_system(aws_retry=True, FileSystemId=name)
-        self.until(lambda: self.file_system() is None)
+        self.client.delete_file_system(aws_retry=True, FileSystemId=name)
+        self.until(lambda: self.file_system() is None, "gone")
         return "", ""
-
-    def until(self, is_so):
-        while not is_so():
-            if time.monotonic() > self.deadline:
-                raise TimeoutError(f"the file system {self.asked['name']} was not ready in time")
-            time.sleep(LOOK_SECONDS)
 
 
 def main():
@@ -217,16 +206,10 @@ def main():
         "timeout": {"type": "int", "default": 300},
     }
     module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
-    storage = Storage(module)
-    try:
-        if module.params["state"] == "present":
-            system, point = storage.make()
-        else:
-            system, point = storage.remove(with_data=module.params["state"] == "absent")
-    except (ClientError, BotoCoreError) as error:
-        module.fail_json_aws(error, msg="Couldn't set the file system")
-    except TimeoutError as error:
-        module.fail_json(msg=str(error))
+    storage, state = Storage(module), module.params["state"]
+    system, point = storage.answered(
+        module, storage.make if state == "present" else lambda: storage.remove(with_data=state == "absent")
+    )
     module.exit_json(changed=storage.changed, file_system_id=system, access_point_id=point)
 
 

@@ -69,39 +69,28 @@ nat_gateway_id:
   sample: nat-0a1b2c3d
 """
 
-import time  # noqa: E402
-
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
-from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
+from ansible_collections.arriero.fleet.plugins.module_utils.standing import Standing  # noqa: E402
 
-LOOK_SECONDS = 2
 GONE = ("deleting", "deleted", "failed")
 
 
-class Gateway:
-    """One NAT gateway and its address; `changed` is whether anything was done."""
+class Gateway(Standing):
+    """One NAT gateway and its address."""
 
     def __init__(self, module):
-        self.ec2 = module.client("ec2", retry_decorator=AWSRetry.jittered_backoff())
-        self.asked, self.deadline = module.params, time.monotonic() + module.params["timeout"]
-        self.changed = False
+        super().__init__(module, "ec2", "the NAT gateway")
 
     def filters(self):
         return [{"Name": f"tag:{key}", "Values": [value]} for key, value in self.asked["tags"].items()]
 
     def tagged(self, kind):
-        tags = [{"Key": key, "Value": value} for key, value in self.asked["tags"].items()]
-        return [{"ResourceType": kind, "Tags": tags}]
-
-    def is_ours(self, found):
-        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-        return all(tags.get(key) == value for key, value in self.asked["tags"].items())
+        return [{"ResourceType": kind, "Tags": self.tags()}]
 
     def make(self):
         allocation, subnet = self.address(), self.asked["subnet"]
-        answer = self.ec2.describe_nat_gateways(aws_retry=True, Filter=self.filters())["NatGateways"]
-        standing = [each for each in answer if self.is_ours(each) and each["State"] not in GONE]
+        answer = self.client.describe_nat_gateways(aws_retry=True, Filter=self.filters())["NatGateways"]
+        standing = [each for each in answer if self.is_tagged(each) and each["State"] not in GONE]
         right = [
             each["NatGatewayId"]
             for each in standing
@@ -111,13 +100,13 @@ class Gateway:
         if wrong:  # the address is free for the new one only when they are gone
             self.delete(wrong)
         if right:
-            self.until(lambda: self.states(right[:1]) == ["available"], "ready")
+            self.until(lambda: self.states(right[:1]) == ["available"])
             return right[0]
         self.changed = True
-        made = self.ec2.create_nat_gateway(
+        made = self.client.create_nat_gateway(
             aws_retry=True, SubnetId=subnet, AllocationId=allocation, TagSpecifications=self.tagged("natgateway")
         )["NatGateway"]["NatGatewayId"]
-        self.until(lambda: self.states([made]) in (["available"], ["failed"]), "ready")
+        self.until(lambda: self.states([made]) in (["available"], ["failed"]))
         if self.states([made]) == ["failed"]:
             raise TimeoutError(f"AWS could not make the NAT gateway {made}")
         return made
@@ -125,29 +114,29 @@ class Gateway:
     def address(self):
         found = [
             each
-            for each in self.ec2.describe_addresses(aws_retry=True, Filters=self.filters())["Addresses"]
-            if self.is_ours(each)
+            for each in self.client.describe_addresses(aws_retry=True, Filters=self.filters())["Addresses"]
+            if self.is_tagged(each)
         ]
         if found:
             return sorted(each["AllocationId"] for each in found)[0]
         self.changed = True
-        made = self.ec2.allocate_address(aws_retry=True, Domain="vpc", TagSpecifications=self.tagged("elastic-ip"))
+        made = self.client.allocate_address(aws_retry=True, Domain="vpc", TagSpecifications=self.tagged("elastic-ip"))
         return made["AllocationId"]
 
     def remove(self):
         self.delete(self.asked["ids"])
         allocations = self.asked["allocations"]
-        found = self.ec2.describe_addresses(aws_retry=True)["Addresses"] if allocations else []
+        found = self.client.describe_addresses(aws_retry=True)["Addresses"] if allocations else []
         for allocation in [each["AllocationId"] for each in found if each.get("AllocationId") in allocations]:
             self.changed = True
-            self.ec2.release_address(aws_retry=True, AllocationId=allocation)
+            self.client.release_address(aws_retry=True, AllocationId=allocation)
         return ""
 
     def delete(self, ids):
         standing = [each for each in self.described(ids) if each["State"] not in ("deleting", "deleted")]
         for each in standing:
             self.changed = True
-            self.ec2.delete_nat_gateway(aws_retry=True, NatGatewayId=each["NatGatewayId"])
+            self.client.delete_nat_gateway(aws_retry=True, NatGatewayId=each["NatGatewayId"])
         self.until(lambda: set(self.states(ids)) <= {"deleted"}, "gone")
 
     def states(self, ids):
@@ -157,14 +146,8 @@ class Gateway:
         if not ids:
             return []
         asked = [{"Name": "nat-gateway-id", "Values": ids}]
-        found = self.ec2.describe_nat_gateways(aws_retry=True, Filter=asked)["NatGateways"]
+        found = self.client.describe_nat_gateways(aws_retry=True, Filter=asked)["NatGateways"]
         return [each for each in found if each["NatGatewayId"] in ids]
-
-    def until(self, is_so, what):
-        while not is_so():
-            if time.monotonic() > self.deadline:
-                raise TimeoutError(f"the NAT gateway was not {what} in time")
-            time.sleep(LOOK_SECONDS)
 
 
 def main():
@@ -178,12 +161,7 @@ def main():
     }
     module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
     gateway = Gateway(module)
-    try:
-        made = gateway.make() if module.params["state"] == "present" else gateway.remove()
-    except (ClientError, BotoCoreError) as error:
-        module.fail_json_aws(error, msg="Couldn't set the NAT gateway")
-    except TimeoutError as error:
-        module.fail_json(msg=str(error))
+    made = gateway.answered(module, gateway.make if module.params["state"] == "present" else gateway.remove)
     module.exit_json(changed=gateway.changed, nat_gateway_id=made)
 
 

@@ -89,37 +89,30 @@ endpoint_ids:
   sample: [vpce-0a1b2c3d]
 """
 
-import time  # noqa: E402
-
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry  # noqa: E402
-from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
+from ansible_collections.arriero.fleet.plugins.module_utils.standing import Standing  # noqa: E402
 
-LOOK_SECONDS = 2
 GONE = ("deleting", "deleted", "rejected", "failed", "expired")
 
 
-class Endpoints:
-    """The endpoints of one network; `changed` is whether anything was done."""
+class Endpoints(Standing):
+    """The endpoints of one network."""
 
     def __init__(self, module):
-        self.ec2 = module.client("ec2", retry_decorator=AWSRetry.jittered_backoff())
-        self.asked, self.region = module.params, module.region
-        self.deadline, self.changed = time.monotonic() + module.params["timeout"], False
+        super().__init__(module, "ec2", "the endpoints")
+        self.region = module.region
 
     def make(self):
         asked = [{"Name": "vpc-id", "Values": [self.asked["vpc"]]}]
-        found = self.ec2.describe_vpc_endpoints(aws_retry=True, Filters=asked)["VpcEndpoints"]
+        found = self.client.describe_vpc_endpoints(aws_retry=True, Filters=asked)["VpcEndpoints"]
         standing = {each["ServiceName"]: each for each in found if self.is_ours(each)}
         made = [self.one(standing, each, self.interface()) for each in self.asked["interfaces"]]
         made += [self.one(standing, each, self.gateway()) for each in self.asked["gateways"]]
-        self.until(lambda: {each["State"].lower() for each in self.described(made)} <= {"available"}, "ready")
+        self.until(lambda: {each["State"].lower() for each in self.described(made)} <= {"available"})
         return made
 
     def is_ours(self, found):
-        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-        is_tagged = all(tags.get(key) == value for key, value in self.asked["tags"].items())
-        return is_tagged and found["VpcId"] == self.asked["vpc"] and found["State"].lower() not in GONE
+        return self.is_tagged(found) and found["VpcId"] == self.asked["vpc"] and found["State"].lower() not in GONE
 
     def interface(self):
         return {
@@ -137,19 +130,18 @@ class Endpoints:
         found = standing.get(name)
         if found is None:
             self.changed = True
-            tags = [{"Key": key, "Value": value} for key, value in self.asked["tags"].items()]
-            made = self.ec2.create_vpc_endpoint(
+            made = self.client.create_vpc_endpoint(
                 aws_retry=True,
                 VpcId=self.asked["vpc"],
                 ServiceName=name,
-                TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": tags}],
+                TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": self.tags()}],
                 **wanted,
             )
             return made["VpcEndpoint"]["VpcEndpointId"]
         differs = self.differences(found, wanted)
         if differs:
             self.changed = True
-            self.ec2.modify_vpc_endpoint(aws_retry=True, VpcEndpointId=found["VpcEndpointId"], **differs)
+            self.client.modify_vpc_endpoint(aws_retry=True, VpcEndpointId=found["VpcEndpointId"], **differs)
         return found["VpcEndpointId"]
 
     def differences(self, found, wanted):
@@ -171,7 +163,7 @@ class Endpoints:
         ids = [each["VpcEndpointId"] for each in self.described(self.asked["ids"])]
         if ids:
             self.changed = True
-            self.ec2.delete_vpc_endpoints(aws_retry=True, VpcEndpointIds=ids)
+            self.client.delete_vpc_endpoints(aws_retry=True, VpcEndpointIds=ids)
         self.until(lambda: not self.described(ids), "gone")
         return []
 
@@ -179,14 +171,8 @@ class Endpoints:
         if not ids:
             return []
         # Asked for by its id, one that is gone is an error.
-        found = self.ec2.describe_vpc_endpoints(aws_retry=True)["VpcEndpoints"]
+        found = self.client.describe_vpc_endpoints(aws_retry=True)["VpcEndpoints"]
         return [each for each in found if each["VpcEndpointId"] in ids and each["State"].lower() != "deleted"]
-
-    def until(self, is_so, what):
-        while not is_so():
-            if time.monotonic() > self.deadline:
-                raise TimeoutError(f"the endpoints were not {what} in time")
-            time.sleep(LOOK_SECONDS)
 
 
 def main():
@@ -204,12 +190,7 @@ def main():
     }
     module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
     endpoints = Endpoints(module)
-    try:
-        made = endpoints.make() if module.params["state"] == "present" else endpoints.remove()
-    except (ClientError, BotoCoreError) as error:
-        module.fail_json_aws(error, msg="Couldn't set the endpoints")
-    except TimeoutError as error:
-        module.fail_json(msg=str(error))
+    made = endpoints.answered(module, endpoints.make if module.params["state"] == "present" else endpoints.remove)
     module.exit_json(changed=endpoints.changed, endpoint_ids=made)
 
 
