@@ -57,7 +57,7 @@ def test_what_is_killed_keeps_what_is_not_written_yet() -> None:
     one.begin(job, 0.0)
     played(one, 1.0)
     one.begin(reading, 2.0)
-    assert set(one.kill(2.0)) == {job, reading}
+    assert set(one.kill(2.0)) == {(job, True), (reading, False)}
     assert (job.prompt, job.tokens) == (111, 20)
     assert (reading.prompt, reading.tokens) == (500, 7)
     assert one.next_at() is None

@@ -157,16 +157,16 @@ class Machine:
     def next_at(self) -> float | None:
         return self._at + max(0.0, self._marks[0][0] - self._clock) / self._speed if self._marks else None
 
-    def kill(self, now: float) -> list[Job]:
-        """All that run end here; what was not written yet stays in their `tokens`."""
+    def kill(self, now: float) -> list[tuple[Job, bool]]:
+        """All that run end here, each with whether its answer had begun; what was not written yet stays in `tokens`."""
         self._move(now)
-        cut = [*self.pending]
+        cut = [(job, False) for job in self.pending]
         for _, _, is_first, job in self._marks:
             if not is_first:
                 left = (job.ends_at_mark - self._clock) * self._pace.tokens_per_second
                 written = max(0, job.tokens - ceil(left - 1e-6))
                 job.prompt, job.tokens = job.prompt + written, job.tokens - written
-            cut.append(job)
+            cut.append((job, not is_first))
         self._marks, self.pending = [], []
         self._prompts = self._answers = 0
         self._changed()

@@ -283,9 +283,9 @@ class Play:
         """Spot takes it now: its streams go on elsewhere, before all who wait, with what they have written."""
         cut, target = machine.kill(now), machine.target
         self.fleet.lost(machine, now)
-        for job in cut:
+        for job, has_begun in cut:
             if target is not None:
-                target.give_back(job.model)
+                target.give_back(job.model, has_begun)
             if self._telling is not None:
                 self._telling.cut(job)
             job.since, job.deaths = now, job.deaths + 1
