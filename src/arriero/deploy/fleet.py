@@ -96,9 +96,13 @@ def read_world(spec_path: Path, overlay: str | None, environment: Mapping[str, s
 
 
 def all_steps(site: SitePlan) -> SitePlan:
-    """The plan with every step of its role, needed or not: plain Ansible lets its modules find out what is to do."""
+    """The plan with every step that makes what the site is to hold, needed or not: plain Ansible lets its modules find
+    out what is to do. A step for what nobody asked for would make it.
+    """
     needed = {step.name: step for step in site.steps}
-    names = dict.fromkeys(place.wanted_of(site.cloud).KINDS.values())
+    asked = {resource.kind for resource in site.wanted}
+    kinds = place.wanted_of(site.cloud).KINDS
+    names = dict.fromkeys(name for kind, name in kinds.items() if kind in asked or name in needed)
     steps = [needed.get(name, Step(site.site, name, ())) for name in names]
     return replace(site, steps=(*steps, *(needed[name] for name in [RETIRE] if name in needed)))
 
