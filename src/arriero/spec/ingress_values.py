@@ -17,31 +17,23 @@ MOST_DRAIN_SECONDS = 3600
 
 
 def certificate(value: object) -> str:
-    text = _text(value)
-    if not re.fullmatch(CERTIFICATE_PATTERN, text):
-        raise ValueError(
-            f"{values.shown(text)} is not the ARN of a certificate; "
-            "write it like arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
-        )
-    return text
+    example = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
+    return _formed(value, CERTIFICATE_PATTERN, "the ARN of a certificate", example)
 
 
 def web_acl(value: object) -> str:
-    text = _text(value)
-    if not re.fullmatch(WEB_ACL_PATTERN, text):
-        raise ValueError(
-            f"{values.shown(text)} is not the ARN of a regional web ACL; "
-            "write it like arn:aws:wafv2:us-east-1:123456789012:regional/webacl/llm/0a1b2c3d"
-        )
-    return text
+    example = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/llm/0a1b2c3d"
+    return _formed(value, WEB_ACL_PATTERN, "the ARN of a regional web ACL", example)
 
 
 def tls_policy(value: object) -> str:
+    return _formed(value, TLS_POLICY_PATTERN, "a policy of AWS", "ELBSecurityPolicy-TLS13-1-2-2021-06")
+
+
+def _formed(value: object, pattern: str, what: str, example: str) -> str:
     text = _text(value)
-    if not re.fullmatch(TLS_POLICY_PATTERN, text):
-        raise ValueError(
-            f"{values.shown(text)} is not a policy of AWS; write it like ELBSecurityPolicy-TLS13-1-2-2021-06"
-        )
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"{values.shown(text)} is not {what}; write it like {example}")
     return text
 
 
