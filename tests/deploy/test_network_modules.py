@@ -12,6 +12,8 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2 import ec2_backends
 
 from arriero.deploy.settings import OWN_COLLECTIONS
 from arriero.rehearse.aws.patches import fill_the_gaps
@@ -53,15 +55,23 @@ def loaded(name: str) -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(THEIRS))
+        patch.syspath_prepend(str(OWN_COLLECTIONS))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "none")
+        fill_the_gaps()
+        with mock_aws():
+            yield boto3.client("ec2", region_name=Asked.region)
+
+
 @pytest.fixture
-def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(THEIRS))
-    monkeypatch.syspath_prepend(str(OWN_COLLECTIONS))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "none")
-    fill_the_gaps()
-    with mock_aws():
-        yield boto3.client("ec2", region_name="us-east-1")
+def ec2(cloud: Any) -> Iterator[Any]:
+    yield cloud
+    # All of the emulated AWS takes seconds to be made anew, and one region of EC2 a moment.
+    ec2_backends[DEFAULT_ACCOUNT_ID][Asked.region].reset()
 
 
 @pytest.fixture
