@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from places import Place
+from places import Place, wait_for
 
 
 @dataclass
@@ -56,3 +58,37 @@ def counts(place: Place) -> dict[str, int]:
     """Targets that are ready, by site."""
     sites = place.arriero("status", "--json").json["sites"]
     return {site["name"]: sum(target["state"] == "ready" for target in site["targets"]) for site in sites}
+
+
+def brought_up(place: Place) -> Iterator[Burst]:
+    """Brings the spec up; clients for its gateway, which are ended at last."""
+    up = place.arriero("up", "--yes")
+    assert up.code == 0, up.err
+    url = place.arriero("status", "--json").json["gateway"]["url"]
+    made = Burst(int(url.rpartition(":")[2]))
+    yield made
+    made.end()
+
+
+def up_keeps(place: Place, running: dict[str, int]) -> None:
+    up = place.arriero("up", "--yes")
+    assert "Nothing to do" in up.out, up.out
+    assert counts(place) == running
+
+
+def goes_in(place: Place, burst: Burst, running: dict[str, int], seconds: float) -> Burst:
+    """Ends the burst; one request at a time goes on, so that whoever leaves leaves beside traffic. Nothing was lost."""
+    burst.end()
+    few = Burst(burst.port)
+    few.start(1)
+    try:
+        assert wait_for(lambda: counts(place) == running, seconds), controller_events(place)[-8:]
+    finally:
+        few.end()
+    assert burst.faults == few.faults == []
+    return few
+
+
+def controller_events(place: Place) -> list[dict[str, Any]]:
+    lines = (place.folder / ".arriero/edge/controller.log").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]

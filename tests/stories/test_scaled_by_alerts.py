@@ -6,12 +6,10 @@ one stage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from burst import Burst, counts
+from burst import Burst, brought_up, controller_events, counts, goes_in, up_keeps
 from places import Place, open_spec, wait_for
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
@@ -47,17 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def burst(place: Place) -> Iterator[Burst]:
-    up = place.arriero("up", "--yes")
-    assert up.code == 0, up.err
-    url = place.arriero("status", "--json").json["gateway"]["url"]
-    made = Burst(int(url.rpartition(":")[2]))
-    yield made
-    made.end()
-
-
-def events(place: Place) -> list[dict[str, Any]]:
-    lines = (place.folder / ".arriero/edge/controller.log").read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
+    yield from brought_up(place)
 
 
 def test_the_plan_is_empty_before(place: Place, burst: Burst) -> None:
@@ -67,27 +55,18 @@ def test_the_plan_is_empty_before(place: Place, burst: Burst) -> None:
 
 def test_a_burst_fires_an_alert_and_the_controller_starts_more(place: Place, burst: Burst) -> None:
     burst.start(CLIENTS)
-    assert wait_for(lambda: counts(place) == {"azure-east": 3}, 200), events(place)[-5:]
+    assert wait_for(lambda: counts(place) == {"azure-east": 3}, 200), controller_events(place)[-5:]
     assert place.arriero("plan").code == 0
 
 
 def test_up_in_the_midst_of_it_keeps_what_stands(place: Place, burst: Burst) -> None:
-    up = place.arriero("up", "--yes")
-    assert "Nothing to do" in up.out, up.out
-    assert counts(place) == {"azure-east": 3}
+    up_keeps(place, {"azure-east": 3})
 
 
 def test_after_it_fewer_run_beside_traffic_and_nothing_was_lost(place: Place, burst: Burst) -> None:
     before = len(burst.answers)
     assert wait_for(lambda: len(burst.answers) > before + 2 * CLIENTS, 60)
-    burst.end()
-    few = Burst(burst.port)
-    few.start(1)
-    try:
-        assert wait_for(lambda: counts(place) == {"azure-east": 1}, 300), events(place)[-8:]
-    finally:
-        few.end()
-    assert burst.faults == few.faults == []
+    few = goes_in(place, burst, {"azure-east": 1}, 300)
     assert len(burst.answers) > 3 * CLIENTS
     assert len(set(burst.answers)) == 3
     assert few.answers
@@ -96,7 +75,7 @@ def test_after_it_fewer_run_beside_traffic_and_nothing_was_lost(place: Place, bu
 
 def test_each_step_followed_an_alert_and_the_plan_is_empty_after(place: Place, burst: Burst) -> None:
     assert wait_for(lambda: place.arriero("plan").code == 0, 30)
-    told = events(place)
+    told = controller_events(place)
     kinds = [event["event"] for event in told]
     assert (
         kinds.index("alert.told") < kinds.index("scale.out") < kinds.index("scale.draining") < kinds.index("scale.in")

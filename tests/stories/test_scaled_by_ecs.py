@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from burst import Burst, counts
+from burst import Burst, brought_up, counts, goes_in, up_keeps
 from places import Place, open_spec, wait_for
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
@@ -37,12 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def burst(place: Place) -> Iterator[Burst]:
-    up = place.arriero("up", "--yes")
-    assert up.code == 0, up.err
-    url = place.arriero("status", "--json").json["gateway"]["url"]
-    made = Burst(int(url.rpartition(":")[2]))
-    yield made
-    made.end()
+    yield from brought_up(place)
 
 
 def test_the_plan_is_empty_before(place: Place, burst: Burst) -> None:
@@ -57,22 +52,13 @@ def test_a_burst_has_ecs_start_more_by_itself(place: Place, burst: Burst) -> Non
 
 
 def test_up_in_the_midst_of_it_keeps_what_ecs_chose(place: Place, burst: Burst) -> None:
-    up = place.arriero("up", "--yes")
-    assert "Nothing to do" in up.out, up.out
-    assert counts(place) == {"aws-east": 3}
+    up_keeps(place, {"aws-east": 3})
 
 
 def test_after_it_ecs_has_fewer_run_beside_traffic_and_nothing_was_lost(place: Place, burst: Burst) -> None:
     before = len(burst.answers)
     assert wait_for(lambda: len(burst.answers) > before + 2 * CLIENTS, 60)
-    burst.end()
-    few = Burst(burst.port)
-    few.start(1)
-    try:
-        assert wait_for(lambda: counts(place) == {"aws-east": 1}, 300)
-    finally:
-        few.end()
-    assert burst.faults == few.faults == []
+    few = goes_in(place, burst, {"aws-east": 1}, 300)
     assert len(burst.answers) > 3 * CLIENTS
     assert len(set(burst.answers)) == 3
     assert few.answers

@@ -10,10 +10,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from burst import Burst, counts
+from burst import Burst, brought_up, controller_events, counts, goes_in, up_keeps
 from places import Place, open_spec, wait_for
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
@@ -39,12 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def burst(place: Place) -> Iterator[Burst]:
-    up = place.arriero("up", "--yes")
-    assert up.code == 0, up.err
-    url = place.arriero("status", "--json").json["gateway"]["url"]
-    made = Burst(int(url.rpartition(":")[2]))
-    yield made
-    made.end()
+    yield from brought_up(place)
 
 
 def controller_pid(place: Place) -> int:
@@ -52,23 +46,16 @@ def controller_pid(place: Place) -> int:
     return pid
 
 
-def events(place: Place) -> list[dict[str, Any]]:
-    lines = (place.folder / ".arriero/edge/controller.log").read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
-
-
 def test_a_burst_goes_out_on_both_clouds(place: Place, burst: Burst) -> None:
     assert counts(place) == {"aws-east": 1, "azure-east": 1}
     burst.start(CLIENTS)
-    assert wait_for(lambda: counts(place) == {"aws-east": 2, "azure-east": 2}, 200), events(place)[-5:]
+    assert wait_for(lambda: counts(place) == {"aws-east": 2, "azure-east": 2}, 200), controller_events(place)[-5:]
     assert wait_for(lambda: "scaling: aws-east 2, azure-east 2: " in place.arriero("status").out, 40)
     assert place.arriero("plan").code == 0
 
 
 def test_up_keeps_the_count_of_the_moment(place: Place, burst: Burst) -> None:
-    up = place.arriero("up", "--yes")
-    assert "Nothing to do" in up.out, up.out
-    assert counts(place) == {"aws-east": 2, "azure-east": 2}
+    up_keeps(place, {"aws-east": 2, "azure-east": 2})
 
 
 def test_a_killed_controller_is_followed_by_one_that_goes_on(place: Place, burst: Burst) -> None:
@@ -82,22 +69,14 @@ def test_a_killed_controller_is_followed_by_one_that_goes_on(place: Place, burst
 
 def test_after_the_burst_both_go_in_and_nothing_was_lost(place: Place, burst: Burst) -> None:
     time.sleep(5)
-    burst.end()
-    # One request at a time goes on, so that whoever leaves leaves beside traffic.
-    few = Burst(burst.port)
-    few.start(1)
-    try:
-        assert wait_for(lambda: counts(place) == {"aws-east": 1, "azure-east": 1}, 400), events(place)[-8:]
-    finally:
-        few.end()
-    assert burst.faults == few.faults == []
+    goes_in(place, burst, {"aws-east": 1, "azure-east": 1}, 400)
     assert len(burst.answers) > 4 * CLIENTS
     assert len(set(burst.answers)) >= 2
 
 
 def test_the_plan_is_empty_and_every_step_has_its_reason(place: Place, burst: Burst) -> None:
     assert wait_for(lambda: place.arriero("plan").code == 0, 30)
-    told = events(place)
+    told = controller_events(place)
     kinds = [(event["event"], event["site"]) for event in told]
     for site in ("aws-east", "azure-east"):
         out = kinds.index(("scale.out", site))
