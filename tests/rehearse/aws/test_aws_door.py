@@ -172,6 +172,29 @@ def test_a_damaged_state_is_an_error_with_its_remedy(cloud: Cloud, tmp_path: Pat
     assert "rehearse reset" in problem.remedy
 
 
+def test_what_each_region_has_anyway_is_not_in_the_state_and_there_after_a_restart(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    ec2 = cloud.client("ec2")
+    disk = ec2.create_volume(AvailabilityZone=f"{WEST}a", Size=1)["VolumeId"]
+    own = ec2.create_snapshot(VolumeId=disk)["SnapshotId"]
+    number = len(ec2.describe_snapshots()["Snapshots"])
+    cloud.restart()
+    assert (tmp_path / "aws.state").stat().st_size < 500_000
+    ec2 = cloud.client("ec2")
+    found = ec2.describe_snapshots()["Snapshots"]
+    assert own in {each["SnapshotId"] for each in found}
+    assert len(found) == number > 1_000
+    disks = {
+        mapping["Ebs"]["SnapshotId"]
+        for image in ec2.describe_images()["Images"]
+        for mapping in image["BlockDeviceMappings"]
+        if "SnapshotId" in mapping.get("Ebs", {})
+    }
+    assert disks
+    assert disks <= {each["SnapshotId"] for each in found}
+
+
 PROGRAM = """
 import sys, time
 from pathlib import Path

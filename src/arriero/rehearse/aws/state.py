@@ -1,8 +1,8 @@
 """What survives a restart: a snapshot of moto's backends in `aws.state`, written soon after every change.
 
 The file is a JSON line (format, versions, checksum) and a pickle. Backends refer to each other; in the pickle such a
-reference is a name. What every fresh backend has anyway (AWS's own policies and images) is a name, too: 5 MB and 50 ms
-less a snapshot. A file that does not fit is an error with its remedy; it is never half-loaded.
+reference is a name. What every fresh backend has anyway is a name, too (AWS's own policies and images), or left out
+(disks of its images). A file that does not fit is an error with its remedy; it is never half-loaded.
 """
 
 from __future__ import annotations
@@ -13,19 +13,25 @@ import json
 import os
 import pickle
 import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import moto
 import moto.backends
 from moto.core.base_backend import BackendDict, BaseBackend
-from moto.ec2.models.amis import AMIS, Ami
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.amis import Ami
+from moto.ec2.models.elastic_block_store import Snapshot
 from moto.iam.models import AWSManagedPolicy
 
 from arriero.errors import ArrieroError, Problem
 
-_FORMAT = 1
+_FORMAT = 2
 _ACCOUNT = "123456789012"
+_AWS = "amazon"
+_RESTS = 5
 _REMEDY = "run `arriero rehearse reset` to start with an empty stage"
 
 
@@ -79,7 +85,11 @@ class Snapshots:
 
 
 class Keeper:
-    """A thread that saves at most `delay_seconds` after `mark`, many marks in one; `stop` saves what is left."""
+    """A thread that saves soon after `mark`, many marks in one; `stop` saves what is left.
+
+    Soon is `delay_seconds`, and after a save at least five times what it took: a stage that holds much, and changes all
+    the time, has its processor for other things.
+    """
 
     def __init__(self, snapshots: Snapshots, delay_seconds: float = 0.2) -> None:
         self._snapshots = snapshots
@@ -101,12 +111,15 @@ class Keeper:
         self._snapshots.save()
 
     def _run(self) -> None:
+        rest = self._delay
         while not self._ending.is_set():
             self._marked.wait()
-            self._ending.wait(self._delay)
+            self._ending.wait(rest)
             self._marked.clear()
             if not self._ending.is_set():
+                start = time.thread_time()
                 self._snapshots.save()
+                rest = max(self._delay, _RESTS * (time.thread_time() - start))
 
 
 class _Pickler(pickle.Pickler):
@@ -120,7 +133,7 @@ class _Pickler(pickle.Pickler):
             return None if name is None else ("backend", *name)
         if isinstance(item, AWSManagedPolicy):
             return ("policy", item.arn)
-        if isinstance(item, Ami) and item.id in _OWN_IMAGES:
+        if isinstance(item, Ami) and item.owner_alias == _AWS:
             return ("image", item.ec2_backend.region_name, item.id)
         return None
 
@@ -148,20 +161,34 @@ class _Unpickler(pickle.Unpickler):
         return self._images[region][image]
 
 
-_OWN_IMAGES = frozenset(image["ami_id"] for image in AMIS)
 _LOCKS = (type(threading.RLock()), type(threading.Lock()))
 
 
 def _pickled() -> bytes:
     names = _names()
     out = io.BytesIO()
-    _Pickler(out, names).dump({name: _backend(*name).__dict__ for name in names.values()})
+    _Pickler(out, names).dump({name: _kept(_backend(*name)) for name in names.values()})
     return out.getvalue()
+
+
+def _kept(backend: BaseBackend) -> dict[str, Any]:
+    if not isinstance(backend, EC2Backend):
+        return backend.__dict__
+    return {**backend.__dict__, "snapshots": {each.id: each for each in _disks(backend, are_own=False)}}
+
+
+def _disks(backend: EC2Backend, are_own: bool) -> Iterable[Snapshot]:
+    """Snapshots of disks: those of AWS's own images, which moto makes anew with each backend, or all others."""
+    own = {image.id for image in backend.amis.values() if image.owner_alias == _AWS}
+    return (each for each in backend.snapshots.values() if (each.from_ami in own) is are_own)
 
 
 def _restore(content: bytes) -> None:
     for name, attributes in _Unpickler(content).load().items():
         backend = _backend(*name)
+        if isinstance(backend, EC2Backend):
+            own = {each.id: each for each in _disks(backend, are_own=True)}
+            attributes["snapshots"] = {**own, **attributes["snapshots"]}
         backend.__dict__.clear()
         backend.__dict__.update(attributes)
     for role in _backend("iam", "aws").roles.values():
