@@ -36,13 +36,25 @@ def way_on(
 def elsewhere(context: Context, former: Target, model: str, tried: list[str]) -> Target | Without:
     """A target with the very same model.
 
-    Whatever ended one target may be ending its whole site at this moment, so that a stream would be cut twice: one of
-    another site comes first, if it has the model in memory and a free slot.
+    Whatever ended one target may be ending others at this moment, so that a stream would be cut twice: the rest of its
+    site, or of its release, where a newer one stands beside it. Who is of neither comes first, then who is of a newer
+    release, then who is of another site; each only if it has the model in memory and a free slot.
     """
     digest = former.inventory.digest(model)
     others = [target.entry.id for target in context.pool if target.inventory.digest(model) != digest]
     siblings = [target.entry.id for target in context.pool if target.entry.site == former.entry.site]
-    away = context.pool.find(model, True, [*tried, *others, *siblings], context.now())
-    if isinstance(away, Target) and away.is_resident(model) and away.busy < away.slots:
-        return away
+    leaving = _leaving(context, former)
+    for at_risk in ([*leaving, *siblings], leaving, siblings) if leaving else (siblings,):
+        away = context.pool.find(model, True, [*tried, *others, *at_risk], context.now())
+        if isinstance(away, Target) and away.is_resident(model) and away.busy < away.slots:
+            return away
     return context.pool.find(model, True, [*tried, *others], context.now())
+
+
+def _leaving(context: Context, former: Target) -> list[str]:
+    """Those of the release and of older ones, where a newer one stands that is not on trial."""
+    mine = former.entry.release or 0
+    newer = [target.entry.id for target in context.pool if (target.entry.release or 0) > mine]
+    if not newer or context.pool.trial is not None:
+        return []
+    return [target.entry.id for target in context.pool if target.entry.id not in newer]
