@@ -104,6 +104,14 @@ def test_a_registry_is_among_it_where_its_rules_are_kept() -> None:
     assert '"Microsoft.ContainerRegistry/registries/tasks/write"' in role
 
 
+@pytest.mark.parametrize(("least", "is_among"), [(0, True), (1, False)])
+def test_rest_is_among_it_where_a_site_of_azure_may_run_nothing(least: int, is_among: bool) -> None:
+    actions = documents({"b": {**BOTH["b"], "scale": {"min": least}}})["azure-role.json"]["Actions"]
+    wanted = {f"Microsoft.ContainerInstance/containerGroups/{each}/action" for each in ("start", "stop")}
+    assert (wanted <= set(actions)) is is_among
+    assert bool(wanted & set(actions)) is is_among
+
+
 def test_the_clouds_own_scaling_is_among_it_where_a_site_is_left_to_it() -> None:
     scaled = {"cloud": "aws", "region": "us-east-1", "scale": {"by": "cloud", "track": {"cpu": "60%"}}}
     found = documents({"a": scaled})["aws-scaling.json"]["Statement"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from arriero.errors import Problem
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
 from arriero.plan.place import Recorded
+from arriero.plan.wanted import azure
 from arriero.spec.model import Spec
 
 
@@ -99,6 +102,32 @@ def test_a_site_that_left_the_spec_and_can_not_be_read_is_a_problem() -> None:
     unread = SiteFacts("old", "azure", "eastus", problem=Problem("the region is down", "wait"))
     plan = place.plan(spec_of(), Facts("llm", {**facts, "old": unread}))
     assert [problem.what for problem in plan.problems] == ["the region is down"]
+
+
+def resting(found: SiteFacts) -> SiteFacts:
+    groups = [r for r in found.resources if r.kind == azure.GROUP_KIND]
+    rest = [replace(group, details={"is_at_rest": True}) for group in groups]
+    return replace(found, resources=(*(r for r in found.resources if r not in groups), *rest), count=0)
+
+
+def at_zero(**more: object) -> Spec:
+    sites = {"a": {"cloud": "azure", "region": "eastus", "scale": {"min": 0}}}
+    return Spec.model_validate({"name": "llm", "image": "acme/llm:1", "models": ["llama2"], "sites": sites, **more})
+
+
+def test_where_targets_are_made_from_one_that_ran_a_release_at_zero_runs_one() -> None:
+    nothing = SiteFacts("a", "azure", "eastus", account="0")
+    first = place.plan(at_zero(), Facts("llm", {"a": nothing})).sites[0]
+    assert (first.count, first.release) == (1, 1)
+    asleep = Facts("llm", {"a": resting(replace(nothing, resources=first.wanted))})
+    same = place.plan(at_zero(), asleep).sites[0]
+    assert (same.count, same.steps) == (0, ())
+    other = place.plan(at_zero(environment={"A": "b"}), asleep).sites[0]
+    assert (other.count, other.release) == (1, 2)
+    assert [(change.action, change.name) for change in other.changes] == [
+        ("create", "llm-a-r2-1"),
+        ("remove", "llm-a-r1-1"),
+    ]
 
 
 def local(**site: object) -> Spec:

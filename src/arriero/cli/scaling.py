@@ -32,6 +32,7 @@ from arriero.releases.turns import Turns
 from arriero.scale import controller
 from arriero.scale.alarms import Alarms
 from arriero.scale.controller import Controller, Memory
+from arriero.scale.going import Parting
 from arriero.scale.publishing import Publisher
 from arriero.scale.telling import Report
 from arriero.spec.model import ResolvedSite
@@ -97,7 +98,7 @@ class Scaler:
         """Begins to look, where any site of the spec may be scaled."""
         spec, clock = self.here.spec, SystemClock()
         fleets = {
-            ref.site: Fleet(scaling_of(ref.cloud), ref)
+            ref.site: Parting(Fleet(scaling_of(ref.cloud), ref), clock.monotonic)
             for ref in read.refs(spec)
             if _is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot
         }
@@ -258,5 +259,5 @@ def _write(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def _may_be_idle(site: ResolvedSite) -> bool:
-    """Whether it may run nothing, and can be started from there: on Azure a group is made from one that stands."""
-    return site.min == 0 and site.scale_by == "load" and site.cloud == "aws"
+    """Whether it may run nothing, and can be started from there."""
+    return site.min == 0 and site.scale_by == "load" and site.cloud != "local"

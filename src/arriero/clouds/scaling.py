@@ -29,7 +29,8 @@ class Standing:
 
     `holder` is what the cloud counts them by: an ECS service. `obstacle`: why no more can be started there. `creates`:
     each one more is a creation that the cloud's quota of creations counts. `unplaced` of the count find no capacity;
-    `stand_ins` run in Spot's place, in no count. `release` is what new ones run, where the cloud tells.
+    `stand_ins` run in Spot's place, in no count. `release` is what new ones run, where the cloud tells. `lingers`: who
+    was told to go is counted until it has gone.
     """
 
     site: str
@@ -41,6 +42,7 @@ class Standing:
     unplaced: int = 0
     stand_ins: tuple[TargetFacts, ...] = ()
     release: int | None = None
+    lingers: bool = False
 
 
 # Called before each single write: raises where no more may be written.

@@ -138,6 +138,14 @@ def _count(site: ResolvedSite, found: SiteFacts, rest: Standing | None, slept: i
     return count(site, found)
 
 
+def _least_to_wake_from(module: WantedModule, site: ResolvedSite, found: SiteFacts, release: int, digest: str) -> int:
+    """How many targets a site has to have had run, so that it can be woken from nothing. Where a cloud makes targets
+    from such a one, another release runs one, though nobody asks.
+    """
+    has_rest = getattr(module, "has_rest", None)
+    return 0 if has_rest is None or has_rest(site, found, release, digest) else 1
+
+
 def definition_hash(definition: Mapping[str, Value]) -> str:
     """Twelve hex digits that change when anything in the definition does."""
     text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=list)
@@ -171,6 +179,8 @@ def _site_plan(site: ResolvedSite, facts: Facts, number: int, digest: str) -> Si
     release = before.release if before and before.digest == digest else number
     rest = sleep.standing_of(site, facts.orders, facts.read_at)
     targets = _count(site, found, rest, facts.orders.counts.get(site.name))
+    if not targets and site.role == "active" and not (rest and rest.is_off):
+        targets = _least_to_wake_from(module, site, found, release, digest)
     if sleep.is_ordered(site, facts.orders, facts.read_at):
         site = site.model_copy(update={"is_ordered": True})
     try:

@@ -42,10 +42,7 @@ def _count_problems(spec: Spec, name: str) -> Iterator[Problem]:
 
 def _zero_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
     """Who takes targets away to the last has to be able to start the first one again."""
-    if site.cloud == "azure":
-        what = "is 0 at an active site of azure, where a group is made from one that stands"
-        yield Problem(what, "keep at least 1, or make the site a standby", f"{key}.min")
-    elif site.cloud == "local":
+    if site.cloud == "local":
         yield Problem("is 0 at an active local site, whose servers only `up` starts", "keep at least 1", f"{key}.min")
     elif site.scale_by != "load":
         what = (

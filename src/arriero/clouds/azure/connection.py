@@ -95,6 +95,10 @@ class Arm:
         found: Found = response.json()
         return found
 
+    def act(self, path: str, version: str) -> None:
+        """Has the action at `path` done; Azure goes on with it by itself. Sent once."""
+        self._write("POST", path, version)
+
     def put(self, path: str, version: str, body: Found) -> None:
         """Asks for what `body` says; Azure goes on with it by itself. Sent once: who asks knows when to ask again."""
         self._write("PUT", path, version, body)

@@ -45,7 +45,11 @@ def as_resource(item: Found) -> Resource:
         **_around(properties),
         "tags": {key: tags[key] for key in OUR_TAGS if key in tags},
     }
-    details: Mapping[str, Value] = {"provisioning": _provisioning(item), "failure": failure(item)}
+    details: Mapping[str, Value] = {
+        "provisioning": _provisioning(item),
+        "failure": failure(item),
+        "is_at_rest": is_at_rest(item),
+    }
     return Resource(GROUP_KIND, item["name"], values, item["id"], tags, details)
 
 
@@ -83,6 +87,12 @@ def failure(item: Found) -> str:
         return _last_warning(item) or f"the group is {state or _provisioning(item)}"
     every = [*_views(item), *_views(item, "initContainers")]
     return next((text for each in every if (text := _crash(*each))), "")
+
+
+def is_at_rest(item: Found) -> bool:
+    """It was stopped, which takes its containers and its price away, and can be started as it is."""
+    state = str((item["properties"].get("instanceView") or {}).get("state", ""))
+    return state == "Stopped" and _provisioning(item) not in (*FAILED, "Deleting")
 
 
 def _state(item: Found) -> tuple[TargetState, str]:

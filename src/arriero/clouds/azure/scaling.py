@@ -1,14 +1,17 @@
 """Container groups more and fewer: copies of one that stands, under the names that a deployment would give, and by name
 those that go.
 
-A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now.
+A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now. So that
+nothing at all can run and the next one still be made, the last group is stopped instead of deleted, and started again:
+`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from arriero.clouds.azure import facts, files, groups
@@ -27,7 +30,7 @@ _WAIT_SECONDS = 60.0
 
 
 def read(ref: SiteRef) -> Standing:
-    """The groups of the release that has most of them, as a plan counts them."""
+    """The groups of the release that has most of them, as a plan counts them; one at rest counts for none."""
     with door(ref.site, ref.region):
         items = _items(ref)
     alive = [item for item in items if groups.as_target(item, ref).state not in ("stopped", "draining")]
@@ -37,30 +40,43 @@ def read(ref: SiteRef) -> Standing:
         tuple(groups.as_target(item, ref) for item in alive),
         obstacle=_obstacle(items),
         creates=True,
+        lingers=True,
     )
 
 
 def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequence[str]:  # noqa: ARG001 - the contract
-    """Each group is asked for by itself: what a quota refuses leaves those before it."""
+    """Groups at rest first, if any are. Each is asked for by itself: what a quota refuses leaves those before it."""
     with door(ref.site, ref.region):
         items, arm = _items(ref), connect()
-        pattern = max(_patterns(items), key=_release, default=None)
-        if pattern is None:
+        patterns = _patterns(items)
+        if not patterns:
             raise CloudError(ref.site, Problem("no group stands that another one could be made from", "run arriero up"))
+        pattern, resting = patterns[0], [str(item["name"]) for item in patterns if groups.is_at_rest(item)][:more]
+        for name in resting:
+            require()
+            _ask(ref, partial(arm.act, f"{_path(ref, name)}/start", groups.VERSION))
         stem = re.sub(r"-\d+$", "", str(pattern["name"]))
-        names = free_names(stem, {str(item["name"]) for item in items}, more)
+        names = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
         for name in names:
             require()
-            _put(arm, ref, name, _with_keys(arm, ref, _copy(pattern)))
-    return names
+            body = _with_keys(arm, ref, _copy(pattern))
+            _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, body))
+    return [*resting, *names]
 
 
-def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:  # noqa: ARG001
+def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
+    """Deletes them; the last one of the site is stopped, so that it can be started again, unless another one rests."""
     with door(ref.site, ref.region):
         arm = connect()
+        is_last = all(target.id in leaving for target in standing.targets)
+        has_rest = is_last and any(map(groups.is_at_rest, _patterns(_items(ref))))
+        resting = max(leaving, key=lambda name: _release_of(standing, name)) if is_last and not has_rest else ""
         for name in leaving:
             require()
-            arm.delete(_path(ref, name), groups.VERSION)
+            if name == resting:
+                arm.act(f"{_path(ref, name)}/stop", groups.VERSION)
+            else:
+                arm.delete(_path(ref, name), groups.VERSION)
 
 
 def _items(ref: SiteRef) -> list[Found]:
@@ -69,11 +85,15 @@ def _items(ref: SiteRef) -> list[Found]:
 
 
 def _patterns(items: Sequence[Found]) -> list[Found]:
-    return [item for item in items if not groups.failure(item) and item["properties"].get("containers")]
+    """What a group can be made from: those of the newest release that run or rest, by name."""
+    right = [item for item in items if not groups.failure(item) or groups.is_at_rest(item)]
+    whole = [item for item in right if item["properties"].get("containers")]
+    newest = max(map(_release, whole), default=0)
+    return [item for item in whole if _release(item) == newest]
 
 
 def _obstacle(items: Sequence[Found]) -> str:
-    failed = next((item for item in items if groups.failure(item)), None)
+    failed = next((item for item in items if groups.failure(item) and not groups.is_at_rest(item)), None)
     if failed is not None:
         return f"{failed['name']} failed ({groups.failure(failed)}); arriero up clears that"
     return "" if _patterns(items) else "no container group stands to make another one from; run arriero up"
@@ -82,6 +102,10 @@ def _obstacle(items: Sequence[Found]) -> str:
 def _release(item: Found) -> int:
     text = str((item.get("tags") or {}).get(RELEASE_TAG, ""))
     return int(text) if text.isdecimal() else 0
+
+
+def _release_of(standing: Standing, name: str) -> int:
+    return next((target.release or 0 for target in standing.targets if target.id == name), 0)
 
 
 def _copy(pattern: Found) -> dict[str, Any]:
@@ -118,11 +142,12 @@ def _with_keys(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _put(arm: Arm, ref: SiteRef, name: str, body: Found) -> None:
+def _ask(ref: SiteRef, call: Callable[[], None]) -> None:
+    """What brings one more container group to run."""
     from azure.core.exceptions import HttpResponseError
 
     try:
-        arm.put(_path(ref, name), groups.VERSION, body)
+        call()
     except HttpResponseError as error:
         if error.status_code != 429:
             raise

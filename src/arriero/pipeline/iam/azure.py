@@ -13,8 +13,10 @@ from arriero.spec.model import Spec
 def role(spec: Spec) -> Mapping[str, Any]:
     """As `az role definition create` takes it. No data action: blobs are read and written with the account's key."""
     known = permissions.calls("azure")
-    scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "azure")
-    more = {"alerts": scales, "registry": purging.place(spec) is not None}
+    sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "azure"]
+    scales = any(site.scale_by == "cloud" for site in sites)
+    rests = any(site.scale_by == "load" and site.min == 0 for site in sites)
+    more = {"alerts": scales, "rest": rests, "registry": purging.place(spec) is not None}
     parts = ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
     actions = sorted({wanted.action for part in parts for wanted in known.of_part(part)}, key=str.lower)
     return {

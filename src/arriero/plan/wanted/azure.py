@@ -3,7 +3,8 @@
 Everything of a site is named `<service>-<site>`; its container groups `<service>-<site>-r<release>-<n>`. A container
 group is never changed: `azure_rm_containerinstance` ignores what differs on one that exists, and Azure itself restarts
 a group that it updates. So a group is kept while it is exactly as wished, and otherwise a new one is made beside it and
-the old one removed once the new one answers.
+the old one removed once the new one answers. A site that may run nothing keeps one group at rest meanwhile: it is
+stopped, and what the next ones are made from.
 
 Which module makes a group: `azure_rm_containerinstance`, unless the wish holds what it can't express (a liveness
 probe, today); then the same immutable group goes through `azure_rm_resource`. The first is the default because it
@@ -63,20 +64,26 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     """
     _check_range(site, found)
     pattern = _pattern(site, release, digest)
-    kept = _kept(pattern, found, count)
+    kept, resting = _kept(pattern, found, count), _resting(site, pattern, found)
     taken = {group.name for group in _groups(found)}
     names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
     files = azure_files.wanted(site, found, base_name(site))
     groups = [replace(pattern, name=name) for name in names]
-    return (*_surroundings(site), *files, *groups, *azure_alerts.wanted(site, groups, base_name(site)))
+    rest = [replace(pattern, name=group.name, details={"is_at_rest": True}) for group in resting]
+    return (*_surroundings(site), *files, *groups, *rest, *azure_alerts.wanted(site, groups, base_name(site)))
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
     """For each container group that is to go, by name, why: `containers.ollama.image: is …, should be …`."""
     pattern = _pattern(site, release, digest)
-    kept = {group.name for group in _kept(pattern, found, count)}
+    kept = {group.name for group in (*_kept(pattern, found, count), *_resting(site, pattern, found))}
     surplus = f"{count} of its kind are wanted, and this is one more"
     return {g.name: _fault(pattern, g) or surplus for g in _groups(found) if g.name not in kept}
+
+
+def has_rest(site: ResolvedSite, found: SiteFacts, release: int, digest: str) -> bool:
+    """Whether a group of this very release is at rest, so that the site can be woken from it."""
+    return bool(_at_rest(_pattern(site, release, digest), found))
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
@@ -244,10 +251,26 @@ def _kept(pattern: Resource, found: SiteFacts, count: int) -> list[Resource]:
     return sorted(right, key=_number)[:count]
 
 
+def _resting(site: ResolvedSite, pattern: Resource, found: SiteFacts) -> list[Resource]:
+    """One group at rest, where nothing at all may run; in no count."""
+    return _at_rest(pattern, found)[:1] if site.min == 0 else []
+
+
+def _at_rest(pattern: Resource, found: SiteFacts) -> list[Resource]:
+    resting = [group for group in _groups(found) if group.details.get("is_at_rest")]
+    return sorted((group for group in resting if not _difference(pattern, group)), key=_number)
+
+
 def _fault(pattern: Resource, group: Resource) -> str:
     """Why this group can't stay; empty when it can."""
+    if group.details.get("is_at_rest"):
+        return _difference(pattern, group) or "it is stopped"
     if group.details.get("failure"):
         return f"it failed: {group.details['failure']}"
+    return _difference(pattern, group)
+
+
+def _difference(pattern: Resource, group: Resource) -> str:
     release = group.tags.get(RELEASE_TAG)
     if release not in (None, pattern.tags[RELEASE_TAG]):
         return f"it runs release {release}, and release {pattern.tags[RELEASE_TAG]} takes its place"
