@@ -27,7 +27,7 @@ from arriero.errors import ArrieroError, Problem, Refused, VerdictFailed
 from arriero.events import Listener
 from arriero.observe.model_drift import with_model_drift
 from arriero.observe.status import model_digests, served_models
-from arriero.plan import place
+from arriero.plan import place, registries
 from arriero.plan.model import Facts, Plan
 from arriero.releases import opening
 from arriero.releases.opening import Opened
@@ -103,8 +103,8 @@ def up(
             raise Refused(here.loaded.placed(obstacles))
         written = here
         here, image, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
-        if image:
-            raise Refused(image)
+        if lacking := [*image, *here.loaded.placed(registries.obstacles(wanted))]:
+            raise Refused(lacking)
         # A deployer that died after its end was written has left the lease, and maybe a replica that lags.
         is_idle = wanted.is_empty and books.head.open is None and books.head.holder is None
         if not is_idle:
@@ -175,7 +175,9 @@ def down(
         books, facts = read_world(here, only)
         there = engine.standing(facts, only, purge)
         if not as_json:
-            print("\n".join(show.removal_lines(there, purge)))
+            lines = show.removal_lines(there, purge)
+            lines += show.copying_lines(facts.registries) if purge and only is None else []
+            print("\n".join(lines))
         read.refuse_unpinned(here.spec, facts, here.endpoints)
         _confirm_removal(here, purge, yes)
         if only is None:
@@ -184,7 +186,9 @@ def down(
                 traffic.forget(here.project)
         with Progress([found.site for found in there], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress)
-            outcome = releasing.remove(run, here.spec, books, there, purge=purge, whole=only is None)
+            outcome = releasing.remove(
+                run, here.spec, books, there, purge=purge, whole=only is None, registries=facts.registries
+            )
         if outcome.problems:
             raise ArrieroError(outcome.problems)
         if not as_json:
@@ -219,12 +223,12 @@ def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]
     accounts = read.check_accounts(here.spec, here.endpoints)
     with ThreadPoolExecutor(2, thread_name_prefix="ledger") as pool:
         ledger = pool.submit(opening.read, here.spec, accounts)
-        registries = pool.submit(read.image_registries, here.spec, accounts)
+        images = pool.submit(read.image_registries, here.spec, accounts)
         facts = read.read_all(here.spec, here.endpoints) if only is None else read.read(here.spec)
         opened = ledger.result()
     for line in show.unasked_lines(facts):
         print(line, file=sys.stderr)
-    known = replace(facts, stores=opened.stores, last=opened.last, registries=registries.result())
+    known = replace(facts, stores=opened.stores, last=opened.last, registries=images.result())
     return opened, replace(known, orders=opened.orders)
 
 
@@ -282,10 +286,14 @@ def _show(
         more = {"policy": checking.as_json_of(verdict, here.loaded)}
         if foreseen is not None:
             more["simulated"] = foreseen.as_json()
-        print(json.dumps({**show.plan_json(wanted, here.spec, facts, estimates), **more}, default=list))
+        print(
+            json.dumps(
+                {**show.plan_json(wanted, here.spec, facts, estimates, here.loaded.prices), **more}, default=list
+            )
+        )
     else:
         told = checking.told_in_plan(verdict, here.loaded)
-        print("\n".join(show.plan_lines(wanted, here.spec, estimates, told)), file=to or sys.stdout)
+        print("\n".join(show.plan_lines(wanted, here.spec, estimates, told, here.loaded.prices)), file=to or sys.stdout)
         if foreseen is not None:
             from arriero.cli import foreseeing
 

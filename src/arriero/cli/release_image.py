@@ -29,7 +29,7 @@ def _named(here: Here, spec: Spec, facts: Facts, number: int) -> tuple[str, ...]
     """
     from arriero.pipeline.image import stable
 
-    ours = {repository_of(spec.image.at(found.cloud)) for found in facts.registries if found.is_there}
+    ours = {repository_of(spec.image.at(found.cloud, found.region)) for found in facts.registries if found.is_there}
     return stable.name_release(
         spec,
         spec.image.digest,

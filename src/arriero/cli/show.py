@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from arriero.catalog import catalog
-from arriero.cli import pair_lines
+from arriero.catalog.prices import BUILT_IN, Prices
+from arriero.cli import copy_lines, pair_lines
 from arriero.cli.cost_lines import budget_lines
 from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
@@ -23,6 +24,7 @@ from arriero.plan.model import (
     StorePlan,
     TargetFacts,
 )
+from arriero.plan.registries import REPLICATION
 from arriero.plan.wanted import storage
 from arriero.spec.model import Spec
 
@@ -30,7 +32,9 @@ MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
 CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
 
 
-def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: Sequence[str] = ()) -> list[str]:
+def plan_lines(
+    plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: Sequence[str] = (), prices: Prices = BUILT_IN
+) -> list[str]:
     """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line; then
     whether it fits into the budget, and what `policy` found.
     """
@@ -40,7 +44,7 @@ def plan_lines(plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: S
     stores += [line for store in plan.registries for line in _store_lines("images: their registry", store)]
     pairs = pair_lines.plan_lines(spec)
     money = [*_total(tuple(estimates.values())), *budget_lines(judge(spec.budget, estimates.values()))]
-    return [*staying, *leaving, *stores, *pairs, *money, *policy, _verdict(plan)]
+    return [*staying, *leaving, *stores, *copy_lines.plan_lines(spec, prices), *pairs, *money, *policy, _verdict(plan)]
 
 
 def unasked_lines(facts: Facts) -> list[str]:
@@ -87,7 +91,7 @@ def _store_lines(what: str, store: StorePlan) -> list[str]:
     if not store.changes and not store.problem:
         return []
     head = f"{what} at {store.cloud} {store.region}".rstrip()
-    return [head, *([f"  ! {store.problem}"] if store.problem else map(_change_line, store.changes))]
+    return [head, *([f"  ! {store.problem}"] if store.problem else []), *map(_change_line, store.changes)]
 
 
 def _where(cloud: str, region: str) -> str:
@@ -127,7 +131,9 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def plan_json(plan: Plan, spec: Spec, facts: Facts, estimates: dict[str, Estimate]) -> dict[str, object]:
+def plan_json(
+    plan: Plan, spec: Spec, facts: Facts, estimates: dict[str, Estimate], prices: Prices = BUILT_IN
+) -> dict[str, object]:
     budget = judge(spec.budget, estimates.values())
     return {
         "schema": 1,
@@ -137,6 +143,7 @@ def plan_json(plan: Plan, spec: Spec, facts: Facts, estimates: dict[str, Estimat
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [_store_json(store) for store in plan.stores],
         "registries": [_store_json(store) for store in plan.registries],
+        "copies": list(copy_lines.priced(spec, prices)),
         "pairs": list(pair_lines.promised(spec)),
         "budget": budget.as_json() if budget else None,
         "unasked": [problem.as_json() for problem in facts.unasked],
@@ -193,6 +200,13 @@ def removal_lines(there: tuple[SiteFacts, ...], purge: bool = False) -> list[str
         going = [r for r in (*found.resources, *found.kept) if purge or r.kind not in storage.KEPT_KINDS]
         lines += [f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in going]
     return lines
+
+
+def copying_lines(registries: Sequence[StoreFacts]) -> list[str]:
+    """Where images go no more after `arriero down --purge`; those that are there stay."""
+    found = [each for store in registries for each in store.resources if each.kind == REPLICATION]
+    own = [(each.name, cast("tuple[str, ...]", each.details["own"])) for each in found]
+    return [f"images\n  - replication of {name} to {', '.join(to)}: what is there stays" for name, to in own if to]
 
 
 def kept_models(facts: Facts, only: Collection[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ from arriero.clouds.endpoints import Endpoints
 from arriero.errors import CloudError, Problem, Refused
 from arriero.plan import purging, registries
 from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
+from arriero.plan.registries import Place
 from arriero.spec.model import ResolvedSite, Spec
 
 
@@ -75,13 +76,24 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
 
 
 def image_registries(spec: Spec, accounts: Mapping[str, str]) -> tuple[StoreFacts, ...]:
-    """Those that the image is in: a repository of ECR, if it is of this account, and a registry of ACR."""
+    """Those that the image is in: a repository of ECR, if it is of this account, with its copies in other regions; and
+    a registry of ACR.
+    """
     found: list[StoreFacts] = []
     if (place := registries.place(spec)) and accounts.get("aws") == place.account:
-        found.append(import_module("arriero.clouds.aws.repository").read(place))
+        found += _in_ecr(spec, place)
     if (purged := purging.place(spec)) and accounts.get("azure"):
         found.append(import_module("arriero.clouds.azure.registry").read(purged))
     return tuple(found)
+
+
+def _in_ecr(spec: Spec, home: Place) -> list[StoreFacts]:
+    """The repository, and beside it its copies, each in its own region, which may be the one that is lost."""
+    module, copies = import_module("arriero.clouds.aws.repository"), registries.copies(spec)
+    with ThreadPoolExecutor(1 + len(copies), thread_name_prefix="registries") as pool:
+        first = pool.submit(module.read, home, [copy.region for copy in copies])
+        others = [pool.submit(module.read, copy, wanted=registries.wanted_of(spec)) for copy in copies]
+        return [each.result() for each in (first, *others)]
 
 
 def clouds_of(spec: Spec, endpoints: Endpoints) -> tuple[Cloud, ...]:

@@ -1,13 +1,19 @@
-"""Makes and removes the ledger's stores, by the roles `aws_ledger` and `azure_ledger`; and the rules of registries."""
+"""Makes and removes the ledger's stores, by the roles `aws_ledger` and `azure_ledger`; and the rules of registries, by
+`aws_registry` and `azure_registry`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 from arriero.deploy.engine import Run, play
 from arriero.deploy.workspace import SiteHost
 from arriero.errors import Problem
+from arriero.events import Json
+from arriero.plan import registries
 from arriero.plan.model import Facts, Plan, StoreFacts
 from arriero.spec.model import Spec
 
@@ -24,14 +30,34 @@ def remove_stores(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Pr
 
 def registry_hosts(spec: Spec, facts: Facts, plan: Plan) -> list[SiteHost]:
     """The registries of the images whose rules are to be set."""
-    changing = {each.cloud for each in plan.registries if each.changes}
-    return [_registry_host(spec, found) for found in facts.registries if found.cloud in changing]
+    changing = {(each.cloud, each.region) for each in plan.registries if each.changes}
+    chosen = [found for found in facts.registries if (found.cloud, found.region) in changing]
+    return [_registry_host(found, _module(found).variables(spec, found)) for found in chosen]
 
 
-def _registry_host(spec: Spec, found: StoreFacts) -> SiteHost:
-    module = {"aws": "arriero.clouds.aws.repository", "azure": "arriero.clouds.azure.registry"}[found.cloud]
-    part = {**import_module(module).variables(spec, found), "arriero_part": "registry"}
-    return SiteHost(f"registry.{found.cloud}", found.cloud, found.region, "active", part, group="stores")
+def remove_replication(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tuple[Problem, ...]:
+    """Has the registry copy no more what the spec had it copy; others' rules stay, and so do all images."""
+    copies = {each.region for each in registries.copies(spec)}
+    homes = [each for each in found if each.cloud == "aws" and each.region not in copies] if copies else []
+    hosts = [_registry_host(each, _module(each).removal_variables(each)) for each in homes if _copies_for_us(each)]
+    unread = [replace(each.problem, key="image.replicate") for each in homes if each.problem]
+    return (*unread, *play(run, "remove.yml", hosts).problems)
+
+
+def _copies_for_us(found: StoreFacts) -> bool:
+    return any(each.kind == registries.REPLICATION and each.details["own"] for each in found.resources)
+
+
+def _module(found: StoreFacts) -> Any:
+    return import_module(
+        {"aws": "arriero.clouds.aws.repository", "azure": "arriero.clouds.azure.registry"}[found.cloud]
+    )
+
+
+def _registry_host(found: StoreFacts, variables: Mapping[str, Json]) -> SiteHost:
+    name = ".".join(filter(None, ("registry", found.cloud, found.region)))
+    part = {**variables, "arriero_part": "registry"}
+    return SiteHost(name, found.cloud, found.region, "active", part, group="stores")
 
 
 def host(spec: Spec, store: StoreFacts) -> SiteHost:

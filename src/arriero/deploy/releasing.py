@@ -95,9 +95,19 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
     return Deployed(outcome, wish.plan, number, after)
 
 
-def remove(run: Run, spec: Spec, opened: Opened, there: Sequence[SiteFacts], *, purge: bool, whole: bool) -> Outcome:
-    """Removes what the sites hold, under a lease where there is a ledger; with `purge` of the whole service the ledger,
-    too, last of all. A ledger that can't be reached keeps nothing from being removed.
+def remove(
+    run: Run,
+    spec: Spec,
+    opened: Opened,
+    there: Sequence[SiteFacts],
+    *,
+    purge: bool,
+    whole: bool,
+    registries: Sequence[StoreFacts] = (),
+) -> Outcome:
+    """Removes what the sites hold, under a lease where there is a ledger; with `purge` of the whole service what its
+    image's `registries` copy for it, and the ledger, too, last of all. A ledger that can't be reached keeps nothing
+    from being removed.
     """
     lease = take(opened.ledger, run, spec, "down") if opened.ledger.authority else None
     try:
@@ -112,7 +122,8 @@ def remove(run: Run, spec: Spec, opened: Opened, there: Sequence[SiteFacts], *, 
         return outcome
     if isinstance(opened.ledger.authority, Folder):
         opened.ledger.authority.remove()
-    return replace(outcome, problems=making.remove_stores(run, spec, standing))
+    copying = making.remove_replication(run, spec, registries)
+    return replace(outcome, problems=(*copying, *making.remove_stores(run, spec, standing)))
 
 
 def begin(run: Run, wish: Wish, lease: Lease) -> int:

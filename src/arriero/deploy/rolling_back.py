@@ -93,7 +93,7 @@ def _images_gone(way: Return, names: Sequence[str], gone: Gone) -> Iterator[Prob
     found = {image: why for image in clouds if (why := gone(image))}
     elsewhere = f"choose other sites with --site, or {_ANEW}" if len(found) < len(clouds) else _ANEW
     for image, why in found.items():
-        key = "image" if image == way.spec.image.name else f"image.registries.{clouds[image]}"
+        key = f"image.registries.{clouds[image]}" if clouds[image] in way.spec.image.registries else "image"
         yield Problem(f"the image of release {way.release.number} is gone: {why}", elsewhere, key=key)
 
 

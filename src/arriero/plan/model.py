@@ -226,13 +226,16 @@ class SitePlan:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """What one store of the ledger needs before anything is recorded in it; or a registry, to keep what it should."""
+    """What one store of the ledger needs before anything is recorded in it; or a registry, to keep what it should. One
+    that `lacks` the image that is wished for has that for its problem.
+    """
 
     cloud: Cloud
     name: str
     region: str
     changes: tuple[Change, ...] = ()
     problem: Problem | None = None
+    lacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""How long a registry keeps a service's images, pure: every digest of the last N releases, and what was ever stable.
+"""How long a registry keeps a service's images, pure: every digest of the last N releases, and what was ever stable;
+and, where the spec asks for it (`image.replicate`), in which other regions ECR keeps copies.
 
 Set on a registry that stands: it has to be there before anything can be pushed, so it is never made here and never
 removed. What is here is ECR's lifecycle policy; ACR has no such rules but a task of its own (`purging.py`).
@@ -15,13 +16,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from arriero.errors import Problem
 from arriero.plan import purging
 from arriero.plan.compare import compare
-from arriero.plan.model import Resource, StoreFacts, StorePlan
+from arriero.plan.model import Plan, Resource, StoreFacts, StorePlan
 from arriero.spec.image import repository_of
 from arriero.spec.model import Spec
 
 KEPT_ALWAYS = 9999
+REPOSITORY, REPLICATION = "aws.repository", "aws.replication"
+COPIED = "copied"
 COMMIT_DAYS, PREFIXES = purging.COMMIT_DAYS, purging.PREFIXES
 UNTAGGED_DAYS = 7
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
@@ -44,6 +48,15 @@ def place(spec: Spec) -> Place | None:
     return Place(*found.groups()) if found else None
 
 
+def copies(spec: Spec) -> tuple[Place, ...]:
+    """The repositories in other regions that sites at AWS pull from; none unless the spec asks for them."""
+    home = place(spec)
+    if home is None or not spec.image.replicate:
+        return ()
+    regions = {site.region for site in spec.sites.values() if site.cloud == "aws"} - {home.region}
+    return tuple(replace(home, region=region) for region in sorted(regions))
+
+
 def policy(keep: int) -> Mapping[str, Any]:
     """A lifecycle policy. Commits that were never released go after a month, untagged images in a week."""
     heads = PREFIXES.values()  # of both variants, whichever the spec has: a repository has one policy
@@ -63,21 +76,61 @@ def rules(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def plans(spec: Spec, found: Iterable[StoreFacts]) -> tuple[StorePlan, ...]:
-    """What the registries need; nothing where there is none of ours."""
-    return tuple(_plan(spec, each) for each in found if each.is_there or each.problem)
+    """What the registries need; nothing where there is none of ours. A copy's repository is missed only where the one
+    that it is a copy of stands: before that, nothing was pushed at all.
+    """
+    known = tuple(found)
+    copied = {each.region for each in copies(spec)}
+    began = any(each.is_there or each.problem for each in known if each.cloud == "aws" and each.region not in copied)
+    missed = [each for each in known if each.cloud == "aws" and each.region in copied and began]
+    return tuple(_plan(spec, each) for each in known if each.is_there or each.problem or each in missed)
+
+
+def obstacles(plan: Plan) -> tuple[Problem, ...]:
+    """Why sites that are to be changed could start no target: the registry of their region has not the image."""
+    changing = {(site.cloud, site.region) for site in plan.sites if site.steps and not site.is_leaving}
+    lacking = [each for each in plan.registries if each.lacks and (each.cloud, each.region) in changing]
+    return tuple(each.problem for each in lacking if each.problem)
 
 
 def _plan(spec: Spec, found: StoreFacts) -> StorePlan:
     plan = StorePlan(found.cloud, found.name, found.region, problem=found.problem)
     if found.problem:
         return plan
+    if lack := _lack(spec, found):
+        plan = replace(plan, problem=lack, lacks=True)
+    wishes = _wishes(spec, found) if found.is_there else []
+    kinds = {wish.kind for wish in wishes}
+    there = [resource for resource in found.resources if resource.kind in kinds]
+    return replace(plan, changes=compare("registry", wishes, there, {}))
+
+
+def _wishes(spec: Spec, found: StoreFacts) -> list[Resource]:
     where = purging.place(spec)
     if found.cloud == "azure" and where:
-        wish = purging.wish(spec, where)
-    else:
-        wish = Resource("aws.repository", found.name, {"expires": rules(policy(spec.image.keep))})
-    there = [resource for resource in found.resources if resource.kind == wish.kind]
-    return replace(plan, changes=compare("registry", [wish], there, {}))
+        return [purging.wish(spec, where)]
+    wishes = [Resource(REPOSITORY, found.name, {"expires": rules(policy(spec.image.keep))})]
+    regions = [each.region for each in copies(spec)]
+    if regions and found.region not in regions:
+        wishes.append(Resource(REPLICATION, found.name, dict.fromkeys(regions, COPIED)))
+    return wishes
+
+
+def _lack(spec: Spec, found: StoreFacts) -> Problem | None:
+    """Why nobody can pull from a copy: ECR copies nothing that was pushed before it was told to."""
+    if found.is_there and found.resources[0].details.get("holds", True):
+        return None
+    key, again = "image.replicate", "arriero image push"
+    if found.is_there:
+        what = f"ECR of {found.region} has no {found.name} {wanted_of(spec)}: what was pushed before is not copied"
+        return Problem(what, f"push it there, too: {again}", key)
+    made = f"aws ecr create-repository --region {found.region} --repository-name {found.name}"
+    return Problem(f"ECR of {found.region} has no repository {found.name}", f"make it ({made}), then {again}", key)
+
+
+def wanted_of(spec: Spec) -> str:
+    """The digest that sites pull, or the tag where none is known."""
+    return spec.image.digest or spec.image.tag
 
 
 def _line(selection: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arriero.errors import Problem
+from arriero.spec.image import ecr_region
 from arriero.spec.model import Spec
 
 
@@ -19,6 +20,9 @@ def image_problems(spec: Spec) -> Iterator[Problem]:
     for cloud in image.registries:
         if cloud not in clouds:
             yield Problem(f"no site is in {cloud}", "remove the line, or add a site", f"image.registries.{cloud}")
+    if image.replicate and not ecr_region(image.at("aws")):
+        what = "only ECR copies images from region to region, and the image is not in it"
+        yield Problem(what, "name a repository of ECR in image.registries.aws, or remove the line", "image.replicate")
     ids = [allowed.id for allowed in image.scan.allow]
     for index, name in enumerate(ids):
         if name in ids[:index]:

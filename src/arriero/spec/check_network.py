@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_network
 
 from arriero.errors import Problem
+from arriero.spec.image import ecr_region
 from arriero.spec.model import ResolvedSite, Spec
 from arriero.spec.network import Network
-
-_ECR = re.compile(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?/.+")
 
 
 def network_problems(spec: Spec) -> Iterator[Problem]:
@@ -30,8 +28,7 @@ def network_problems(spec: Spec) -> Iterator[Problem]:
 
 def is_in_ecr(site: ResolvedSite) -> bool:
     """Whether AWS's own endpoints lead to the site's image: it is in ECR, in the site's region."""
-    found = _ECR.fullmatch(site.image)
-    return bool(found and found[1] == site.region)
+    return ecr_region(site.image) == site.region
 
 
 def _range_problems(key: str, network: Network, is_private: bool) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ A text is short for its `name`. Paths start at the folder of the spec. Rules bet
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -29,6 +30,7 @@ Finding = Annotated[str, BeforeValidator(image_values.finding), values.schema(im
 Day = Annotated[date, BeforeValidator(image_values.day), WithJsonSchema({"type": "string", "format": "date"})]
 Reason = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 Amount = Annotated[Bytes, values.above_zero]
+_ECR = re.compile(r"^(\d{12}\.dkr\.ecr\.)([a-z0-9-]+)(\.amazonaws\.com(?:\.cn)?)(?=/|$)")
 
 
 class Allowed(Section):
@@ -55,6 +57,11 @@ class Image(Section):
     name: ImageName = Field(description="The image that every target runs: registry/path[:tag][@digest].")
     registries: Mapping[Literal["aws", "azure"], Repository] = Field(
         default={}, description="Where the sites of a cloud pull it from, if not by its name: the same digest, twice."
+    )
+    replicate: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether each region of AWS pulls from an ECR of its own, to which the first one copies.",
     )
     base: Pinned = Field(
         default=catalog.base_image("python").reference,
@@ -91,10 +98,22 @@ class Image(Section):
         """`sha256:…`; empty where it is named by a tag, which can move."""
         return digest_of(self.name)
 
-    def at(self, cloud: str) -> str:
-        """The image as the sites of that cloud pull it."""
+    def at(self, cloud: str, region: str = "") -> str:
+        """The image as the sites of that cloud pull it; with `replicate`, those of a region of AWS."""
         place = next((place for other, place in self.registries.items() if other == cloud), None)
-        return f"{place}{self.name.removeprefix(self.repository)}" if place else self.name
+        image = f"{place}{self.name.removeprefix(self.repository)}" if place else self.name
+        return in_region(image, region) if self.replicate and cloud == "aws" and region else image
+
+
+def in_region(image: str, region: str) -> str:
+    """The image in the same account's ECR of another region; as it is where it is not in ECR."""
+    return _ECR.sub(rf"\g<1>{region}\g<3>", image)
+
+
+def ecr_region(image: str) -> str:
+    """The region of the ECR that it is in; empty where it is in none."""
+    found = _ECR.match(image)
+    return found[2] if found else ""
 
 
 def repository_of(name: str) -> str:

@@ -294,7 +294,7 @@ class Spec(Section):
             region=site.region,
             role=site.role,
             hosts=site.hosts,
-            image=self.image.at(site.cloud),
+            image=self.image.at(site.cloud, site.region),
             models=self.models,
             sidecar=self.sidecar,
             size=_over(self.size, site.size),

@@ -76,8 +76,8 @@ def test_plain_ansible_sets_the_rules_too(azure: Azure, tmp_path: Path) -> None:
     (tmp_path / "arriero.yaml").write_text(WISH.model_dump_json(include={"name", "image", "models", "sites"}))
     with azure.entered():
         hosts = {host.name: host for host in fleet.inventory(tmp_path / "arriero.yaml", None, azure.environment())}
-    assert hosts["registry.azure"].groups[0] == "stores"
-    assert hosts["registry.azure"].variables["azure_registry_task"] == "llm-purge"
+    assert hosts["registry.azure.westeurope"].groups[0] == "stores"
+    assert hosts["registry.azure.westeurope"].variables["azure_registry_task"] == "llm-purge"
 
 
 @pytest.mark.wide

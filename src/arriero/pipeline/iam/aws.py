@@ -18,6 +18,7 @@ from arriero.spec.model import ResolvedSite, Spec
 _LINKED_ROLES = {
     "linked-role": "ecs.amazonaws.com/AWSServiceRoleForECS",
     "scaling-role": "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+    "replication-role": "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication",
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
@@ -34,6 +35,7 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "aws")
     alb = spec.ingress.alb
     more = {"scaling": scales, "ingress": bool(alb), "waf": bool(alb and alb.web_acls), "registry": keeps_rules}
+    more |= {"replication": keeps_rules and bool(registries.copies(spec))}
     parts = ("network", *place.ways_out, "service", "ledger", *(part for part, is_asked in more.items() if is_asked))
     return {part: {"Version": "2012-10-17", "Statement": _statements(part, place)} for part in parts}
 
@@ -83,8 +85,9 @@ class _Place:
             bucket = f"arn:{self._partition}:s3:::{stores.name('aws', self._spec.name, str(self._account))}"
             return [bucket if kind == "bucket" else f"{bucket}/*"]
         if kind == "repository":
-            there = registries.place(self._spec)
-            return [self._arn("ecr", there.region, f"repository/{there.name}")] if there else []
+            first = registries.place(self._spec)
+            there = [first, *registries.copies(self._spec)] if first else []
+            return [self._arn("ecr", each.region, f"repository/{each.name}") for each in there]
         if kind in _LINKED_ROLES:
             return [self._arn("iam", "", f"role/aws-service-role/{_LINKED_ROLES[kind]}")]
         return [arn for site in self._sites for arn in self._of_site(kind, site)]
@@ -96,7 +99,7 @@ class _Place:
         return sorted({way_out.cheapest(site) for site in private})
 
     def condition(self, part: str, only: str) -> Mapping[str, Any]:
-        regions = sorted({site.region for site in self._sites})
+        regions, home = sorted({site.region for site in self._sites}), registries.place(self._spec)
         made = sorted({w.action for w in permissions.calls("aws").of_part(part) if w.only == "new"})
         conditions: Mapping[str, Mapping[str, Any]] = {
             "": {},
@@ -104,6 +107,8 @@ class _Place:
             "new": {"StringEquals": {f"aws:RequestTag/{SERVICE_TAG}": self._spec.name}},
             "tagging": {"StringEquals": {"ec2:CreateAction": [action.partition(":")[2] for action in made]}},
             "region": {"StringEquals": {"aws:RequestedRegion": regions}},
+            "registry": {"StringEquals": {"aws:RequestedRegion": home.region if home else ""}},
+            "replication": {"StringEquals": {"iam:AWSServiceName": "replication.ecr.amazonaws.com"}},
             "cluster": {"ArnEquals": {"ecs:cluster": self.arns("cluster")}},
             "tasks": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
             "ecs": {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},

@@ -42,7 +42,14 @@ class Outcome:
 def repositories(spec: Spec) -> tuple[str, ...]:
     """Where the sites' clouds pull from; where none is in a cloud, the image's own name."""
     clouds = sorted({site.cloud for site in spec.sites.values()} - {"local"})
-    return tuple(dict.fromkeys(repository_of(spec.image.at(cloud)) for cloud in clouds or ["local"]))
+    return tuple(dict.fromkeys(name for cloud in clouds or ["local"] for name in _of(spec, cloud)))
+
+
+def _of(spec: Spec, cloud: str) -> list[str]:
+    """Copies first: what a registry gets it copies by itself, and that would race with a push of ours."""
+    first = repository_of(spec.image.at(cloud))
+    regions = {site.region for site in spec.sites.values() if site.cloud == cloud}
+    return [*sorted({repository_of(spec.image.at(cloud, region)) for region in regions} - {first}), first]
 
 
 def push(project: Project, spec: Spec, asked: Asked) -> Outcome:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from arriero.clouds.registry import DOCKER_HUB, is_here, place_of
 from arriero.errors import ArrieroError, Problem
 from arriero.gateway.words.naming import Place
+from arriero.spec.image import ecr_region
 
 _HUB_LOGIN = "https://index.docker.io/v1/"
 _TIMEOUT_SECONDS = 60
@@ -136,6 +137,9 @@ class Repository:
         said = (error.response.text or "")[:200].strip() if error.response is not None else ""
         if status in (401, 403):
             problem = Problem("its registry refuses it", f"docker login {self.host}", key or str(self))
+        elif status == 404 and (region := ecr_region(self.host)):
+            made = f"aws ecr create-repository --region {region} --repository-name {self.path}"
+            problem = Problem("there is no such repository in ECR", f"make it: {made}", key or str(self))
         else:
             problem = Problem(f"its registry answered {status}: {said}", "see its log", key or str(self))
         return ArrieroError(problem)

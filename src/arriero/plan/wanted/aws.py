@@ -14,6 +14,7 @@ from arriero.plan.wanted import aws_alb, aws_capacity, aws_files, aws_network, a
 from arriero.plan.wanted.aws_network import base_name as base_name
 from arriero.plan.wanted.aws_network import site_tags as site_tags
 from arriero.spec import secret_values
+from arriero.spec.image import ecr_region
 from arriero.spec.model import ResolvedSite
 
 # Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
@@ -70,6 +71,12 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     said += aws_files.notes(site)
     said += aws_alb.notes(site)
     said += aws_capacity.notes(site)
+    home = ecr_region(site.image)
+    if home not in ("", site.region):
+        said.append(
+            f"its image is in ECR of {home} alone: while that region is lost, no target can start here; "
+            f"image.replicate keeps a copy in {site.region}"
+        )
     if has_more_disk(site):
         said.append(
             f"size.storage: {site.size.storage} is more than the {aws_task.INCLUDED_STORAGE_GIB}GiB that Fargate "

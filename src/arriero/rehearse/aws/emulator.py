@@ -98,6 +98,7 @@ class AwsEmulator:
         patches.fill_the_gaps()
         patches.bill_by(self._meter)
         patches.watch_by(self._figures, self._minutes)
+        patches.copy_images_by(self._faults.has_no_images)
         elb_gaps.fill(self._balancers, self._attaching)
         if self._snapshots.load():
             with self._world:

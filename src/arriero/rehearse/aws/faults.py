@@ -55,7 +55,8 @@ class Faults:
         return self._is_active("refuse", region) or self._is_active("lose", region)
 
     def has_no_images(self, region: str) -> bool:
-        return self._is_active("no-images", region)
+        """Whether the region's registry hands nothing out, and takes nothing in."""
+        return self._is_active("no-images", region) or self._is_active("lose", region)
 
     def lost_subnets(self) -> frozenset[str]:
         """Those whose zone is gone."""

@@ -28,6 +28,7 @@ _NETWORK = {
 _LISTED = {"security-group": "SecurityGroupId"}
 _BALANCING_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing"
 _SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
+_REPLICATION_ROLE = "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
 
 
@@ -70,6 +71,8 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
         context["iam:AWSServiceName"] = "ecs.application-autoscaling.amazonaws.com"
     elif wanted.only == "balancing":
         context["iam:AWSServiceName"] = "elasticloadbalancing.amazonaws.com"
+    elif wanted.only == "replication":
+        context["iam:AWSServiceName"] = "replication.ecr.amazonaws.com"
     elif wanted.only == "metrics":
         context["cloudwatch:namespace"] = str(call.fields.get("Namespace", ""))
     elif wanted.only == "execution":
@@ -227,6 +230,7 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "scalable-target": lambda call: [_arn(call, "application-autoscaling", "scalable-target/any")],
     "alarm": _alarm,
     "balancing-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_BALANCING_ROLE}"],
+    "replication-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_REPLICATION_ROLE}"],
     "scaling-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_SCALING_ROLE}"],
     "task": _in_cluster("task", "tasks", "task"),
     "task-definition": _family,

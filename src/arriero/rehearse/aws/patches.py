@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import moto.applicationautoscaling.models
@@ -18,6 +19,7 @@ import moto.ce.responses
 import moto.cloudwatch.models
 import moto.ec2.models.elastic_network_interfaces
 import moto.ec2.models.nat_gateways
+import moto.ecr.models
 import moto.ecs.models
 import moto.ecs.urls
 import moto.efs.responses
@@ -27,7 +29,7 @@ import moto.ssm.urls
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse, EmptyResult
 
-from arriero.rehearse.aws import autoscaling_api, billing, watching
+from arriero.rehearse.aws import autoscaling_api, billing, images, watching
 from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
@@ -76,6 +78,23 @@ def watch_by(figures: Figures, minutes: Minutes) -> None:
     get_metric_data.whole = whole  # type: ignore[attr-defined]
     backend: Any = theirs
     backend.get_metric_data = get_metric_data
+
+
+def copy_images_by(is_lost: Callable[[str], bool]) -> None:
+    """Gap: a registry takes one rule at most, and copies nothing."""
+    theirs: Any = moto.ecr.models.ECRBackend
+    whole = getattr(theirs.put_image, "whole", theirs.put_image)
+
+    def put_image(self: Any, repository_name: str, *arguments: Any, **options: Any) -> Any:
+        image = whole(self, repository_name, *arguments, **options)
+        images.copy(self, repository_name, image, is_lost)
+        return image
+
+    def put_replication_configuration(self: Any, replication_config: Any) -> Any:
+        return images.configure(self, replication_config)
+
+    put_image.whole = whole  # type: ignore[attr-defined]
+    theirs.put_image, theirs.put_replication_configuration = put_image, put_replication_configuration
 
 
 def _managed_policies() -> None:

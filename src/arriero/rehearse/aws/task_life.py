@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 
-from arriero.rehearse.aws import files, kept, wording
+from arriero.rehearse.aws import files, images, kept, wording
 from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.shipping import open_stream
@@ -65,14 +65,23 @@ class TaskLife:
     def _provision(self, run: RunningTask, now: float) -> None:
         task = run.task
         problem = _what_fargate_misses(run)
-        if not problem and self._troubles.has_no_images(task.region_name):
-            problem = wording.no_image(task.containers[0].image)
+        problem = problem or self._what_it_can_t_pull(run)
         if problem:
             task.request_stop(problem, "TaskFailedToStart")
             return
         if now >= run.due_at:
             task.give_address(self._processes.address(task.id))
             task.last_status = "PENDING"
+
+    def _what_it_can_t_pull(self, run: RunningTask) -> str:
+        is_lost, task = self._troubles.has_no_images, run.task
+        if is_lost(task.region_name):
+            return wording.no_image(task.containers[0].image)
+        for container in task.containers:
+            missing = images.what_an_image_misses(container.image, is_lost)
+            if missing:
+                return wording.no_image(container.image) if missing == "lost" else wording.absent(container.image)
+        return ""
 
     def _watch(self, run: RunningTask, now: float) -> None:
         task = run.task

@@ -7,7 +7,7 @@ from typing import Protocol
 
 class Troubles(Protocol):
     def has_no_images(self, region: str) -> bool:
-        """Whether nothing can be pulled there."""
+        """Whether nothing can be pulled there, nor from the registry there."""
 
     def lost_subnets(self) -> frozenset[str]:
         """Where nothing starts."""

@@ -24,6 +24,13 @@ def no_image(image: str) -> str:
     )
 
 
+def absent(image: str) -> str:
+    return (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+        f"{image}: {image}: not found"
+    )
+
+
 def started(service: str, tasks: Iterable[str]) -> str:
     return f"(service {service}) has started {_listed(tasks, 'tasks')}"
 
