@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from arriero.rehearse.gauge import Measured
+from arriero.rehearse.planted import by_period
 
 _KEPT = 1500
 
@@ -21,13 +22,13 @@ class Series:
 
     def between(self, kind: str, start: datetime, end: datetime, period: float) -> Iterator[tuple[datetime, float]]:
         """The mean of each period (its beginning is its time) that holds minutes."""
-        sums: dict[float, list[float]] = {}
-        for at, found in self.rows:
-            if start <= at < end:
-                moment = at.timestamp()
-                sums.setdefault(moment - moment % period, []).append(found.cpu if kind == "cpu" else found.memory)
-        for moment, values in sums.items():
-            yield datetime.fromtimestamp(moment, start.tzinfo), sum(values) / len(values)
+        for at, values in self.samples(kind, start, end, period).items():
+            yield at, sum(values) / len(values)
+
+    def samples(self, kind: str, start: datetime, end: datetime, period: float) -> Mapping[datetime, list[float]]:
+        """By the beginning of each period that holds any; a minute is one sample, the mean of all that was measured."""
+        points = ((at, found.cpu if kind == "cpu" else found.memory) for at, found in self.rows)
+        return by_period(points, start, end, period)
 
 
 @dataclass

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,14 +24,26 @@ class Planted:
 
     def between(self, kind: str, start: datetime, end: datetime, period: float) -> Iterator[tuple[datetime, float]]:
         """The mean of each period (its beginning is its time) that holds samples."""
-        sums: dict[float, list[float]] = {}
-        for index, value in enumerate(self.cpu if kind == "cpu" else self.memory):
-            at = self.start + timedelta(seconds=index * self.step_seconds)
-            if start <= at < end:
-                moment = at.timestamp()
-                sums.setdefault(moment - moment % period, []).append(value)
-        for moment, values in sums.items():
-            yield datetime.fromtimestamp(moment, start.tzinfo), sum(values) / len(values)
+        for at, values in self.samples(kind, start, end, period).items():
+            yield at, sum(values) / len(values)
+
+    def samples(self, kind: str, start: datetime, end: datetime, period: float) -> Mapping[datetime, list[float]]:
+        """By the beginning of each period that holds any; planted closer than a minute, several fall into one."""
+        values = self.cpu if kind == "cpu" else self.memory
+        times = (self.start + timedelta(seconds=index * self.step_seconds) for index in range(len(values)))
+        return by_period(zip(times, values, strict=True), start, end, period)
+
+
+def by_period(
+    points: Iterable[tuple[datetime, float]], start: datetime, end: datetime, period: float
+) -> Mapping[datetime, list[float]]:
+    """The points from `start` until before `end`, by the beginning of their period of so many seconds."""
+    found: dict[float, list[float]] = {}
+    for at, value in points:
+        if start <= at < end:
+            moment = at.timestamp()
+            found.setdefault(moment - moment % period, []).append(value)
+    return {datetime.fromtimestamp(moment, start.tzinfo): values for moment, values in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

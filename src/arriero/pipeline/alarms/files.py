@@ -21,17 +21,17 @@ Once it stands:   arriero env -- ansible-playbook alarms.yml -e @who.json
 In who.json, who is told: {"topics": {"us-east-1": ["arn:aws:sns:…"]}, "action_groups": [{"actionGroupId": "/sub…"}]}.
 Azure watches each container group by its name: make the file anew after a release."""
 
+_HERE: Mapping[str, Any] = {"hosts": "localhost", "gather_facts": False}
+_WHO: Mapping[str, Any] = {"topics": {}, "action_groups": []}
+
 
 def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     """Raises Refused where no site is in a cloud."""
-    tasks = [
-        task for site in place.plan(spec, facts).sites if not site.is_leaving for task in _tasks(spec, facts, site)
-    ]
+    sites = [site for site in place.plan(spec, facts).sites if not site.is_leaving]
+    tasks = [task for site in sites for task in _tasks(spec, facts, site)]
     if not tasks:
         raise Refused(Problem(NOBODY, "take: arriero export prometheus", key="sites"))
-    variables: Mapping[str, Any] = {"topics": {}, "action_groups": []}
-    play = {"name": f"Have {spec.name} watched by its clouds", "hosts": "localhost", "gather_facts": False,
-            "vars": variables, "tasks": tasks}  # fmt: skip
+    play = {"name": f"Have {spec.name} watched by its clouds", **_HERE, "vars": _WHO, "tasks": tasks}
     return {PLAYBOOK: _document(play)}
 
 
@@ -92,6 +92,8 @@ def _azure(alert: MetricAlert, subscription: str) -> Mapping[str, Any]:
         "resource_name": alert.name,
         "api_version": azure.API_VERSION,
         "body": body,
+        # It is looked at first, and left alone where it is as it should be.
+        "idempotency": True,
     }
 
 

@@ -1,7 +1,8 @@
 """Has the emulated Application Auto Scaling do what it was told: measures services, plays alarms, sets counts.
 
 One thread. Several times a minute (of the stage's own length) it looks at the tasks of every service that may be
-scaled; at the end of a minute it decides for each. Nothing is measured where nothing may be scaled.
+scaled, and of those that an alarm watches; at the end of a minute it decides for each of the former. Nothing else is
+measured.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any, cast
 
 from moto.applicationautoscaling.models import FakeScalableTarget, applicationautoscaling_backends
 from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.ecs.models import ecs_backends
 
 from arriero.clock import Clock
 from arriero.rehearse.aws import cron
+from arriero.rehearse.aws.alarm_rules import Rule
 from arriero.rehearse.aws.autoscaling_api import StageScalingBackend, metric_of
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_service import StageService
@@ -82,8 +85,8 @@ class AutoScaler:
         """One glance at every service; at a minute's end, one decision for each."""
         with self._world:
             scaled = list(self._scaled())
-            tasks = {each.name: self._tasks(each) for each in scaled}
-        found = self._gauge.measure([one for each in tasks.values() for one in each]) if scaled else {}
+            tasks = {name: self._tasks(*which) for name, which in self._measured(scaled).items()}
+        found = self._gauge.measure([one for each in tasks.values() for one in each]) if tasks else {}
         for name, own in tasks.items():
             if glances := [found[one.name] for one in own if one.name in found]:
                 self._minutes.add(name, mean(glances))
@@ -112,8 +115,20 @@ class AutoScaler:
                 if service is not None and service.status == "ACTIVE":
                     yield Scaled(target, region, service)
 
-    def _tasks(self, scaled: Scaled) -> list[Measurable]:
-        own = [run for run in self._running_in(scaled.region) if _is_of(run, scaled.service)]
+    def _measured(self, scaled: list[Scaled]) -> dict[str, tuple[str, StageService]]:
+        """Regions and services, by what their minutes are kept under."""
+        found = {each.name: (each.region, each.service) for each in scaled}
+        for region, backend in list(cloudwatch_backends[_ACCOUNT].items()):
+            rules = (Rule.of(alarm) for alarm in backend.alarms.values())
+            for name in sorted({rule.service for rule in rules if rule} if backend.alarms else ()):
+                services = cast(StageEcsBackend, ecs_backends[_ACCOUNT][region]).services
+                service = services.get(name.removeprefix("service/").replace("/", ":"))
+                if service is not None and service.status == "ACTIVE":
+                    found[f"{region} {name}"] = (region, service)
+        return found
+
+    def _tasks(self, region: str, service: StageService) -> list[Measurable]:
+        own = [run for run in self._running_in(region) if _is_of(run, service)]
         return [
             Measurable(
                 run.task.id,

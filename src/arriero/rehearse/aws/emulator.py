@@ -14,6 +14,7 @@ from pathlib import Path
 from arriero.clock import Clock, SystemClock
 from arriero.rehearse.aws import elb_gaps, patches, refusals
 from arriero.rehearse.aws.agent import Agent
+from arriero.rehearse.aws.alarming import Alarming
 from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.autoscaling import AutoScaler
 from arriero.rehearse.aws.balancers import Balancers
@@ -82,6 +83,7 @@ class AwsEmulator:
         self._scaler = AutoScaler(
             self._world, self._reconciler.running_in, self._written, clock, latency.minute_seconds, self._minutes
         )
+        self._alarming = Alarming(self._figures, self._minutes, clock, latency.minute_seconds)
         agent = Agent(self._world, self._reconciler.find, self._written)
         self._door = Door(
             self._world, self._log, self._judge, self._written, latency, clock, agent, tripwire or Tripwire()
@@ -99,6 +101,7 @@ class AwsEmulator:
         patches.bill_by(self._meter)
         patches.watch_by(self._figures, self._minutes)
         patches.copy_images_by(self._faults.has_no_images)
+        patches.judge_alarms_by(self._alarming)
         elb_gaps.fill(self._balancers, self._attaching)
         if self._snapshots.load():
             with self._world:

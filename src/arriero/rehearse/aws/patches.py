@@ -17,6 +17,7 @@ import moto.applicationautoscaling.responses
 import moto.autoscaling.responses
 import moto.ce.responses
 import moto.cloudwatch.models
+import moto.cloudwatch.responses
 import moto.ec2.models.elastic_network_interfaces
 import moto.ec2.models.nat_gateways
 import moto.ecr.models
@@ -30,6 +31,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse, EmptyResult
 
 from arriero.rehearse.aws import autoscaling_api, billing, images, watching
+from arriero.rehearse.aws.alarming import Alarming
 from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
@@ -95,6 +97,19 @@ def copy_images_by(is_lost: Callable[[str], bool]) -> None:
 
     put_image.whole = whole  # type: ignore[attr-defined]
     theirs.put_image, theirs.put_replication_configuration = put_image, put_replication_configuration
+
+
+def judge_alarms_by(alarming: Alarming) -> None:
+    """Gap: an alarm stays as it was made. Here those of ECS services are as their figures say, when they are read."""
+    responses: Any = moto.cloudwatch.responses.CloudWatchResponse
+    whole = getattr(responses.describe_alarms, "whole", responses.describe_alarms)
+
+    def describe_alarms(self: Any) -> Any:
+        alarming.judge(self.region, list(self.cloudwatch_backend.alarms.values()))
+        return whole(self)
+
+    describe_alarms.whole = whole  # type: ignore[attr-defined]
+    responses.describe_alarms = describe_alarms
 
 
 def _managed_policies() -> None:

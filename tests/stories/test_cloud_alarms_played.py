@@ -1,0 +1,188 @@
+"""The exported alarms are played on both clouds by Ansible's own modules, read back, and CloudWatch's told by figures.
+
+No service stands but the container group that Azure's rules watch: alarms need none. The tests go on from one another,
+in their order, on one stage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from places import Place, open_spec
+from ruamel.yaml import YAML
+
+from arriero.clouds.azure.connection import Arm, connect
+from arriero.clouds.endpoints import Endpoints
+
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(600), pytest.mark.long]
+
+SPEC = """\
+name: llm
+image: registry.example.com/acme/ollama-llm
+models: [llama2]
+rehearse: always
+scale: {min: 1}
+sites:
+  aws-east: {cloud: aws, region: us-east-1}
+  azure-east: {cloud: azure, region: eastus}
+"""
+REGION, GROUP, IN = "us-east-1", "llm-azure-east-r1-1", "/resourceGroups/llm-azure-east"
+WATCHED = {
+    "location": "eastus",
+    "tags": {"arriero-service": "llm", "arriero-site": "azure-east"},
+    "properties": {
+        "osType": "Linux",
+        "containers": [
+            {
+                "name": "ollama",
+                "properties": {
+                    "image": "acme/llm:1",
+                    "resources": {"requests": {"cpu": 3.8, "memoryInGB": 15.7}},
+                    "ports": [{"port": 11434}],
+                },
+            }
+        ],
+    },
+}
+TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
+MINUTES = 45
+BUSY, CALM = (60.0, 97.0, 60.0), (60.0, 60.0, 60.0)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    for place in open_spec(tmp_path_factory.mktemp("alarms"), SPEC):
+        made = place.arriero("export", "alarms", "--out", "alarms")
+        assert made.code == 0, made.err
+        with entered(place) as arm:
+            arm.put(IN, "2022-09-01", {"location": "eastus"})
+            arm.put(f"{IN}/providers/Microsoft.ContainerInstance/containerGroups/{GROUP}", "2025-09-01", WATCHED)
+            told = {"groupShortName": "on-call", "enabled": True}
+            on_call = f"{IN}/providers/Microsoft.Insights/actionGroups/on-call"
+            arm.put(on_call, "2023-01-01", {"location": "global", "properties": told})
+            action = {"actionGroupId": f"/subscriptions/{arm.subscription}{on_call}"}
+        (place.folder / "who.json").write_text(json.dumps({"topics": {REGION: [TOPIC]}, "action_groups": [action]}))
+        yield place
+
+
+@contextmanager
+def entered(place: Place) -> Iterator[Arm]:
+    """This process as a client of the stage's clouds."""
+    with Endpoints("the stage", environment(place)).entered():
+        yield connect()
+
+
+def environment(place: Place) -> dict[str, str]:
+    """Asked for once: the stage stays where it is."""
+    kept = place.folder / "environment.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(place.environment()))
+    found: dict[str, str] = json.loads(kept.read_text())
+    return found
+
+
+def run(place: Place, *command: str) -> str:
+    whole = {**os.environ, **environment(place)}
+    ended = subprocess.run(command, cwd=place.folder, env=whole, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def changed(place: Place, *arguments: str) -> int:
+    """How many tasks of a playbook changed something."""
+    said = run(place, str(Path(sys.executable).with_name("ansible-playbook")), *arguments)
+    found = re.search(r"^localhost .* changed=(\d+) .* failed=0 ", said, re.MULTILINE)
+    assert found, said
+    return int(found[1])
+
+
+def alarms(place: Place) -> list[dict[str, Any]]:
+    with entered(place):
+        found: list[dict[str, Any]] = boto3.client("cloudwatch", region_name=REGION).describe_alarms()["MetricAlarms"]
+    return found
+
+
+def rules(place: Place) -> list[Any]:
+    with entered(place) as arm:
+        return arm.list(f"{IN}/providers/Microsoft.Insights/metricAlerts", "2018-03-01")
+
+
+def plant(place: Place, site: str, cpu: Sequence[Sequence[float]], memory: Sequence[Sequence[float]]) -> None:
+    """Three samples a minute, the last minute given being the one that has just ended."""
+    folder = place.stage / "metrics"
+    folder.mkdir(exist_ok=True)
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=len(cpu))
+    flat = {"cpu": [v for minute in cpu for v in minute], "memory": [v for minute in memory for v in minute]}
+    told = {"start": start.isoformat(), "step": 20, **flat}
+    fresh = folder / "fresh"
+    fresh.write_text(json.dumps(told))
+    fresh.replace(folder / f"llm-{site}.json")
+
+
+def test_played_twice_it_changes_nothing_the_second_time(place: Place) -> None:
+    assert changed(place, "alarms/alarms.yml", "-e", "@who.json") == 5
+    assert changed(place, "alarms/alarms.yml", "-e", "@who.json") == 0
+
+
+def test_what_the_clouds_hold_is_what_the_file_says(place: Place) -> None:
+    (play,) = YAML(typ="safe", pure=True).load((place.folder / "alarms/alarms.yml").read_text())
+    said = {t["amazon.aws.cloudwatch_metric_alarm"]["name"]: t["amazon.aws.cloudwatch_metric_alarm"]
+            for t in play["tasks"][:3]}  # fmt: skip
+    held = {alarm["AlarmName"]: alarm for alarm in alarms(place)}
+    assert said.keys() == held.keys()
+    for name, alarm in held.items():
+        told = said[name]
+        assert alarm["Namespace"] == told["namespace"]
+        assert alarm["MetricName"] == told["metric_name"]
+        assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == told["dimensions"]
+        assert alarm["Statistic"] == told["statistic"]
+        assert alarm["ComparisonOperator"] == told["comparison"]
+        assert alarm["Threshold"] == told["threshold"]
+        assert alarm["Period"] == told["period"]
+        assert alarm["EvaluationPeriods"] == told["evaluation_periods"]
+        assert alarm["DatapointsToAlarm"] == told["datapoints_to_alarm"]
+        assert alarm["TreatMissingData"] == told["treat_missing_data"]
+        assert alarm["AlarmDescription"] == told["description"]
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
+    there = {rule["name"]: rule["properties"] for rule in rules(place)}
+    asked = [t["azure.azcollection.azure_rm_resource"] for t in play["tasks"][3:]]
+    assert there.keys() == {f"{GROUP}-memory", f"{GROUP}-cpu"} == {each["resource_name"] for each in asked}
+    for each in asked:
+        told, rule = each["body"]["properties"], there[each["resource_name"]]
+        for key in ("description", "severity", "enabled", "autoMitigate", "scopes", "criteria"):
+            assert rule[key] == told[key], key
+        assert (rule["windowSize"], rule["evaluationFrequency"]) == (told["windowSize"], told["evaluationFrequency"])
+        assert [each["actionGroupId"].rpartition("/")[2] for each in rule["actions"]] == ["on-call"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu", "memory"),
+    [
+        ("memory", [CALM] * MINUTES, ([BUSY] * MINUTES, [BUSY] * 9 + [CALM] * 6)),
+        ("cpu", ([(99.0, 94.0, 99.0)] * MINUTES, [(99.0, 94.0, 99.0)] * 29 + [CALM]), [CALM] * MINUTES),
+        ("nothing-runs", ([CALM] * 30 + [()] * 9, [CALM] * 30 + [()] * 3), [CALM] * MINUTES),
+    ],
+)
+def test_each_cloudwatch_alarm_is_on_by_loud_figures_and_off_by_quiet_ones(
+    place: Place, name: str, cpu: Any, memory: Any
+) -> None:
+    def states(which: int) -> dict[str, str]:
+        series = [each[which] if isinstance(each, tuple) else each for each in (cpu, memory)]
+        length = min(len(each) for each in series)
+        plant(place, "aws-east", *(each[-length:] for each in series))
+        return {each["AlarmName"].removeprefix("llm-aws-east-"): each["StateValue"] for each in alarms(place)}
+
+    quiet = dict.fromkeys(("memory", "cpu", "nothing-runs"), "OK")
+    assert states(0) == {**quiet, name: "ALARM"}
+    assert states(1) == quiet
