@@ -161,3 +161,17 @@ def test_policies_that_would_be_too_long_are_refused() -> None:
     many = {f"site-{number:02}": EAST for number in range(30)}
     with pytest.raises(Refused, match="would be longer than the 6144 characters that AWS takes; split the sites"):
         documents(many)
+
+
+def test_who_reads_secrets_of_key_vault_has_a_role_of_its_own_and_no_other_action() -> None:
+    vault = "https://llm-vault.vault.azure.net/secrets"
+    site = {**BOTH["b"], "environment_from": {"HF_TOKEN": f"{vault}/hf"}, "registry_login": f"{vault}/registry"}
+    found = documents({"b": site})
+    assert set(found) == {"azure-role.json", "azure-secrets-role.json"}
+    role, reader = found["azure-role.json"], found["azure-secrets-role.json"]
+    assert (role["DataActions"], reader["Actions"]) == ([], [])
+    assert reader["DataActions"] == [
+        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+        "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+    ]
+    assert "hf in llm-vault, registry in llm-vault" in reader["Description"]

@@ -232,6 +232,13 @@ def test_what_terraform_can_not_say_is_refused_by_name() -> None:
         module.pieces(site, makers)
 
 
+def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
+    site = {**SITES["azure-east"], "registry_login": "https://llm-vault.vault.azure.net/secrets/registry"}
+    wish = spec({"sites": {"azure-east": site}})
+    with pytest.raises(Refused, match=r"sites\.azure-east\.registry_login: Terraform would read azure-east's secrets"):
+        module.files(wish, nothing(wish))
+
+
 def test_what_stands_is_imported_by_the_ids_that_were_read(tmp_path: Path) -> None:
     wish = spec({"size": {"storage": "20GiB"}})
     read = written(wish, standing(wish), tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,15 @@ ROLE = {
 )
 def test_a_role_covers_its_actions_in_its_scope(is_allowed: bool, action: str, scope: str) -> None:
     assert AzureRole(ROLE).allows(Need(action, scope)) is is_allowed
+
+
+def test_a_data_action_is_none_of_the_actions_and_several_roles_add_up() -> None:
+    reading = Need("Microsoft.KeyVault/vaults/secrets/getSecret/action", "/subscriptions/1/secrets/hf", is_data=True)
+    everything = {"Actions": ["*"], "AssignableScopes": ["/subscriptions/1"]}
+    reader = {"Actions": [], "DataActions": [reading.action], "AssignableScopes": ["/subscriptions/1/secrets/hf"]}
+    assert not AzureRole(everything).allows(reading)
+    assert AzureRole(everything, reader).allows(Need.of(reading.as_json()))
+    assert not AzureRole(everything, reader).allows(replace(reading, resource="/subscriptions/1/secrets/other"))
 
 
 def test_permissions_hold_from_when_they_are_put_there_until_they_are_taken_away(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def rollback(
         ordered = roles.standing(here.spec, order_of(here, books).order)
         way = rolling_back.with_roles(rolling_back.found(books.ledger, to, running(facts), here.spec), ordered)
         rolling_back.refuse_what_cannot_be(way, facts, only, registry.gone)
+        facts = read.with_secrets(facts, way.spec)
         wanted = way.plan(facts, only)
         if wanted.is_empty:
             if wanted.problems:
@@ -94,6 +95,7 @@ def _wish(here: Here, way: Return, books: Opened, facts: Facts, wanted: Plan, si
     def again() -> tuple[Opened, Facts, Plan]:
         found, now = read_world(here, here.only(site))
         rolling_back.refuse_what_cannot_be(way, now, here.only(site), registry.gone)
+        now = read.with_secrets(now, way.spec)
         return found, now, way.plan(now, here.only(site))
 
     accounts: dict[str, str] = {found.cloud: found.account for found in facts.sites.values() if found.account}

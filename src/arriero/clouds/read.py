@@ -14,6 +14,7 @@ from arriero.errors import CloudError, Problem, Refused
 from arriero.plan import purging, registries
 from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
 from arriero.plan.registries import Place
+from arriero.plan.wanted import azure_secrets
 from arriero.spec.model import ResolvedSite, Spec
 
 
@@ -49,6 +50,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         site.adopt,
         vpc=(given.vpc or "") if given else "",
         subnets=given.subnets if given else (),
+        secrets=azure_secrets.references(site) if site.cloud == "azure" else (),
     )
 
 
@@ -73,6 +75,21 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
     facts = known.result()
     unasked = tuple(found for found in asked if isinstance(found, Problem))
     return replace(facts, sites={**facts.sites, **(read_sites(left) if left else {})}, unasked=unasked)
+
+
+def with_secrets(facts: Facts, spec: Spec) -> Facts:
+    """The facts with the versions of secrets that this spec names and the one that they were read for did not: a former
+    release has its own.
+    """
+    more: dict[str, SiteFacts] = {}
+    for ref in refs(spec):
+        found = facts.sites.get(ref.site)
+        if found is None or found.problem or set(ref.secrets) <= found.secrets.keys():
+            continue
+        newest = import_module("arriero.clouds.azure.vaults").connect().newest
+        lacking = {each: newest(each) for each in ref.secrets if each not in found.secrets}
+        more[ref.site] = replace(found, secrets={**found.secrets, **lacking})
+    return replace(facts, sites={**facts.sites, **more})
 
 
 def image_registries(spec: Spec, accounts: Mapping[str, str]) -> tuple[StoreFacts, ...]:

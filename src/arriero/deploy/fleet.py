@@ -92,6 +92,7 @@ def read_world(spec_path: Path, overlay: str | None, environment: Mapping[str, s
         return World(now, accounts, opened, facts, place.plan(now, facts), written=spec)
     way = rolling_back.with_roles(rolling_back.found(opened.ledger, back_to, None, spec), ordered)
     rolling_back.refuse_what_cannot_be(way, facts, None, registry.gone)
+    facts = read.with_secrets(facts, way.spec)
     return World(way.spec, accounts, opened, facts, way.plan(facts, None), way, way.written)
 
 

@@ -33,6 +33,7 @@ class SiteRef:
     adopt: tuple[str, ...] = ()
     vpc: str = ""
     subnets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class SiteFacts:
     `kept` is what `down` leaves: a storage of models that nothing mounts. `zones` are the region's zones where
     something new may be put; empty where that needs no choice. `given` is what the user has there for it, such as a
     VPC: it is looked at, and never changed or removed. `prefix_lists` are AWS's own lists of ranges, id by name.
+    `secrets` has for each reference to Key Vault the version that it leads to now, or why nobody can tell; no value.
     """
 
     site: str
@@ -108,6 +110,7 @@ class SiteFacts:
     kept: tuple[Resource, ...] = ()
     given: tuple[Resource, ...] = ()
     prefix_lists: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str | Problem] = field(default_factory=dict)
 
     def find(self, kind: str, name: str | None = None) -> Resource | None:
         """The resource of that kind (and name, if given), or None."""

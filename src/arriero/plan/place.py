@@ -13,7 +13,7 @@ from arriero.errors import Problem, Refused
 from arriero.plan import order, registries, sleep, stores
 from arriero.plan.compare import compare
 from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
-from arriero.plan.wanted import storage
+from arriero.plan.wanted import azure_secrets, storage
 from arriero.spec.model import ResolvedSite, Spec
 from arriero.spec.schedule import Standing
 
@@ -199,7 +199,7 @@ def _site_plan(site: ResolvedSite, facts: Facts, number: int, digest: str) -> Si
         count=targets,
         wanted=wanted,
         steps=order.steps(site.name, changes, module.KINDS),
-        notes=module.notes(site),
+        notes=(*module.notes(site), *azure_secrets.unread(found)),
         region=site.region,
         adopted=tuple(target for target in found.targets if target.is_adopted),
         asleep=sleep.sentence(rest, site) if rest and rest.is_off else "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ _OPERATORS = {"StringEquals": False, "StringLike": True, "ArnEquals": True, "Arn
 class Need:
     """One permission, on one resource (an ARN, or a scope at Azure). `context` is what conditions can ask for.
 
-    `is_known` is False where no table says what the call needs.
+    `is_known` is False where no table says what the call needs; `is_data` where Azure counts it as a data action.
     """
 
     action: str
     resource: str
     context: Mapping[str, str] = field(default_factory=dict)
     is_known: bool = True
+    is_data: bool = False
 
     def as_json(self) -> Json:
         return {
@@ -39,11 +40,14 @@ class Need:
             "resource": self.resource,
             **({"context": dict(self.context)} if self.context else {}),
             **({} if self.is_known else {"unknown": True}),
+            **({"data": True} if self.is_data else {}),
         }
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Need:
-        return cls(told["action"], told["resource"], told.get("context", {}), not told.get("unknown"))
+        return cls(
+            told["action"], told["resource"], told.get("context", {}), not told.get("unknown"), bool(told.get("data"))
+        )
 
 
 class AwsPolicies:
@@ -59,16 +63,15 @@ class AwsPolicies:
 
 
 class AzureRole:
-    """A role definition as `az role definition create` takes it, given at its first assignable scope."""
+    """One login's role definitions as `az role definition create` takes them, each given at its assignable scopes."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._actions: Sequence[str] = document["Actions"]
-        self._not_actions: Sequence[str] = document.get("NotActions", ())
-        self._scopes: Sequence[str] = document["AssignableScopes"]
+    def __init__(self, *documents: Mapping[str, Any]) -> None:
+        self._documents = documents
+        for document in documents:
+            _ = document["Actions"], document["AssignableScopes"]
 
     def allows(self, need: Need) -> bool:
-        is_here = any(f"{need.resource}/".lower().startswith(f"{scope}/".lower()) for scope in self._scopes)
-        return is_here and _is_any(need.action, self._actions) and not _is_any(need.action, self._not_actions)
+        return any(_grants(document, need) for document in self._documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,13 @@ class Permissions:
 
 
 def read(folder: Path) -> Permissions:
-    """The `aws-*.json` and `azure-role.json` of a folder; raises Refused for what can't be judged."""
+    """The `aws-*.json` and `azure-*.json` of a folder; raises Refused for what can't be judged."""
     try:
         policies = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("aws-*.json"))]
-        roles = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("azure-role.json"))]
+        roles = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("azure-*.json"))]
         if not policies and not roles:
             raise Refused(Problem("holds no policies", "write them with: arriero export iam", file=str(folder)))
-        return Permissions(AwsPolicies(policies), AzureRole(roles[0]) if roles else AzureRole(_NOTHING))
+        return Permissions(AwsPolicies(policies), AzureRole(*roles))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"is not what `arriero export iam` writes: {type(error).__name__}: {error}"
         raise Refused(Problem(what, "write it anew", file=str(folder))) from None
@@ -115,7 +118,10 @@ class Permits:
         return self._held
 
 
-_NOTHING: Mapping[str, Any] = {"Actions": [], "AssignableScopes": []}
+def _grants(role: Mapping[str, Any], need: Need) -> bool:
+    allowed, taken = ("DataActions", "NotDataActions") if need.is_data else ("Actions", "NotActions")
+    is_here = any(f"{need.resource}/".lower().startswith(f"{scope}/".lower()) for scope in role["AssignableScopes"])
+    return is_here and _is_any(need.action, role.get(allowed, ())) and not _is_any(need.action, role.get(taken, ()))
 
 
 def _covers(statement: Mapping[str, Any], need: Need) -> bool:

@@ -65,7 +65,7 @@ SecretName = Annotated[str, BeforeValidator(values.secret_name), values.schema(v
 FileName = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 ModelDigest = Annotated[str, BeforeValidator(image_values.digest), values.schema(image_values.DIGEST_PATTERN)]
 SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
-SecretArn = Annotated[str, BeforeValidator(secret_values.secret_arn), values.schema(secret_values.PATTERN)]
+SecretLogin = Annotated[str, BeforeValidator(secret_values.login), values.schema(secret_values.PATTERN)]
 SecretValue = Annotated[Secret, values.SecretSchema]
 Cpu = Annotated[VCpu, values.above_zero]
 Amount = Annotated[Bytes, values.above_zero]
@@ -211,10 +211,10 @@ class Site(Section):
     )
     environment_from: Mapping[VariableName, SecretReference] | None = Field(
         default=None,
-        description="For aws: variables of each Ollama whose values Secrets Manager or SSM keeps, by their ARNs.",
+        description="Variables of each Ollama whose values are kept elsewhere: ARNs for aws, Key Vault for azure.",
     )
-    registry_login: SecretArn | None = Field(
-        default=None, description="For aws: the secret that holds the login to the image's registry, by its ARN."
+    registry_login: SecretLogin | None = Field(
+        default=None, description="The secret with the login to the image's registry: an ARN, or Key Vault's address."
     )
     network: Network | None = Field(default=None, description="Instead of the service's network.")
     off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")

@@ -58,24 +58,8 @@ class Arm:
     """Speaks to one subscription. Safe for several threads: they share its token and its connections."""
 
     def __init__(self, login: Login) -> None:
-        from azure.core import PipelineClient
-        from azure.core.pipeline import policies
-        from azure.core.pipeline.transport import RequestsTransport
-
-        # Without a handler, Python prints the SDK's warnings to stderr; what is wrong is told by our own errors.
-        logging.getLogger("azure").addHandler(logging.NullHandler())
         self.subscription = login.subscription
-        credential = _credential(login)
-        bearer = policies.BearerTokenCredentialPolicy(credential, SCOPE)
-        self._client: Any = PipelineClient(
-            ADDRESS,
-            transport=RequestsTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
-            policies=[
-                policies.UserAgentPolicy(base_user_agent="arriero"),
-                policies.RetryPolicy(retry_total=RETRIES, retry_backoff_factor=0.2, retry_backoff_max=5),
-                bearer,
-            ],
-        )
+        self._client = pipeline(login, ADDRESS, SCOPE)
 
     def get(self, path: str, version: str, **query: str) -> Found | None:
         """The JSON at `path` (from `/subscriptions/<id>` on, which is filled in); None where nothing is there."""
@@ -133,6 +117,25 @@ class Arm:
         response.raise_for_status()
         found: Found = response.json()
         return found
+
+
+def pipeline(login: Login, address: str, scope: str) -> Any:
+    """A client of azure-core that speaks to `address` as that login, with tokens for `scope`."""
+    from azure.core import PipelineClient
+    from azure.core.pipeline import policies
+    from azure.core.pipeline.transport import RequestsTransport
+
+    # Without a handler, Python prints the SDK's warnings to stderr; what is wrong is told by our own errors.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
+    return PipelineClient(
+        address,
+        transport=RequestsTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
+        policies=[
+            policies.UserAgentPolicy(base_user_agent="arriero"),
+            policies.RetryPolicy(retry_total=RETRIES, retry_backoff_factor=0.2, retry_backoff_max=5),
+            policies.BearerTokenCredentialPolicy(_credential(login), scope),
+        ],
+    )
 
 
 def connect() -> Arm:

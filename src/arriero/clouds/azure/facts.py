@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, files, groups, network
+from arriero.clouds.azure import alerts, files, groups, network, vaults
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -38,6 +38,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         parent = pool.submit(arm.get, f"/resourceGroups/{name}", network.GROUPS_VERSION)
         parts = {path: pool.submit(arm.get, _path(name, path), network.NETWORK_VERSION) for path in READERS}
         told = pool.submit(alerts.read, arm, ref)
+        versions = {each: pool.submit(vaults.connect().newest, each) for each in ref.secrets}
         storage = files.read(arm, ref, pool)
         items = group_items(arm, ref, pool)
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
@@ -59,6 +60,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         count=groups.live_count(items),
         problem=_elsewhere(resources, ref),
         kept=() if is_in_use else stored,
+        secrets={reference: version.result() for reference, version in versions.items()},
     )
 
 

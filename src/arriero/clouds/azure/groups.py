@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from arriero.clouds.azure.files import volume_of
 from arriero.clouds.azure.network import last
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, TargetFacts, TargetState, Value
+from arriero.plan.wanted import azure_secrets
 from arriero.plan.wanted.azure import DEFINITION_TAG, GROUP_KIND, PORT
 
 Found = Mapping[str, Any]
@@ -41,8 +42,11 @@ def as_resource(item: Found) -> Resource:
         "address": str(address.get("type", "none")).lower(),
         "ports": _ports(address.get("ports")),
         "subnet": _subnet(properties.get("subnetIds")),
-        "containers": {each["name"]: _container(each["properties"]) for each in properties.get("containers") or ()},
+        "containers": {
+            each["name"]: _container(each["properties"], tags) for each in properties.get("containers") or ()
+        },
         **_around(properties),
+        **_login(properties, tags),
         "tags": {key: tags[key] for key in OUR_TAGS if key in tags},
     }
     details: Mapping[str, Value] = {
@@ -145,16 +149,21 @@ def _last_warning(item: Found) -> str:
     return f"{newest['name']}: {newest['message']}" if newest else ""
 
 
-def _container(properties: Found) -> Mapping[str, Value]:
+def _container(properties: Found, tags: Mapping[str, str]) -> Mapping[str, Value]:
+    """Variables without a value are secure ones, of which Azure tells the names only; tags say where they are from."""
     requests = (properties.get("resources") or {}).get("requests") or {}
-    variables = properties.get("environmentVariables") or ()
+    variables = {each["name"]: each.get("value") for each in properties.get("environmentVariables") or ()}
+    secure = {f"{azure_secrets.VARIABLE_TAG}{name}" for name, value in variables.items() if value is None}
+    told = azure_secrets.of_ollama({tag: place for tag, place in tags.items() if tag in secure})
+    known = cast("Mapping[str, Value]", told.get("secrets", {}))
     return {
         "image": properties.get("image"),
         "cpu": float(requests.get("cpu", 0)),
         "memory_gb": round(float(requests.get("memoryInGB", 0)), 1),
         "ports": _ports(properties.get("ports")),
         "command": tuple(properties.get("command") or ()),
-        "environment": {each["name"]: each.get("value") for each in variables},
+        "environment": {name: value for name, value in variables.items() if name not in known},
+        **told,
         "liveness": _probe(properties.get("livenessProbe")),
         **({"mounts": found} if (found := _mounts(properties)) else {}),
     }
@@ -165,6 +174,12 @@ def _around(properties: Found) -> Mapping[str, Value]:
     init = {each["name"]: _init(each["properties"]) for each in properties.get("initContainers") or ()}
     volumes = {each["name"]: volume_of(each) for each in properties.get("volumes") or ()}
     return {name: values for name, values in (("init", init), ("volumes", volumes)) if values}
+
+
+def _login(properties: Found, tags: Mapping[str, str]) -> Mapping[str, Value]:
+    """To the image's registry, whose password Azure never tells."""
+    servers = ",".join(str(each.get("server")) for each in properties.get("imageRegistryCredentials") or ())
+    return azure_secrets.of_group(tags, servers)
 
 
 def _init(properties: Found) -> Mapping[str, Value]:

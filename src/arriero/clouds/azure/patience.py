@@ -12,6 +12,10 @@ REMEDIES = {
     "TooManyRequests": "Azure throttles: wait a minute and run arriero up again",
     "429": "Azure throttles: wait a minute and run arriero up again",
     "ServiceUnavailable": "the region is down or full: run arriero up again later, or choose another region",
+    "ForbiddenByRbac": "give the login the role Key Vault Secrets User at that secret",
+    "ForbiddenByFirewall": "add this machine's address to the vault's firewall",
+    "SecretNotFound": "put the secret into the vault, or correct the reference",
+    "SecretDisabled": "enable that version, or make a new one",
     "does not run": "see its output with arriero logs, mend the image or the settings, and run arriero up again",
     "InaccessibleImage": "see that the image exists and that the subnet's way out reaches its registry",
 }

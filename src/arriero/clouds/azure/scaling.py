@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import facts, files, groups
+from arriero.clouds.azure import facts, files, group_secrets, groups
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.scaling import Require, Standing, Throttled
@@ -59,7 +59,7 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
         names = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
         for name in names:
             require()
-            body = _with_keys(arm, ref, _copy(pattern))
+            body = group_secrets.filled(_with_keys(arm, ref, _copy(pattern)))
             _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, body))
     return [*resting, *names]
 

@@ -11,7 +11,7 @@ from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
-from arriero.plan.wanted import azure_alerts, azure_files, storage
+from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -178,6 +178,24 @@ def _new_groups(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> list[Js
     return [_body(site, each, subnet) if wish.needs_resource_module(site) else _arguments(each) for each in new]
 
 
+def _secrets(group: Resource) -> dict[str, Json]:
+    """Where the values of a group's secrets are; the role's module reads them, and no variable ever holds one."""
+    containers = cast("Mapping[str, Mapping[str, Any]]", group.properties["containers"])
+    variables = containers["ollama"].get("secrets", {})
+    login = cast("Mapping[str, str]", group.properties.get("login", {}))
+    if not variables and not login:
+        return {}
+    places = [{"container": "ollama", "variable": name, **_place(place)} for name, place in variables.items()]
+    return {
+        "secrets": cast(Json, places),
+        **({"login": {"server": login["server"], **_place(login["secret"])}} if login else {}),
+    }
+
+
+def _place(place: str) -> dict[str, Json]:
+    return dict(zip(("vault", "name", "version"), azure_secrets.parts(place), strict=True))
+
+
 def _arguments(group: Resource) -> dict[str, Json]:
     """A group in the words of `azure_rm_containerinstance`."""
     containers = cast("Mapping[str, Mapping[str, Any]]", group.properties["containers"])
@@ -220,6 +238,7 @@ def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json
         "name": group.name,
         "tags": dict(group.tags),
         "body": {"location": site.region, "tags": dict(group.tags), "properties": properties},
+        **_secrets(group),
     }
 
 

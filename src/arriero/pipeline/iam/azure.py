@@ -1,12 +1,14 @@
-"""A custom role for Azure: the actions that the calls need, in one subscription. Pure."""
+"""Custom roles for Azure: what the calls need, in one subscription, and who may read which secrets. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.catalog import permissions
 from arriero.plan import purging
+from arriero.plan.wanted import azure_secrets
+from arriero.spec import secret_values
 from arriero.spec.model import Spec
 
 
@@ -19,14 +21,38 @@ def role(spec: Spec) -> Mapping[str, Any]:
     more = {"alerts": scales, "rest": rests, "registry": purging.place(spec) is not None}
     parts = ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
     actions = sorted({wanted.action for part in parts for wanted in known.of_part(part)}, key=str.lower)
+    # The sites' resource groups are made and removed, so the role is given where they are: in the subscription.
+    return _role(spec, "deployer", f"Deploys and removes the service {spec.name}.", actions=actions)
+
+
+def secrets_role(spec: Spec) -> Mapping[str, Any] | None:
+    """Who may read the secrets that the spec names, a role of its own: it is given at each of them, and nowhere else.
+    None where none is named.
+    """
+    named = sorted(
+        {
+            f"{secret_values.name_of(reference)} in {secret_values.vault_of(reference)}"
+            for name, site in spec.sites.items()
+            if site.cloud == "azure"
+            for reference in azure_secrets.references(spec.site(name))
+        }
+    )
+    if not named:
+        return None
+    data = sorted({wanted.action for wanted in permissions.calls("azure").of_part("secrets")}, key=str.lower)
+    return _role(spec, "reader of secrets", f"Assign it at each secret: {', '.join(named)}.", data=data)
+
+
+def _role(
+    spec: Spec, what: str, description: str, actions: Sequence[str] = (), data: Sequence[str] = ()
+) -> Mapping[str, Any]:
     return {
-        "Name": f"arriero deployer of {spec.name}",
+        "Name": f"arriero {what} of {spec.name}",
         "IsCustom": True,
-        "Description": f"Deploys and removes the service {spec.name}. Made by `arriero export iam`.",
-        "Actions": actions,
+        "Description": f"{description} Made by `arriero export iam`.",
+        "Actions": list(actions),
         "NotActions": [],
-        "DataActions": [],
+        "DataActions": list(data),
         "NotDataActions": [],
-        # The sites' resource groups are made and removed, so the role is given where they are: in the subscription.
         "AssignableScopes": [f"/subscriptions/{spec.accounts.azure}"],
     }

@@ -1,4 +1,4 @@
-"""One IAM policy a part at AWS, one custom role at Azure."""
+"""One IAM policy a part at AWS, one custom role at Azure, and one more for who reads secrets there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.iam import aws, azure
 from arriero.spec.model import Spec
 
-ROLE = "azure-role.json"
+ROLE, SECRETS_ROLE = "azure-role.json", "azure-secrets-role.json"
 # Of a managed policy, blanks not counted:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MOST_CHARACTERS = 6144
@@ -20,6 +20,7 @@ AWS:    aws iam create-policy --policy-name NAME --policy-document file://aws-ne
         aws iam attach-role-policy --role-name DEPLOYER --policy-arn ARN
 Azure:  az role definition create --role-definition @azure-role.json
         az role assignment create --assignee DEPLOYER --role NAME --scope /subscriptions/ID
+        azure-secrets-role.json, where it is: the same, at each secret's own id: VAULT-ID/secrets/NAME
 Try:    arriero rehearse start --permissions DIR, then arriero up --rehearse"""
 
 
@@ -34,7 +35,11 @@ def files(spec: Spec, _home: Path) -> Mapping[str, str]:
         found |= {f"aws-{part}.json": _text(document) for part, document in aws.policies(spec).items()}
     if "azure" in used:
         found[ROLE] = _text(azure.role(spec))
-    long = [name for name, text in found.items() if name != ROLE and len("".join(text.split())) > MOST_CHARACTERS]
+        if reader := azure.secrets_role(spec):
+            found[SECRETS_ROLE] = _text(reader)
+    long = [
+        name for name, text in found.items() if name.startswith("aws-") and len("".join(text.split())) > MOST_CHARACTERS
+    ]
     if long:
         what = f"the policies {', '.join(long)} would be longer than the {MOST_CHARACTERS} characters that AWS takes"
         raise Refused(Problem(what, "split the sites over several specs", "sites"))

@@ -43,6 +43,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     if stored := [model.name for model in spec.models if model.source == "storage"]:
         what = f"{', '.join(stored)} comes from storage, and this export can't say EFS or Azure Files"
         raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
+    _refuse_secrets(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {
@@ -55,6 +56,15 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         },
         "imports.tf": text(_imports(parts)),
     }
+
+
+def _refuse_secrets(spec: Spec) -> None:
+    """ECS and Terraform hold an ARN; for Container Instances Terraform would have to hold the value itself."""
+    for name, site in spec.sites.items():
+        if site.cloud == "azure" and (site.environment_from or site.registry_login):
+            what = f"Terraform would read {name}'s secrets and write them into its state, in clear"
+            key = "environment_from" if site.environment_from else "registry_login"
+            raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.{key}"))
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:

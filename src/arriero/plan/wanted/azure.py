@@ -22,7 +22,7 @@ from ipaddress import ip_network
 from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import azure_alerts, azure_files, sidecar, storage
+from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, sidecar, storage
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -54,7 +54,12 @@ SIDECAR_MEMORY_GB = 0.3  # in tenths, as they are counted there
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
     """What a container group is made from; a change of any of it is a new release."""
-    return {"containers": _containers(site), "restart_policy": "Always", **azure_files.around(site)}
+    return {
+        "containers": _containers(site, azure_secrets.defined(site)),
+        "restart_policy": "Always",
+        **azure_files.around(site),
+        **azure_secrets.defined_login(site),
+    }
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
@@ -63,7 +68,7 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     Raises Refused where the network that stands can never become the one that is asked for.
     """
     _check_range(site, found)
-    pattern = _pattern(site, release, digest)
+    pattern = _pattern(site, found, release, count, digest)
     kept, resting = _kept(pattern, found, count), _resting(site, pattern, found)
     taken = {group.name for group in _groups(found)}
     names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
@@ -75,7 +80,7 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
     """For each container group that is to go, by name, why: `containers.ollama.image: is …, should be …`."""
-    pattern = _pattern(site, release, digest)
+    pattern = _pattern(site, found, release, count, digest)
     kept = {group.name for group in (*_kept(pattern, found, count), *_resting(site, pattern, found))}
     surplus = f"{count} of its kind are wanted, and this is one more"
     return {g.name: _fault(pattern, g) or surplus for g in _groups(found) if g.name not in kept}
@@ -83,7 +88,7 @@ def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: i
 
 def has_rest(site: ResolvedSite, found: SiteFacts, release: int, digest: str) -> bool:
     """Whether a group of this very release is at rest, so that the site can be woken from it."""
-    return bool(_at_rest(_pattern(site, release, digest), found))
+    return bool(_at_rest(_pattern(site, found, release, 0, digest), found))
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
@@ -98,14 +103,23 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     if site.deploy.hung_after is not None:
         said.append(
             "deploy.hung_after becomes a liveness probe, which azure_rm_containerinstance can't express: "
-            "the groups are made by azure_rm_resource"
+            f"the groups are made by {'arriero.fleet.container_group' if has_secrets(site) else 'azure_rm_resource'}"
+        )
+    if has_secrets(site):
+        said.append(
+            "secrets go from Key Vault to Container Instances within one task: the groups are made by "
+            "arriero.fleet.container_group"
         )
     return tuple(said)
 
 
 def needs_resource_module(site: ResolvedSite) -> bool:
     """Whether a group holds something that `azure_rm_containerinstance` has no argument for."""
-    return site.deploy.hung_after is not None or storage.is_used(site)
+    return site.deploy.hung_after is not None or storage.is_used(site) or has_secrets(site)
+
+
+def has_secrets(site: ResolvedSite) -> bool:
+    return bool(azure_secrets.references(site))
 
 
 def probe_failures(site: ResolvedSite) -> int:
@@ -175,10 +189,11 @@ def _check_range(site: ResolvedSite, found: SiteFacts) -> None:
     )
 
 
-def _pattern(site: ResolvedSite, release: int, digest: str) -> Resource:
+def _pattern(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Resource:
     """The group that all groups of the release are copies of; its name is theirs without the number."""
     name = base_name(site)
     tags = {SERVICE_TAG: site.service, SITE_TAG: site.name, RELEASE_TAG: str(release), DEFINITION_TAG: digest}
+    secrets = azure_secrets.wanted(site, found, count)
     properties: Mapping[str, Value] = {
         "location": site.region,
         "os_type": "Linux",
@@ -186,21 +201,22 @@ def _pattern(site: ResolvedSite, release: int, digest: str) -> Resource:
         "address": "private",
         "ports": (PORT,),
         "subnet": f"{name}/{SUBNET}",
-        "containers": _containers(site),
+        "containers": _containers(site, azure_secrets.of_ollama(secrets)),
         **azure_files.around(site),
+        **azure_secrets.of_group(secrets, azure_secrets.server(site.image)),
         "tags": dict(tags),
     }
-    return Resource(GROUP_KIND, f"{name}-r{release}", properties, tags=tags)
+    return Resource(GROUP_KIND, f"{name}-r{release}", properties, tags={**tags, **secrets})
 
 
-def _containers(site: ResolvedSite) -> Mapping[str, Value]:
+def _containers(site: ResolvedSite, secrets: Mapping[str, Value]) -> Mapping[str, Value]:
     """By container name. Memory is in GB as Container Instances counts them, which is GiB, in tenths.
 
-    With a sidecar both share what `size` says, so that it is what is billed.
+    With a sidecar both share what `size` says, so that it is what is billed. `secrets` are Ollama's alone.
     """
     cpu, memory_gb = float(site.size.cpu), round(site.size.memory.in_gib, 1)
     if not site.sidecar:
-        return {"ollama": _container(site, cpu, memory_gb, site.server_environment, ports=(PORT,))}
+        return {"ollama": {**_container(site, cpu, memory_gb, site.server_environment, ports=(PORT,)), **secrets}}
     share = max(0.1, min(SIDECAR_CPU, round(cpu / 10, 1)))
     rest = round(cpu - share, 2), round(memory_gb - SIDECAR_MEMORY_GB, 1)
     beside = _container(site, share, SIDECAR_MEMORY_GB, sidecar.environment(site), ports=(PORT,))
@@ -209,6 +225,7 @@ def _containers(site: ResolvedSite) -> Mapping[str, Value]:
             **_container(site, *rest, sidecar.server_environment(site), ports=()),
             "command": sidecar.SERVER_COMMAND,
             **azure_files.mounts(site),
+            **secrets,
         },
         sidecar.NAME: {**beside, "command": sidecar.COMMAND, "liveness": None},
     }
@@ -275,7 +292,7 @@ def _difference(pattern: Resource, group: Resource) -> str:
     if release not in (None, pattern.tags[RELEASE_TAG]):
         return f"it runs release {release}, and release {pattern.tags[RELEASE_TAG]} takes its place"
     changes = compare("", [replace(pattern, name=group.name)], [group], IMMUTABLE)
-    return changes[0].reason if changes else ""
+    return "; ".join(map(azure_secrets.told, changes[0].differences)) if changes else ""
 
 
 def free_names(stem: str, taken: Collection[str], missing: int) -> list[str]:

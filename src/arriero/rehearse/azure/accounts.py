@@ -31,6 +31,8 @@ def prepare(resource: ResourceId, body: Document, moment: str) -> None:
     elif kind == "microsoft.containerregistry/registries":
         properties.setdefault("loginServer", f"{resource.name.lower()}.azurecr.io")
         properties.setdefault("creationDate", moment)
+    elif kind == "microsoft.keyvault/vaults":
+        properties["vaultUri"] = f"https://{resource.name}.vault.azure.net/"
 
 
 def add_services(world: World, parent: ResourceId) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
-from arriero.rehearse.azure import blobs, identity, router
+from arriero.rehearse.azure import blobs, identity, router, vaults
 from arriero.rehearse.azure.alerting import Alerting
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.faults import Faults
@@ -55,7 +55,7 @@ class AzureEmulator:
         self._folder = folder / "azure"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         clock = clock or SystemClock()
-        hosts = (MANAGEMENT, identity.HOST, f"*{blobs.SUFFIX}")
+        hosts = (MANAGEMENT, identity.HOST, f"*{blobs.SUFFIX}", f"*{vaults.SUFFIX}")
         context, self._authority = server_context(self._folder, hosts)
         self._identity = Identity.kept_in(self._folder, clock)
         self._log = RequestLog(folder / "requests.jsonl", clock)
@@ -66,9 +66,10 @@ class AzureEmulator:
         self._permits = Permits(folder)
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
+        self._vaults = vaults.Vaults(self._world, self._identity, self._permits)
         self._reconciler = Reconciler(self._world, processes, self._faults)
         self._alerting = Alerting(self._world, self._reconciler.servers)
-        self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host)
+        self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host, self._is_resolved)
 
     @property
     def port(self) -> int:
@@ -188,6 +189,8 @@ class AzureEmulator:
                 answer = self._identity.answer(request)
             elif request.host.endswith(blobs.SUFFIX):
                 return self._blob(request)
+            elif request.host.endswith(vaults.SUFFIX):
+                return self._secret(request)
             else:
                 time.sleep(self._world.latency.seconds("arm.call"))
                 answer, region = self._manage(request)
@@ -213,6 +216,18 @@ class AzureEmulator:
                 answer = self._blobs.answer(request)
         self._log.request(request, region, answer.status, needs=needs_of(request))
         return answer
+
+    def _secret(self, request: Request) -> Answer:
+        time.sleep(self._world.latency.seconds("arm.call"))
+        with self._world.state.lock:
+            region, needs = self._vaults.region(request), self._vaults.needs(request)
+            cut = _CUT if self._faults.is_lost(region) else None
+            answer = refused(cut) if cut else self._vaults.answer(request)
+        self._log.request(request, region, answer.status, needs=needs)
+        return answer
+
+    def _is_resolved(self, host: str) -> bool:
+        return not host.endswith(vaults.SUFFIX) or self._vaults.is_there(host)
 
     def _manage(self, request: Request) -> tuple[Answer, str]:
         if not self._reconciler.is_alive:

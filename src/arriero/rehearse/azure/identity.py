@@ -21,6 +21,7 @@ from arriero.rehearse.azure.answers import Answer, ArmError, Request
 HOST = "login.microsoftonline.com"
 CLIENT = "11111111-1111-1111-1111-111111111111"
 TENANT = "22222222-2222-2222-2222-222222222222"
+MANAGEMENT = "https://management.azure.com"
 _LIFE_SECONDS = 3599
 _JWT_HEAD = {"alg": "HS256", "typ": "JWT"}
 
@@ -55,15 +56,19 @@ class Identity:
 
     def check(self, request: Request) -> None:
         """Raises what Resource Manager answers to a missing, foreign or old token."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        claims = self.claims(request)
+        if not claims and not request.headers.get("authorization", "").lower().startswith("bearer "):
             message = "Authentication failed. The 'Authorization' header is missing."
             raise ArmError(401, "AuthenticationFailed", message, {"WWW-Authenticate": "Bearer"})
-        claims = self._claims(token)
-        if claims is None:
+        if not claims or claims["aud"].rstrip("/") != MANAGEMENT:
             raise ArmError(401, "InvalidAuthenticationToken", "The access token is invalid.")
         if claims["exp"] < self.clock.now().timestamp():
             raise ArmError(401, "ExpiredAuthenticationToken", "The access token expiry has passed.")
+
+    def claims(self, request: Request) -> dict[str, Any]:
+        """What the request's token says; nothing where it has none of ours."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return (self._claims(token) if scheme.lower() == "bearer" and token else None) or {}
 
     def _token(self, tenant: str, form: dict[str, str]) -> Answer:
         if tenant.lower() not in (TENANT, "organizations"):
@@ -91,7 +96,12 @@ class Identity:
                 f" app '{CLIENT}'.",
             )
         now = int(self.clock.now().timestamp())
-        claims = {"aud": "https://management.azure.com", "exp": now + _LIFE_SECONDS, "iat": now, "tid": TENANT}
+        # Version 2 asks for a scope, `<audience>/.default`, version 1 for the audience itself.
+        scopes = form.get("scope", "").split()
+        audience = next(
+            (one.removesuffix("/.default") for one in scopes if "/.default" in one), form.get("resource", "")
+        )
+        claims = {"aud": audience or MANAGEMENT, "exp": now + _LIFE_SECONDS, "iat": now, "tid": TENANT}
         lives = {"expires_in": _LIFE_SECONDS, "ext_expires_in": _LIFE_SECONDS}
         return Answer(200, {"token_type": "Bearer", **lives, "access_token": self._signed({**claims, "appid": CLIENT})})
 

@@ -50,6 +50,11 @@ def named(request: Request) -> tuple[str, str]:
     """The action ("PUT Microsoft.Network/virtualNetworks", "PUT blob") and the name of what it is done to."""
     if request.host.endswith(".blob.core.windows.net"):
         return f"{request.method} blob", request.path.strip("/")
+    if request.host.endswith(".vault.azure.net"):
+        return (
+            f"{request.method} secret{' versions' if request.path.endswith('/versions') else ''}",
+            request.path.strip("/"),
+        )
     found = ResourceId.parse(request.path)
     if found:
         return f"{request.method} {found.type}", found.names[-1] if found.names else ""

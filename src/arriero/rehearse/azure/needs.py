@@ -20,6 +20,13 @@ def needs_of(request: Request) -> tuple[Need, ...]:
     return tuple(Need(each.action, request.path) for each in wanted if not each.given or _holds(request, each.given))
 
 
+def secret_need(request: Request, secret: str) -> Need:
+    """What a call to Key Vault needs, over that secret."""
+    action, _ = named(request)
+    wanted = _table().get(action.lower())
+    return Need(wanted[0].action if wanted else action, secret, is_known=wanted is not None, is_data=True)
+
+
 @cache
 def _table() -> dict[str, tuple[Wanted, ...]]:
     """Resource Manager's names know no case."""

@@ -28,12 +28,22 @@ _MOST_BODY_BYTES = 8 * 1024 * 1024
 
 
 class Proxy:
-    """Serves `hosts` (a leading `*.` stands for one label) on 127.0.0.1:`port`; 0 chooses a free port."""
+    """Serves `hosts` (a leading `*.` stands for one label) on 127.0.0.1:`port`; 0 chooses a free port.
+
+    A host of these that is not `is_resolved` has no name in DNS: the proxy answers 502, as one does then.
+    """
 
     def __init__(
-        self, port: int, hosts: tuple[str, ...], context: ssl.SSLContext, respond: Respond, deny: Callable[[str], None]
+        self,
+        port: int,
+        hosts: tuple[str, ...],
+        context: ssl.SSLContext,
+        respond: Respond,
+        deny: Callable[[str], None],
+        is_resolved: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._server = _Server(port, hosts, context, respond, deny)
+        self._server.is_resolved = is_resolved
 
     @property
     def port(self) -> int:
@@ -49,6 +59,7 @@ class Proxy:
 
 
 class _Server(ThreadingTCPServer):
+    is_resolved: Callable[[str], bool]
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
@@ -116,7 +127,10 @@ class _Connection(BaseRequestHandler):
         method, target, *_ = (*head.split(b"\r\n", 1)[0].decode(errors="replace").split(" "), "", "")
         host = target.rpartition(":")[0].lower()
         if method == "CONNECT" and target.endswith(":443") and self.server.serves(host):
-            return host
+            if self.server.is_resolved(host):
+                return host
+            plain.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return None
         self.server.deny(target)
         plain.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         return None

@@ -32,7 +32,10 @@ class Operation:
 
 @dataclass
 class State:
-    """`resources` by lower-case id, as last put, with their read-only members; `runs` are the groups' containers."""
+    """`resources` by lower-case id, as last put, with their read-only members; `runs` are the groups' containers.
+
+    `secrets` are those of vaults, by vault and name, their versions oldest first.
+    """
 
     file: Path
     seal: Seal
@@ -41,6 +44,7 @@ class State:
     operations: dict[str, Operation] = field(default_factory=dict)
     creates: dict[str, list[float]] = field(default_factory=dict)
     leaving: list[str] = field(default_factory=list)
+    secrets: dict[str, list[Document]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +93,7 @@ class State:
             "operations": {name: asdict(operation) for name, operation in self.operations.items()},
             "creates": self.creates,
             "leaving": self.leaving,
+            "secrets": self.seal.seal(self.secrets),
         }
 
     def _load(self, saved: dict[str, Any]) -> None:
@@ -97,3 +102,4 @@ class State:
         self.operations = {name: Operation(**one) for name, one in saved["operations"].items()}
         self.creates = saved["creates"]
         self.leaving = saved["leaving"]
+        self.secrets = self.seal.unseal(saved.get("secrets", {}))
