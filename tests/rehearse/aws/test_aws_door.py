@@ -172,6 +172,22 @@ def test_a_damaged_state_is_an_error_with_its_remedy(cloud: Cloud, tmp_path: Pat
     assert "rehearse reset" in problem.remedy
 
 
+def test_no_file_holds_what_the_cloud_keeps_secret_and_it_is_there_after_a_restart(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    values = ("planted-in-secrets-manager-6f20", "planted-in-ssm-6f20")
+    cloud.client("secretsmanager").create_secret(Name="hf", SecretString=values[0])
+    cloud.client("ssm").put_parameter(Name="/proxy", Value=values[1], Type="SecureString")
+    cloud.restart()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert tmp_path / "aws.state" in files
+    assert [path.name for path in files if any(value.encode() in path.read_bytes() for value in values)] == []
+    assert cloud.client("secretsmanager").get_secret_value(SecretId="hf")["SecretString"] == values[0]
+    kept = cloud.client("ssm").get_parameter(Name="/proxy", WithDecryption=True)["Parameter"]
+    assert kept["Value"] == values[1]
+    assert (tmp_path / "aws.seal").stat().st_mode & 0o077 == 0
+
+
 def test_what_each_region_has_anyway_is_not_in_the_state_and_there_after_a_restart(
     cloud: Cloud, tmp_path: Path
 ) -> None:

@@ -1,8 +1,9 @@
 """What survives a restart: a snapshot of moto's backends in `aws.state`, written soon after every change.
 
-The file is a JSON line (format, versions, checksum) and a pickle. Backends refer to each other; in the pickle such a
-reference is a name. What every fresh backend has anyway is a name, too (AWS's own policies and images), or left out
-(disks of its images). A file that does not fit is an error with its remedy; it is never half-loaded.
+The file is a JSON line (format, versions, checksum) and a pickle, sealed: what Secrets Manager and SSM keep stands in
+no file of the stage in clear. Backends refer to each other; in the pickle such a reference is a name. What every fresh
+backend has anyway is a name, too (AWS's own policies and images), or left out (disks of its images). A file that does
+not fit is an error with its remedy; it is never half-loaded.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from typing import Any
 
 import moto
 import moto.backends
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from moto.core.base_backend import BackendDict, BaseBackend
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot
 from moto.iam.models import AWSManagedPolicy
+from moto.ssm.models import ParameterDict
 
 from arriero.errors import ArrieroError, Problem
 
-_FORMAT = 2
+_FORMAT = 3
+_NONCE_BYTES = 12
 _ACCOUNT = "123456789012"
 _AWS = "amazon"
 _RESTS = 5
@@ -41,10 +45,13 @@ class Snapshots:
     def __init__(self, file: Path, world: threading.RLock) -> None:
         self._file = file
         self._world = world
+        self._seal = AESGCM(_key(file.with_suffix(".seal")))
 
     def save(self) -> None:
         with self._world:
             content = _pickled()
+        nonce = os.urandom(_NONCE_BYTES)
+        content = nonce + self._seal.encrypt(nonce, content, None)
         head = {"format": _FORMAT, "moto": moto.__version__, "sha256": hashlib.sha256(content).hexdigest()}
         fresh = self._file.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
@@ -61,7 +68,7 @@ class Snapshots:
                 return False
             content = self._checked(self._file.read_bytes())
             try:
-                _restore(content)
+                _restore(self._seal.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], None))
             except Exception as error:  # a pickle may raise anything
                 BackendDict.reset()
                 raise self._unusable(f"cannot be restored ({type(error).__name__}: {error})") from error
@@ -82,6 +89,16 @@ class Snapshots:
 
     def _unusable(self, what: str) -> ArrieroError:
         return ArrieroError(Problem(f"the saved state of the stage's AWS {what}", _REMEDY, file=str(self._file)))
+
+
+def _key(file: Path) -> bytes:
+    """The stage's own, made when it is first asked for."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as fresh:
+            fresh.write(AESGCM.generate_key(256))
+    except FileExistsError:
+        pass
+    return file.read_bytes()
 
 
 class Keeper:
@@ -138,6 +155,9 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, item: Any) -> Any:
+        if isinstance(item, ParameterDict):  # a dictionary that can't be made without its arguments
+            made_with = (item.account_id, item.region_name)
+            return (ParameterDict, made_with, item.__dict__, None, iter(item.items()))
         return (threading.RLock, ()) if isinstance(item, _LOCKS) else NotImplemented
 
 
