@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arriero.clock import ManualClock
+from arriero.control.footprint import footprint
 from arriero.observe.logs.entry import Entry, Shown, entry_of, gateway_entry
 from arriero.observe.logs.following import merged
 from arriero.observe.logs.merging import NUMBERS_KEPT, Merger, Seen
@@ -160,3 +161,15 @@ def test_what_is_in_the_queue_at_the_end_comes_out() -> None:
         inbox.put(line(float(number), seq=number))
     shown = list(merged(inbox, ManualClock(START), is_over=lambda: True))
     assert [one.entry.seq for one in shown] == [1, 2, 3]
+
+
+def test_a_line_of_ollamas_has_its_requests_id_when_the_sidecar_told_it_in_time() -> None:
+    merger = Merger(timedelta(seconds=2))
+    gin = f'[GIN] 2026/01/01 - 00:00:05 | 200 | 1.2ms | {footprint("r-1")} | POST     "/api/chat"'
+    merger.put(line(5.0, gin), after(5.0))
+    merger.put(replace(line(5.4, '{"id": "r-1"}', seq=1), request="r-1"), after(6.0))
+    merger.put(line(5.5, gin.replace(footprint("r-1"), footprint("r-2"))), after(6.0))
+    shown = list(merger.ready(after(9.0)))
+    assert [one.entry.request for one in shown] == ["r-1", "r-1", ""]
+    assert str(shown[0]) == f"00:00:05.000 a a-1 r-1 {gin}"
+    assert str(shown[2]).endswith(f"a-1 {shown[2].entry.text}")

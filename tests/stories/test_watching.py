@@ -93,15 +93,20 @@ def ask(request: str) -> tuple[int, str]:
         connection.close()
 
 
-def test_a_request_is_found_at_the_gateway_and_at_its_sidecar(following: Following) -> None:
+def test_a_request_is_found_at_the_gateway_at_its_sidecar_and_at_ollama(following: Following) -> None:
     for number in range(10):
         assert ask(f"told-{number}")[0] == 200
-    assert wait_for(lambda: all(len(following.of(f"told-{number}")) >= 2 for number in range(10)), 30)
+    assert wait_for(lambda: all(len(following.of(f"told-{number}")) >= 3 for number in range(10)), 30)
     time.sleep(5)  # The stores are read again meanwhile, and have the same lines.
     for number in range(10):
         lines = following.of(f"told-{number}")
-        assert sorted(json.loads(line["text"])["event"] for line in lines) == ["request", "sidecar.request"], lines
+        ours = [line for line in lines if line["text"].startswith("{")]
+        assert sorted(json.loads(line["text"])["event"] for line in ours) == ["request", "sidecar.request"], lines
+        [ollamas] = [line["text"] for line in lines if line not in ours]
+        assert ollamas.startswith("[GIN] ")
+        assert ollamas.endswith('"/api/generate"')
         assert len({line["site"] for line in lines}) == 1
+        assert len({line["target"] for line in lines}) == 2  # the gateway and one target
 
 
 def test_ollamas_own_lines_of_both_sites_are_there_once(following: Following) -> None:

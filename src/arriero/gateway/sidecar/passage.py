@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from arriero.control.footprint import HEADER, footprint
 from arriero.gateway.wire.answers import error_answer
 from arriero.gateway.wire.connection import ClientConnection
 from arriero.gateway.wire.express import Passthrough
@@ -41,7 +42,9 @@ class Passage:
         self._status = 0
         self.started_at = door.now()
         door.open.add(self)
-        door.upstreams.ask(door.home, request_bytes(as_asked(request), door.home.name), self)
+        # Of what gets no line here, Ollama's line needs no id either.
+        first = _footprint(request.id) if has_slot or changes_models(request) else b""
+        door.upstreams.ask(door.home, request_bytes(as_asked(request), door.home.name, first=first), self)
         # It is sent once and never again: a thousand open streams need not keep their prompts.
         request.body = b""
 
@@ -152,6 +155,10 @@ def as_asked(request: Request) -> Request:
     asked = copy.copy(request)
     asked.method = "GET"
     return asked
+
+
+def _footprint(request_id: str) -> bytes:
+    return b"%b: %b\r\n" % (HEADER, footprint(request_id).encode())
 
 
 def needs_slot(request: Request) -> bool:

@@ -47,10 +47,11 @@ def sort_headers(request: Request) -> int:
     return size
 
 
-def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> bytes:
+def request_bytes(request: Request, host: bytes, carry: Carry | None = None, first: bytes = b"") -> bytes:
     """The whole request for a target; `host` is the target's own, since Ollama refuses a foreign one with 403.
 
-    With `carry` it asks for the rest of an answer instead. A body that is still coming is left to the caller.
+    With `carry` it asks for the rest of an answer instead. A body that is still coming is left to the caller. `first`
+    are lines that count before the client's own of the same name.
     """
     target, body = (request.target, request.body) if carry is None else (carry.path.encode(), carry.body)
     trace, passed, more = request.trace, request.passed, b""
@@ -66,8 +67,8 @@ def request_bytes(request: Request, host: bytes, carry: Carry | None = None) -> 
         more += b"Content-Length: %b\r\n" % request.length if request.length else b"Transfer-Encoding: chunked\r\n"
     elif body or request.method not in ("GET", "HEAD"):
         more += b"Content-Length: %d\r\n" % len(body)
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b\r\n%b%b\r\n%b" % (
-        request.method.encode(), target, host, request.id.encode(), passed, more, body
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\nX-Request-Id: %b\r\n%b%b%b\r\n%b" % (
+        request.method.encode(), target, host, request.id.encode(), first, passed, more, body
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ NO_SITE = "-"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`text` as it was written. `nth`: of lines that are alike in all else, which one (0, 1, ...) this is."""
+    """`text` as it was written; `request` is the id of the request that it tells of, if that is known. `nth`: of lines that are alike in all else, which one (0, 1, ...) this is."""
 
     at: datetime
     site: str
@@ -44,7 +44,8 @@ class Shown:
     def __str__(self) -> str:
         e = self.entry
         late = "(late) " if self.is_late else ""
-        return f"{e.at:%H:%M:%S.%f}"[:-3] + f" {e.site} {e.target} {late}{_words(e.text)}".rstrip()
+        request = f"{e.request} " if e.request not in e.text else ""
+        return f"{e.at:%H:%M:%S.%f}"[:-3] + f" {e.site} {e.target} {late}{request}{_words(e.text)}".rstrip()
 
     def as_json(self) -> Mapping[str, object]:
         e = self.entry

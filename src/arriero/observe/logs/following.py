@@ -57,7 +57,7 @@ def lines(
     gateway: Path | None = None,
     is_whole: bool = True,
 ) -> Iterator[Shown]:
-    """All lines of these sites from `start` on that hold `grep`; endless with `follow`.
+    """All lines of these sites from `start` on that hold `grep`, or whose request's id does; endless with `follow`.
 
     `gateway` is the log of this machine's gateway. Its lines belong to the sites that answered; those that belong to
     none are left out where the sites are not the whole service.
@@ -66,7 +66,7 @@ def lines(
     sites = {ref.site for ref in refs} | ({NO_SITE} if is_whole else set())
     for shown in found:
         entry = shown.entry
-        if entry.site in sites and entry.at >= start and grep in entry.text:
+        if entry.site in sites and entry.at >= start and (grep in entry.text or grep in entry.request):
             yield shown
 
 

@@ -157,8 +157,9 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ", 2)
-    pairs = (line.partition(":") for line in lines if line)
-    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    pairs = [line.partition(":") for line in lines if line]
+    # Of headers that come twice Go gives the first.
+    headers = {name.strip().lower(): value.strip() for name, _, value in reversed(pairs)}
     path = unquote(urlsplit(target).path)
     return Request(method, path, headers, await _read_body(reader, headers))
 

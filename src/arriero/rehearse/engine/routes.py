@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,7 +11,7 @@ from arriero.rehearse.engine import anthropic, library, native, openai, response
 from arriero.rehearse.engine.decode import Failure
 from arriero.rehearse.engine.desk import Desk
 from arriero.rehearse.engine.doors import is_host_allowed, is_origin_allowed, preflight_headers
-from arriero.rehearse.engine.http import Exchange
+from arriero.rehearse.engine.http import Exchange, Request
 from arriero.rehearse.engine.wire import encode
 
 Route = Callable[[Desk, Exchange], Awaitable[None]]
@@ -111,10 +112,21 @@ async def _send_failure(exchange: Exchange, failure: Failure) -> None:
 
 
 def _log(exchange: Exchange, seconds: float) -> None:
-    """As Ollama's own access log; a client that left before an answer counts as 499."""
+    """As Ollama's own access log; a client that left before an answer counts as 499. The address is that which a proxy
+    says, whoever it is.
+    """
     now = time.strftime("%Y/%m/%d - %H:%M:%S")
     request = exchange.request
     took = f"{seconds:.3f}s" if seconds >= 1 else f"{seconds * 1000:.3f}ms"
-    line = f'[GIN] {now} | {exchange.status or 499} | {took:>13} | {request.method:<8} "{request.path}"\n'
-    sys.stdout.write(line)
+    what = f'{request.method:<8} "{request.path}"'
+    sys.stdout.write(f"[GIN] {now} | {exchange.status or 499} | {took:>13} | {_address(request):>15} | {what}\n")
     sys.stdout.flush()
+
+
+def _address(request: Request) -> str:
+    said = request.headers.get("x-forwarded-for", "").partition(",")[0].strip()
+    try:
+        ipaddress.ip_address(said)
+    except ValueError:
+        return "127.0.0.1"
+    return said
