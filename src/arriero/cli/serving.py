@@ -124,7 +124,7 @@ def run_controller(
     """
     from arriero.cli.controlling import Learnt, control
 
-    theirs = client_of(gateway) if gateway else None
+    theirs, access_log = (client_of(gateway), access_log_of(gateway)) if gateway else (None, None)
     is_told = threading.Event()
     signal.signal(signal.SIGHUP, lambda _number, _frame: is_told.set())
     signal.signal(signal.SIGTERM, _end)
@@ -132,7 +132,7 @@ def run_controller(
     while True:
         is_told.clear()
         with opened(file, overlay, rehearse, vault_password=vault_password_file, secrets=SecretsUnread()) as here:
-            control(here, (lambda: theirs) if theirs else None, learnt, is_told.is_set)
+            control(here, (lambda: theirs) if theirs else None, learnt, is_told.is_set, access_log)
 
 
 def _end(_number: int, _frame: object) -> None:
@@ -145,6 +145,14 @@ def client_of(config: Path) -> Gateway:
 
     settings = load(config)
     return Gateway(f"http://{settings.control}", read_token(config.parent / settings.admin_token_file))
+
+
+def access_log_of(config: Path) -> Path | None:
+    """The file of that gateway's log; None where it writes none."""
+    from arriero.gateway.config import load
+
+    named = load(config).access_log
+    return None if named in ("", "-") else config.parent / named
 
 
 def _enter_folder_of(config: Path) -> None:

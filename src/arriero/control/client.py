@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from arriero.clock import Clock
 from arriero.control.load import GatewayLoad
 from arriero.control.messages import Drain, GatewayStatus, Question, Routing, Targets, Weights
+from arriero.control.shipping import Shipped
 from arriero.control.trials import Tallies, Trial
 from arriero.errors import ArrieroError, Problem
 from arriero.secret import Secret
@@ -63,6 +64,10 @@ class Gateway:
     def tallies(self) -> Tallies:
         """What each release did at each site in all trials so far: two of these tell what happened between them."""
         return Tallies.from_json(self._ask("GET", "/releases"))
+
+    def set_shipped(self, shipped: Shipped) -> None:
+        """What it tells at /metrics of the log lines that were sent away."""
+        self._ask("PUT", "/shipped", shipped.as_json())
 
     def drain(self, *targets: str) -> None:
         """No new request goes to these targets; returns at once. `wait_until_empty` waits for the open ones."""

@@ -69,7 +69,7 @@ def obstacles(project: Project, spec: Spec) -> tuple[Problem, ...]:
     wanted = spec.gateway
     found = [
         Problem(f"there is no file {name}", _remedy(key, project, name), key)
-        for key, name in files_of(wanted).items()
+        for key, name in {**files_of(wanted), **_headers(spec)}.items()
         if not project.file(name).exists()
     ]
     if not IPv4Address(wanted.address).is_loopback and not wanted.keys and not project.keys.exists():
@@ -187,6 +187,12 @@ def _places(project: Project, listen: str, control: str) -> Places:
         access_log=str(project.edge / ACCESS_LOG),
         drain_seconds=DRAIN_SECONDS,
     )
+
+
+def _headers(spec: Spec) -> dict[str, str]:
+    """What the controller beside it needs to send log lines away."""
+    ship = spec.logs.ship
+    return {"logs.ship.headers_file": ship.headers_file} if ship and ship.headers_file else {}
 
 
 def _remedy(key: str, project: Project, name: str) -> str:

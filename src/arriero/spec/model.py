@@ -28,6 +28,7 @@ from arriero.spec.gateway import Gateway
 from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ingress import Alb, Ingress
 from arriero.spec.ledger import Ledger
+from arriero.spec.logs import Logs
 from arriero.spec.network import Mode, Network
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
@@ -154,14 +155,6 @@ class Ollama(Section):
         return variables
 
 
-class Logs(Section):
-    """How long the clouds keep the targets' logs."""
-
-    retention_days: Annotated[int, Field(strict=True, ge=1, le=3653)] = Field(
-        default=30, description="Days; CloudWatch has certain numbers only, such as 7, 30, 90 or 365."
-    )
-
-
 class Deploy(Section):
     """How a new release comes in: its way and order, how long to wait for its targets, and the grace of old ones."""
 
@@ -256,7 +249,7 @@ class Spec(Section):
     spot: Spot | None = Field(
         default=None, description="How many targets of sites on AWS run on capacity that may be taken back."
     )
-    logs: Logs = Field(default=Logs(), description="How long logs are kept.")
+    logs: Logs = Field(default=Logs(), description="How long logs are kept, and where they are sent.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     validation: Validation = Field(
         default=Validation(), description="What the service must answer, and how fast, for a release to be good."

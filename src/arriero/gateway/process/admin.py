@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from arriero.control.messages import Drain, GatewayStatus, Question, Targets, Weights
+from arriero.control.shipping import Shipped
 from arriero.control.trials import Trial
 from arriero.gateway.context import Context
 from arriero.gateway.process import snapshot
 from arriero.gateway.routing.prospects import Ask
+from arriero.gateway.telling import families as f
 from arriero.gateway.telling import load, tallies
 from arriero.gateway.telling.record import Record
 from arriero.gateway.wire.address import split_target
@@ -50,6 +52,7 @@ class Admin:
             ("GET", "/trial"): lambda _: self._trial(),
             ("PUT", "/trial"): lambda body: self._set_trial(Trial.from_json(body)),
             ("GET", "/releases"): lambda _: self._releases(),
+            ("PUT", "/shipped"): lambda body: self._set_shipped(Shipped.from_json(body)),
             ("PUT", "/weights"): lambda body: self._set_weights(Weights.from_json(body)),
             ("POST", "/drain"): lambda body: self._set_weights(
                 Weights(dict.fromkeys(Drain.from_json(body).targets, 0))
@@ -69,7 +72,8 @@ class Admin:
         return b""
 
     def answered(self, request: Request, status: int, _: int, __: Record | None) -> None:
-        if request.method != "GET" or status >= 400:
+        # A line about lines that were sent would be sent, and told of, and so on.
+        if (request.method != "GET" and request.path != "/shipped") or status >= 400:
             at = self._context.clock.now().isoformat(timespec="milliseconds")
             self._context.log.tell("order", at, method=request.method, path=request.path, status=status)
 
@@ -121,6 +125,14 @@ class Admin:
     def _releases(self) -> dict[str, Any]:
         context = self._context
         return tallies.told((context.metrics.figures, *context.beside)).as_json()
+
+    def _set_shipped(self, shipped: Shipped) -> dict[str, Any]:
+        metrics = self._context.metrics
+        metrics.set(f.SHIPPED, [((), shipped.sent)])
+        metrics.set(f.SHIP_LOST, [(("full",), shipped.dropped), (("refused",), shipped.refused)])
+        metrics.set(f.SHIP_FAILURES, [((), shipped.failures)])
+        metrics.set(f.SHIP_WAITING, [((), shipped.waiting)])
+        return {}
 
     def _set_weights(self, weights: Weights) -> dict[str, Any]:
         if any(weight < 0 for weight in weights.by_target.values()):

@@ -122,6 +122,19 @@ COST = Family(
 LINES_DROPPED = Family(
     "arriero_log_lines_dropped_total", "counter", "Access lines lost to a full disk or a stuck reader."
 )
+# As the controller says: each process is told the same.
+SHIPPED = Family("arriero_logs_shipped_total", "counter", "Log lines that the receiver of logs.ship took.", is_own=True)
+SHIP_LOST = Family(
+    "arriero_logs_lost_total",
+    "counter",
+    "Log lines that it never got, as too many waited or it refused their batch.",
+    ("why",),
+    is_own=True,
+)
+SHIP_FAILURES = Family(
+    "arriero_logs_failures_total", "counter", "Tries to send log lines that are made again.", is_own=True
+)
+SHIP_WAITING = Family("arriero_logs_waiting", "gauge", "Log lines that wait to be sent.", is_own=True)
 WORKERS = Family("arriero_workers", "gauge", "Processes that serve.")
 WORKER_DEATHS = Family("arriero_worker_deaths_total", "counter", "Workers that ended unasked and were started anew.")
 REQUESTS_LOST = Family(
@@ -132,5 +145,6 @@ ALL = (
     REQUESTS, ERRORS, FIRST_BYTE, SECONDS_IN_ALL, ATTEMPTS, RETRIES, MIGRATIONS, MODEL_REQUESTS, FIRST_TOKEN,
     SITE_FIRST_TOKEN, BETWEEN_TOKENS, TOKEN_RATE, TOKENS_IN, TOKENS_OUT, LOAD_SECONDS, FOUND, QUEUE_SECONDS,
     KEY_REQUESTS, KEY_TOKENS, KEY_LIMIT_USED, QUEUED, QUEUE_CAPACITY, WARMING, OPEN, IN_FLIGHT, CONNECTIONS, TASKS,
-    TARGETS, MODELS_LOADED, LOADED_BYTES, RELEASE, COST, LINES_DROPPED, WORKERS, WORKER_DEATHS, REQUESTS_LOST,
+    TARGETS, MODELS_LOADED, LOADED_BYTES, RELEASE, COST, LINES_DROPPED, SHIPPED,
+    SHIP_LOST, SHIP_FAILURES, SHIP_WAITING, WORKERS, WORKER_DEATHS, REQUESTS_LOST,
 )  # fmt: skip

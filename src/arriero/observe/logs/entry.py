@@ -22,7 +22,9 @@ NO_SITE = "-"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`text` as it was written; `request` is the id of the request that it tells of, if that is known. `nth`: of lines that are alike in all else, which one (0, 1, ...) this is."""
+    """`text` as it was written; `request` is the id of the request that it tells of, if that is known. `nth`: of lines
+    that are alike in all else, which one (0, 1, ...) this is.
+    """
 
     at: datetime
     site: str

@@ -4,7 +4,7 @@ Who runs while lines are followed: a thread a site, which reads its store every 
 there are; a thread a target, which hears its sidecar; one that reads the gateway's file. They put lines into one
 bounded queue, and wait when it is full; the caller's thread takes them out, merges and yields. A site or a target that
 is lost ends nothing: its thread tries again, and what it could not tell is in the store. All are daemons: they end with
-the process.
+the process, or when what the caller handed in says that it is over.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ FILE_SECONDS = 0.2
 AGAIN_SECONDS = 1.0
 PLAIN_SECONDS = 15.0
 SHOW_SECONDS = 0.1
+# Whether it is over is looked at so often.
+LOOK_SECONDS = 0.2
 QUEUE_LIMIT = 50_000
 
 
@@ -62,12 +64,29 @@ def lines(
     `gateway` is the log of this machine's gateway. Its lines belong to the sites that answered; those that belong to
     none are left out where the sites are not the whole service.
     """
-    found = _followed(refs, start, gateway) if follow else _looked(refs, start, gateway)
-    sites = {ref.site for ref in refs} | ({NO_SITE} if is_whole else set())
-    for shown in found:
-        entry = shown.entry
-        if entry.site in sites and entry.at >= start and (grep in entry.text or grep in entry.request):
+    found = _followed(refs, start, gateway, never, Seen()) if follow else _looked(refs, start, gateway)
+    for shown in _of_sites(found, refs, start, is_whole):
+        if grep in shown.entry.text or grep in shown.entry.request:
             yield shown
+
+
+def followed(
+    refs: Sequence[SiteRef], start: datetime, gateway: Path | None, seen: Seen, is_over: Callable[[], bool]
+) -> Iterator[Shown]:
+    """All lines of the service from `start` on, but for those that were `seen`, until `is_over`.
+
+    Once it ends, no cloud is read any more.
+    """
+    yield from _of_sites(_followed(refs, start, gateway, is_over, seen), refs, start, is_whole=True)
+
+
+def never() -> bool:
+    return False
+
+
+def _of_sites(found: Iterator[Shown], refs: Sequence[SiteRef], start: datetime, is_whole: bool) -> Iterator[Shown]:
+    sites = {ref.site for ref in refs} | ({NO_SITE} if is_whole else set())
+    return (shown for shown in found if shown.entry.site in sites and shown.entry.at >= start)
 
 
 def _looked(refs: Sequence[SiteRef], start: datetime, gateway: Path | None) -> Iterator[Shown]:
@@ -93,19 +112,27 @@ def _look(ref: SiteRef, start: datetime, now: datetime) -> list[Entry]:
         return found + [entry for part in pool.map(sources.kept, addressed) for entry in part]
 
 
-def _followed(refs: Sequence[SiteRef], start: datetime, gateway: Path | None) -> Iterator[Shown]:
+def _followed(
+    refs: Sequence[SiteRef], start: datetime, gateway: Path | None, is_over: Callable[[], bool], seen: Seen
+) -> Iterator[Shown]:
     inbox: queue.Queue[Entry] = queue.Queue(QUEUE_LIMIT)
     clock = SystemClock()
-    for ref in refs:
-        _run(f"store of {ref.site}", SiteReader(ref, start, inbox, clock).run)
+    readers = [SiteReader(ref, start, inbox, clock, is_over) for ref in refs]
+    running = [_run(f"store of {reader.ref.site}", reader.run) for reader in readers]
     if gateway is not None:
-        _run("gateway's log", lambda: _read_file(sources.GatewayFile(gateway), inbox, clock))
-    yield from merged(inbox, clock)
+        _run("gateway's log", lambda: _read_file(sources.GatewayFile(gateway), inbox, clock, is_over))
+    yield from merged(inbox, clock, is_over, seen)
+    for thread in running:
+        thread.join()
 
 
-def merged(inbox: queue.Queue[Entry], clock: Clock, is_over: Callable[[], bool] = lambda: False) -> Iterator[Shown]:
-    """What comes out of the queue, in order; until `is_over` and the queue is empty."""
-    seen, merger = Seen(), Merger(HOLD)
+def merged(
+    inbox: queue.Queue[Entry], clock: Clock, is_over: Callable[[], bool] = never, seen: Seen | None = None
+) -> Iterator[Shown]:
+    """What comes out of the queue, in order, each line once and none that was `seen`; until `is_over` and the queue is
+    empty.
+    """
+    seen, merger = Seen() if seen is None else seen, Merger(HOLD)
     forget_at = clock.now() + BACK
     while True:
         is_last = is_over()
@@ -131,8 +158,8 @@ def _taken(inbox: queue.Queue[Entry]) -> Iterator[Entry]:
         return
 
 
-def _read_file(file: sources.GatewayFile, inbox: queue.Queue[Entry], clock: Clock) -> None:
-    while True:
+def _read_file(file: sources.GatewayFile, inbox: queue.Queue[Entry], clock: Clock, is_over: Callable[[], bool]) -> None:
+    while not is_over():
         for entry in file.fresh():
             inbox.put(entry)
         clock.sleep(FILE_SECONDS)
@@ -146,12 +173,13 @@ class SiteReader:
     start: datetime
     inbox: queue.Queue[Entry]
     clock: Clock
+    is_over: Callable[[], bool] = never
     _heard: dict[str, TargetFacts] = field(default_factory=dict)
     _is_lost: bool = False
 
     def run(self) -> None:
-        """Endless. That the site can't be read is said once, until it can be again."""
-        while True:
+        """Until it is over. That the site can't be read is said once, until it can be again."""
+        while not self.is_over():
             now = self.clock.now().astimezone(UTC)
             try:
                 self.hear(facts_of(self.ref.cloud).read_targets(self.ref))
@@ -162,7 +190,7 @@ class SiteReader:
                 if not self._is_lost:
                     self._is_lost = True
                     self.inbox.put(sources.failure(self.ref, error, now))
-            self.clock.sleep(STORE_SECONDS)
+            self._pause(STORE_SECONDS)
 
     def hear(self, targets: Sequence[TargetFacts]) -> None:
         """A thread for each target that is new, or has another address."""
@@ -173,18 +201,27 @@ class SiteReader:
 
     def _follow(self, target: TargetFacts) -> None:
         """Until the site has this target no more."""
-        while (now := self._heard.get(target.id)) is not None and now.address == target.address:
+        while not self.is_over() and (now := self._heard.get(target.id)) and now.address == target.address:
             wait = AGAIN_SECONDS
             try:
                 for entry in sources.followed(target):
                     if entry is not None:
                         self.inbox.put(entry)
+                    if self.is_over():
+                        return
             except sources.NoLines:
                 wait = PLAIN_SECONDS
             except (OSError, http.client.HTTPException):
                 pass  # Its store has what it says meanwhile.
-            self.clock.sleep(wait)
+            self._pause(wait)
+
+    def _pause(self, seconds: float) -> None:
+        end = self.clock.monotonic() + seconds
+        while not self.is_over() and (left := end - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(left, LOOK_SECONDS))
 
 
-def _run(name: str, work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name=name, daemon=True).start()
+def _run(name: str, work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -146,6 +146,12 @@ ALERTS: tuple[Alert, ...] = (
         "The access log has lost lines: its disk is full, or who reads it is stuck.",
         {"arriero_log_lines_dropped_total": "0x50 5x10"}, {"arriero_log_lines_dropped_total": "7x60"},
     ),
+    Alert(
+        "ArrieroLogsLost", "ticket", "sum by (why) (increase(arriero_logs_lost_total[15m])) > 0", "0m",
+        "Log lines that should have been sent away were given up ({{ $labels.why }}).",
+        {'arriero_logs_lost_total{why="full"}': "0x50 5x10"}, {'arriero_logs_lost_total{why="full"}': "7x60"},
+        labels={"why": "full"},
+    ),
 )  # fmt: skip
 
 
