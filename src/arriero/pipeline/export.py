@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from arriero.errors import ArrieroError, Problem, Refused
+from arriero.errors import Problem, Refused
 from arriero.pipeline import gateway, github, gitlab, schedule
 from arriero.pipeline.alarms import files as alarms
 from arriero.pipeline.grafana import files as grafana
@@ -17,6 +17,8 @@ from arriero.pipeline.image import files as docker
 from arriero.pipeline.jenkins import files as jenkins
 from arriero.pipeline.nginx import files as nginx
 from arriero.pipeline.prometheus import files as prometheus
+from arriero.pipeline.prometheus import targets
+from arriero.pipeline.replacing import replace_file, unusable
 from arriero.pipeline.terraform import module as terraform
 from arriero.plan.model import Facts
 from arriero.spec.model import Spec
@@ -31,7 +33,8 @@ class Kind:
     """`files` gives, by path inside the folder, the whole content of each file; `next` says what to do with them.
 
     It is handed the spec, and the spec's folder as seen from the folder written into. A kind that is made from what
-    stands in the clouds, too, has `from_facts` instead. `refuse` looks at what lies in the spec's folder, and raises.
+    stands in the clouds, too, has `from_facts` instead; one that is made of nothing else, and can be kept fresh, is
+    `live`. `refuse` looks at what lies in the spec's folder, and raises.
     """
 
     summary: str
@@ -39,6 +42,7 @@ class Kind:
     next: str
     from_facts: Callable[[Spec, Facts], Contents] | None = None
     refuse: Callable[[Spec, Path], None] | None = None
+    live: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -50,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "gitlab": Kind("the same pipeline for GitLab CI", gitlab.files, gitlab.NEXT),
     "schedule": Kind("the playbook and the crontab of sites' off hours", schedule.files, schedule.NEXT),
     "prometheus": Kind("what a Prometheus scrapes, computes and calls for", prometheus.files, prometheus.NEXT),
+    "targets": Kind("where the sidecars are, for Prometheus's file_sd_configs", None, targets.NEXT, live=True),
     "grafana": Kind("a Grafana's board of that, and what has it loaded", grafana.files, grafana.NEXT),
     "alarms": Kind("what CloudWatch and Azure Monitor watch themselves", None, alarms.NEXT, alarms.files),
     "iam": Kind("what the deployer may do on both clouds, and no more", iam.files, iam.NEXT),
@@ -86,7 +91,7 @@ def write(files: Contents, folder: Path) -> dict[str, FileState]:
     states = look(files, folder)
     for name, content in files.items():
         if states[name] != "same":
-            _write(folder / name, content)
+            replace_file(folder / name, _bytes(content))
             states[name] = "written"
     return states
 
@@ -105,16 +110,4 @@ def _state(path: Path, content: str | bytes) -> FileState:
     except FileNotFoundError:
         return "missing"
     except OSError as error:
-        raise _problem(path, "read", error) from None
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_bytes(content))
-    except OSError as error:
-        raise _problem(path, "written", error) from None
-
-
-def _problem(path: Path, done: str, error: OSError) -> ArrieroError:
-    return ArrieroError(Problem(f"can't be {done}: {error.strerror}", "name another folder with --out", file=str(path)))
+        raise unusable(path, "read", error) from None

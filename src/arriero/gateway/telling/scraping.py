@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from arriero.control.scraping import group
 from arriero.gateway.routing.target import Target
 
 PATH = "/metrics/targets"
@@ -15,15 +16,4 @@ PATH = "/metrics/targets"
 
 def sidecars(targets: Iterable[Target], service: str) -> list[dict[str, Any]]:
     """All targets but those that answered without a sidecar; one that is down stays, so that it is seen to be."""
-    return [_one(target, service) for target in targets if target.has_sidecar is not False]
-
-
-def _one(target: Target, service: str) -> dict[str, Any]:
-    entry = target.entry
-    scheme, _, address = entry.address.rpartition("://")
-    labels = {"service": service, "site": entry.site, "target": entry.id, "role": entry.role}
-    if entry.release is not None:
-        labels["release"] = str(entry.release)
-    if scheme:
-        labels["__scheme__"] = scheme
-    return {"targets": [address], "labels": labels}
+    return [group(target.entry, service) for target in targets if target.has_sidecar is not False]

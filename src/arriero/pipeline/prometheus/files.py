@@ -26,7 +26,10 @@ def files(spec: Spec, _home: Path) -> Mapping[str, str]:
     runbooks = {f"{RUNBOOKS}/{a.name}.md": pages.joinpath(f"{a.name}.md").read_text("utf-8") for a in alerts_of(spec)}
     return {
         **runbooks,
-        CONFIG: yaml_file("prometheus", _config(spec)) + _WITH_KEYS + (_WITH_TLS if spec.gateway.tls else ""),
+        CONFIG: yaml_file("prometheus", _config(spec))
+        + _WITH_KEYS
+        + (_WITH_TLS if spec.gateway.tls else "")
+        + _BY_FILE,
         RULES: yaml_file("prometheus", _rules(spec)),
         TESTS: yaml_file("prometheus", _tests(spec)),
     }
@@ -36,6 +39,12 @@ def files(spec: Spec, _home: Path) -> Mapping[str, str]:
 _WITH_KEYS = """\
 # Where the gateway asks for keys, add this to its job, and to the entry below http_sd_configs:
 #   authorization: {type: Bearer, credentials_file: viewer.key}
+"""
+# Relative paths start at the folder of the settings.
+_BY_FILE = """\
+# Where Prometheus can't ask the gateway, put this in place of http_sd_configs, and keep the file fresh with
+# arriero export targets --out targets --watch
+#   file_sd_configs: [{files: [targets/arriero-sidecars.json]}]
 """
 _WITH_TLS = """\
 # Where this machine does not know who signed the gateway's certificate, add in the same two places:
