@@ -117,7 +117,8 @@ try:
 except ImportError:  # azure_rm_common says so
     AzureError = OSError
 
-GROUPS_VERSION, SECRETS_VERSION = "2025-09-01", "7.4"
+GROUPS_VERSION = "2025-09-01"
+SECRETS_VERSION = "7.4"
 VAULT_SCOPE = "https://vault.azure.net/.default"
 PLACE = {
     "vault": {"type": "str", "required": True},
