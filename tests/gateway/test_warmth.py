@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -92,6 +93,53 @@ def test_a_model_that_can_not_be_loaded_is_told_once_and_not_asked_for_at_once_a
                 await (await beside.follow()).line()
             assert "llama2:latest is not in memory" in cold[0]["why"]
             assert len([heard for heard in server.heard if b"/api/generate" in heard.head]) == 1
+        await server.stop()
+
+    run(story())
+
+
+def test_what_is_first_is_in_memory_before_any_request_is_taken() -> None:
+    async def story() -> None:
+        is_loaded = asyncio.Event()
+        server = ScriptedServer(resident=())
+
+        async def answer(heard: Heard) -> None:
+            if "prompt" not in json.loads(heard.body):
+                await is_loaded.wait()
+                server.resident = ("llama2:latest",)
+            await heard.send(json_response({"model": "llama2", "done": True}))
+
+        server.plays["/api/generate"] = answer
+        await server.start()
+        async with sidecar(server, first=("llama2:latest",), slots=3) as beside:
+            follower = await beside.follow()
+            told = await follower.until(lambda told: told["answers"] and bool(told["loading"]))
+            assert (told["slots"], told["in_flight"]) == (3, 3)
+            hello = {"model": "llama2", "prompt": "Hello"}
+            early = await beside.ask("POST", "/api/generate", hello)
+            assert (early.status, b"all 3 slots are in use" in early.body) == (503, True)
+            is_loaded.set()
+            told = await follower.until(lambda told: not told["in_flight"])
+            assert "llama2:latest" in told["resident"]
+            assert (await beside.ask("POST", "/api/generate", hello)).status == 200
+            asked = [json.loads(heard.body) for heard in server.heard]
+            assert asked == [{"model": "llama2:latest", "stream": False}, hello]
+        await server.stop()
+
+    run(story())
+
+
+def test_what_is_first_and_can_not_be_loaded_keeps_nobody_away() -> None:
+    async def story() -> None:
+        async def refuse(heard: Heard) -> None:
+            await heard.send(json_response({"error": "out of memory"}, "500 Internal Server Error"))
+
+        server = await ScriptedServer(resident=(), plays={"/api/generate": refuse}).start()
+        async with sidecar(server, first=("llama2:latest",), slots=2) as beside:
+            follower = await beside.follow()
+            await follower.until(lambda told: told["answers"] and not told["in_flight"])
+            [cold] = [line for event, line in beside.events if event == "cold"]
+            assert cold["why"].startswith("llama2:latest: not all in memory before the first request: ")
         await server.stop()
 
     run(story())

@@ -21,7 +21,8 @@ SERVER = """\
 import http.server, os
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(os.environ["SAYS"].encode())
+        says = '{"models": [{"name": "llama2:latest"}]}' if self.path == "/api/ps" else os.environ["SAYS"]
+        self.send_response(200); self.end_headers(); self.wfile.write(says.encode())
     def log_message(self, *_): pass
 host, _, port = os.environ["OLLAMA_HOST"].rpartition(":")
 http.server.HTTPServer((host, int(port)), Answer).serve_forever()
@@ -72,6 +73,21 @@ def test_copies_of_the_one_that_runs_are_started_and_go_by_name(site: SiteRef) -
     scaling.stop(site, grown, ["llm-office-r3-1"], allowed)
     assert [target.id for target in scaling.read(site).targets] == ["llm-office-r3-2", "llm-office-r3-3"]
     assert scaling.start(site, scaling.read(site), 1, allowed) == ["llm-office-r3-1"]
+
+
+def test_a_copy_loads_what_the_others_have_in_memory_before_it_takes_requests(site: SiteRef, tmp_path: Path) -> None:
+    first = read_servers(site_folder("llm", "office"))[0]
+    known = json.loads(first.file.read_text())
+    beside = tmp_path / "beside.py"
+    beside.write_text(SERVER.replace('os.environ["OLLAMA_HOST"]', 'os.environ["ARRIERO_LISTEN"]'))
+    command = [sys.executable, str(beside)]
+    first.file.write_text(json.dumps({**known, "sidecar": {"command": command, "environment": {"SAYS": "hello"}}}))
+    [name] = scaling.start(site, scaling.read(site), 1, allowed)
+    copy = next(server for server in read_servers(site_folder("llm", "office")) if server.name == name)
+    assert copy.beside is not None
+    environment = Path(f"/proc/{copy.beside.pid}/environ").read_bytes().split(b"\0")
+    assert b"ARRIERO_LOAD_FIRST=llama2:latest" in environment
+    assert copy.sidecar == {"SAYS": "hello"}, "a plan does not see it"
 
 
 def test_where_the_lease_is_lost_nothing_is_written(site: SiteRef) -> None:

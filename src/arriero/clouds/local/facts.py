@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 from collections.abc import Collection
 from pathlib import Path
@@ -38,6 +39,18 @@ def read_site(ref: SiteRef) -> SiteFacts:
 def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
     servers = read_servers(site_folder(ref.service, ref.site))
     return (*(_target(ref, server) for server in servers), *adopted.targets(ref, _state))
+
+
+def resident(address: str) -> tuple[str, ...]:
+    """The models that the server there has in memory; none where it does not say."""
+    connection = http.client.HTTPConnection(address, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/api/ps", headers={"Host": "localhost"})
+        return tuple(sorted(str(model["name"]) for model in json.load(connection.getresponse())["models"]))
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return ()
+    finally:
+        connection.close()
 
 
 def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:

@@ -40,16 +40,20 @@ def read(ref: SiteRef) -> Standing:
 
 
 def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequence[str]:
-    """One after the other, each until it answers."""
+    """One after the other, each until it answers. What those that run have in memory is loaded before the first request
+    comes.
+    """
     pattern = next(iter(_alive(ref)), None)
     if pattern is None:
         raise CloudError(ref.site, Problem(standing.obstacle or "no server runs there", "run arriero up"))
+    first = next((models for server in _alive(ref) if (models := facts.resident(server.address))), ())
     names = _free_names(pattern, [server.name for server in read_servers(site_folder(ref.service, ref.site))], more)
     known: Mapping[str, Any] = json.loads(pattern.file.read_text(encoding="utf-8"))
     for name in names:
         require()
         copied = {key: known[key] for key in _COPIED}
-        _run(ref, {**copied, "name": name, "state": "present", "start_seconds": _START_SECONDS}, _START_SECONDS)
+        how = {"state": "present", "first": list(first), "start_seconds": _START_SECONDS}
+        _run(ref, {**copied, "name": name, **how}, _START_SECONDS)
     return names
 
 

@@ -1,6 +1,7 @@
 """`arriero gateway sidecar`: settings from the environment, a listener, a watch over Ollama. SIGTERM drains.
 
-Tasks: `watch Ollama`, `sweep` (slow clients, twice a second), `keep warm` (where asked for), `protect` (on ECS only).
+Tasks: `watch Ollama`, `sweep` (slow clients, twice a second), `load first` and `keep warm` (where asked for), `protect`
+(on ECS only).
 While it drains it still listens, so that whoever asks hears why: readiness is 503, the state says `draining`, new
 requests are refused.
 """
@@ -21,7 +22,7 @@ from arriero.gateway.sidecar.door import Door
 from arriero.gateway.sidecar.lines import Lines
 from arriero.gateway.sidecar.protection import protect
 from arriero.gateway.sidecar.settings import SidecarSettings
-from arriero.gateway.sidecar.warmth import keep_warm
+from arriero.gateway.sidecar.warmth import keep_warm, load_first, occupy
 from arriero.gateway.sidecar.watch import watch
 from arriero.gateway.telling.log import Log
 from arriero.gateway.wire.address import split_address
@@ -69,6 +70,7 @@ async def serve(settings: SidecarSettings, clock: Clock, stop: asyncio.Event, li
     """Serves until `stop` is set, then drains. Raises OSError when the address can't be listened on."""
     upstreams = Upstreams(CONNECT_SECONDS)
     door, tell = Door(settings, clock, upstreams, lines), lines.tell
+    taken = occupy(door.tally, settings.first[0]) if settings.first else 0
     host, port = split_address(settings.listen)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(lambda: ClientConnection(door), host, port, backlog=BACKLOG)
@@ -77,6 +79,9 @@ async def serve(settings: SidecarSettings, clock: Clock, stop: asyncio.Event, li
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(watch(door, clock), name="watch Ollama")]
             running.append(tasks.create_task(_sweep(door), name="sweep"))
+            if taken:
+                first = load_first(door, taken, lambda why: tell("cold", why=why))
+                running.append(tasks.create_task(first, name="load first"))
             if settings.preload:
                 warm = keep_warm(door, lambda why: tell("cold", why=why))
                 running.append(tasks.create_task(warm, name="keep warm"))

@@ -21,6 +21,7 @@ _PORT = "an address with its port, like 127.0.0.1:11434"
 @dataclass(frozen=True)
 class SidecarSettings:
     """`models` have to be on disk before it is ready; `preload` are those that it keeps in memory, as many as fit.
+    `first` are loaded before it takes any request.
     `metrics_sources` may read the figures besides this machine. `hosts` are the names of a load balancer before it.
     `stream_seconds` is how long a stream may keep its ECS task from being scaled in; `ecs_agent` is where that is asked
     for, empty elsewhere. It ends when the process `follow` does (0: none).
@@ -33,6 +34,7 @@ class SidecarSettings:
     site: str = ""
     models: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
     metrics_sources: tuple[Network, ...] = ()
     hosts: tuple[str, ...] = ()
     drain_seconds: float = 30.0
@@ -61,6 +63,7 @@ class SidecarSettings:
             site=environment.get("ARRIERO_SITE", ""),
             models=value("ARRIERO_MODELS", _models, (), "a list of models"),
             preload=value("ARRIERO_PRELOAD", _models, (), "a list of models"),
+            first=value("ARRIERO_LOAD_FIRST", _models, (), "a list of models"),
             metrics_sources=value("ARRIERO_METRICS_SOURCES", _networks, (), "a list of ranges like 10.0.0.0/16"),
             hosts=tuple(_words(environment.get("ARRIERO_HOSTS", ""))),
             drain_seconds=value("ARRIERO_DRAIN_SECONDS", _seconds, cls.drain_seconds, "a number above 0"),

@@ -65,6 +65,13 @@ options:
       - E(ARRIERO_LISTEN), E(ARRIERO_OLLAMA_ADDRESS) and E(ARRIERO_FOLLOW) (the server's process number) are set for it.
     type: dict
     default: {}
+  first:
+    description:
+      - Models that its sidecar loads before it takes a request. They are no part of what it is, so a server that runs
+        is not asked for them again.
+    type: list
+    elements: str
+    default: []
   host:
     description:
       - Where to listen. Of a range like V(127.0.1.0/24), the first address whose port is free; at a single address,
@@ -148,6 +155,7 @@ def main():
         "command": {"type": "list", "elements": "str", "default": []},
         "environment": mapping,
         "sidecar": mapping,
+        "first": {"type": "list", "elements": "str", "default": []},
         "host": {**text, "default": "127.0.1.0/24"},
         "port": {**number, "default": 11434},
         "tags": mapping,
@@ -241,6 +249,7 @@ def stand_before(asked, known, behind, file):
         "ARRIERO_LISTEN": known["address"],
         "ARRIERO_OLLAMA_ADDRESS": behind,
         "ARRIERO_FOLLOW": known["pid"],
+        **({"ARRIERO_LOAD_FIRST": ",".join(asked["first"])} if asked["first"] else {}),
     }
     known["beside"] = spawn(asked["sidecar"]["command"], {**asked["sidecar"]["environment"], **told}, log)
     write(file, known)
