@@ -67,6 +67,16 @@ def test_a_turn_takes_the_deployers_lease_and_its_epoch_tells_them() -> None:
     assert deploying(store, clock).epoch == 2
 
 
+def test_a_turn_that_takes_long_keeps_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Lease] = []
+    monkeypatch.setattr(Lease, "keep", lambda lease: kept.append(lease))
+    mine = turns(FaultyStore(), ManualClock())
+    mine.objection()
+    assert len(kept) == 1
+    with mine.turn() as lease:
+        assert kept[1:] == [lease]
+
+
 def test_while_somebody_deploys_nothing_is_done() -> None:
     store, clock = FaultyStore(), ManualClock()
     mine = turns(store, clock)

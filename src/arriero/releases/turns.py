@@ -97,6 +97,7 @@ class Turns:
         try:
             if lease.head.open:
                 raise NotNow(Problem(_under_way(lease.head, False)))
+            lease.keep()  # a server on this machine may take longer to start than a lease lasts
             yield lease
         finally:
             lease.release()
