@@ -1,7 +1,7 @@
-"""The exported alarms are played on both clouds by Ansible's own modules, read back, and CloudWatch's told by figures.
+"""The exported alarms are played on both clouds by Ansible's own modules, told by planted figures, and taken away.
 
-No service stands but the container group that Azure's rules watch: alarms need none. The tests go on from one another,
-in their order, on one stage.
+No service stands but the container group that Azure's rules watch: alarms need none. A minute of the stage's monitors
+lasts a second; planted figures go by the clock's. The tests go on from one another, in their order, on one stage.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from places import Place, open_spec
+from places import Place, open_spec, wait_for
 from ruamel.yaml import YAML
 
 from arriero.clouds.azure.connection import Arm, connect
@@ -60,15 +62,50 @@ MINUTES = 45
 BUSY, CALM = (60.0, 97.0, 60.0), (60.0, 60.0, 60.0)
 
 
+class Pager:
+    """Whom an action group calls: rules and what became of them."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        outer = self
+
+        class Called(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["data"]["essentials"]
+                outer.calls.append((told["alertRule"], told["monitorCondition"]))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Called)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/page"
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def pager() -> Iterator[Pager]:
+    pager = Pager()
+    yield pager
+    pager.server.shutdown()
+    pager.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, pager: Pager) -> Iterator[Place]:
     for place in open_spec(tmp_path_factory.mktemp("alarms"), SPEC):
+        place.always["ARRIERO_STAGE_MINUTE"] = "1"
         made = place.arriero("export", "alarms", "--out", "alarms")
         assert made.code == 0, made.err
         with entered(place) as arm:
             arm.put(IN, "2022-09-01", {"location": "eastus"})
             arm.put(f"{IN}/providers/Microsoft.ContainerInstance/containerGroups/{GROUP}", "2025-09-01", WATCHED)
-            told = {"groupShortName": "on-call", "enabled": True}
+            receiver = {"name": "pager", "serviceUri": pager.url, "useCommonAlertSchema": True}
+            told = {"groupShortName": "on-call", "enabled": True, "webhookReceivers": [receiver]}
             on_call = f"{IN}/providers/Microsoft.Insights/actionGroups/on-call"
             arm.put(on_call, "2023-01-01", {"location": "global", "properties": told})
             action = {"actionGroupId": f"/subscriptions/{arm.subscription}{on_call}"}
@@ -118,11 +155,19 @@ def rules(place: Place) -> list[Any]:
         return arm.list(f"{IN}/providers/Microsoft.Insights/metricAlerts", "2018-03-01")
 
 
-def plant(place: Place, site: str, cpu: Sequence[Sequence[float]], memory: Sequence[Sequence[float]]) -> None:
-    """Three samples a minute, the last minute given being the one that has just ended."""
+def status(place: Place, rule: str) -> str:
+    with entered(place) as arm:
+        (told,) = arm.list(f"{IN}/providers/Microsoft.Insights/metricAlerts/{rule}/status", "2018-03-01")
+    return str(told["properties"]["status"])
+
+
+def plant(
+    place: Place, site: str, cpu: Sequence[Sequence[float]], memory: Sequence[Sequence[float]], ahead: int = 0
+) -> None:
+    """Three samples a minute; so many of the minutes given are still to come, the one before has just ended."""
     folder = place.stage / "metrics"
     folder.mkdir(exist_ok=True)
-    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=len(cpu))
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=len(cpu) - ahead)
     flat = {"cpu": [v for minute in cpu for v in minute], "memory": [v for minute in memory for v in minute]}
     told = {"start": start.isoformat(), "step": 20, **flat}
     fresh = folder / "fresh"
@@ -186,3 +231,26 @@ def test_each_cloudwatch_alarm_is_on_by_loud_figures_and_off_by_quiet_ones(
     quiet = dict.fromkeys(("memory", "cpu", "nothing-runs"), "OK")
     assert states(0) == {**quiet, name: "ALARM"}
     assert states(1) == quiet
+
+
+@pytest.mark.parametrize("name", ["memory", "cpu"])
+def test_each_metric_alert_is_unhealthy_by_loud_figures_and_calls_and_healthy_by_quiet_ones(
+    place: Place, pager: Pager, name: str
+) -> None:
+    calm, loud, near = [CALM] * 90, [(98.0,) * 3] * 90, [(88.0,) * 3] * 90
+
+    def planted(own: Any) -> str:
+        plant(place, "azure-east", own if name == "cpu" else calm, own if name == "memory" else calm, ahead=15)
+        return status(place, rule)
+
+    rule, before = f"{GROUP}-{name}", len(pager.calls)
+    assert planted(loud) == "Unhealthy"
+    assert wait_for(lambda: (rule, "Fired") in pager.calls[before:], 240)
+    assert {each for each, change in pager.calls[before:] if change == "Fired"} == {rule}
+    assert planted(near) == "Healthy"
+
+
+def test_taken_away_nothing_is_left_and_again_nothing_is_done(place: Place) -> None:
+    assert changed(place, "alarms/no-alarms.yml") == 5
+    assert (alarms(place), rules(place)) == ([], [])
+    assert changed(place, "alarms/no-alarms.yml") == 0

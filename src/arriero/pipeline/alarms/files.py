@@ -1,4 +1,4 @@
-"""The alarms of all sites as one playbook, which makes them or changes them: `arriero export alarms`."""
+"""The alarms of all sites as one playbook that makes or changes them, and one that takes them away: `export alarms`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from arriero.plan.model import Facts, Resource, SitePlan
 from arriero.spec.model import Spec
 
 PLAYBOOK = "alarms.yml"
+AWAY = "no-alarms.yml"
 NOBODY = "no site is in a cloud, so nothing there can watch it"
 NEXT = """\
 Once it stands:   arriero env -- ansible-playbook alarms.yml -e @who.json
 In who.json, who is told: {"topics": {"us-east-1": ["arn:aws:sns:…"]}, "action_groups": [{"actionGroupId": "/sub…"}]}.
-Azure watches each container group by its name: make the file anew after a release."""
+To be rid of them: arriero env -- ansible-playbook no-alarms.yml
+Azure watches each container group by its name: be rid of them before a release, and make the files anew after it."""
 
 _HERE: Mapping[str, Any] = {"hosts": "localhost", "gather_facts": False}
 _WHO: Mapping[str, Any] = {"topics": {}, "action_groups": []}
@@ -32,7 +34,9 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     if not tasks:
         raise Refused(Problem(NOBODY, "take: arriero export prometheus", key="sites"))
     play = {"name": f"Have {spec.name} watched by its clouds", **_HERE, "vars": _WHO, "tasks": tasks}
-    return {PLAYBOOK: _document(play)}
+    away = [task for site in sites for task in _away(site)]
+    farewell = {"name": f"Have {spec.name} watched no more", **_HERE, "tasks": away}
+    return {PLAYBOOK: _document(play), AWAY: _document(farewell)}
 
 
 def alarms_of(site: SitePlan) -> tuple[CloudWatchAlarm, ...]:
@@ -61,6 +65,17 @@ def _tasks(spec: Spec, facts: Facts, site: SitePlan) -> Iterator[Mapping[str, An
         yield {"name": f"Watch {alert.name}", "azure.azcollection.azure_rm_resource": _azure(alert, subscription)}
 
 
+def _away(site: SitePlan) -> Iterator[Mapping[str, Any]]:
+    for alarm in alarms_of(site):
+        gone = {"state": "absent", "region": alarm.region, "name": alarm.name}
+        yield {"name": f"Watch {alarm.name} no more", "amazon.aws.cloudwatch_metric_alarm": gone}
+    for alert in alerts_of(site):
+        yield {
+            "name": f"Watch {alert.name} no more",
+            "azure.azcollection.azure_rm_resource": {"state": "absent", **_rule(alert)},
+        }
+
+
 def _cloudwatch(alarm: CloudWatchAlarm) -> Mapping[str, Any]:
     return {
         "state": "present",
@@ -85,14 +100,17 @@ def _cloudwatch(alarm: CloudWatchAlarm) -> Mapping[str, Any]:
 def _azure(alert: MetricAlert, subscription: str) -> Mapping[str, Any]:
     body = dict(alert.body(subscription))
     body["properties"] = {**body["properties"], "actions": "{{ action_groups }}"}
+    return {**_rule(alert), "body": body}
+
+
+def _rule(alert: MetricAlert) -> Mapping[str, Any]:
+    """By `idempotency` it is looked at first, and left alone where it is as it should be, or gone."""
     return {
         "resource_group": alert.resource_group,
         "provider": "Insights",
         "resource_type": "metricAlerts",
         "resource_name": alert.name,
         "api_version": azure.API_VERSION,
-        "body": body,
-        # It is looked at first, and left alone where it is as it should be.
         "idempotency": True,
     }
 

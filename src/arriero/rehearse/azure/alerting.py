@@ -1,8 +1,8 @@
 """Has the emulated Azure Monitor do what its rules say: measures container groups, and calls webhooks.
 
 One thread looks several times a minute (of the stage's own length) at the groups that rules watch, and judges at its
-end; webhooks are called in threads of their own, five times at most. Nothing is measured where no rule is, and nothing
-is sent to anywhere but this machine.
+end, by what was planted if anything was; webhooks are called in threads of their own, five times at most. Nothing is
+measured where no rule is, and nothing is sent to anywhere but this machine.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from arriero.rehearse.azure import alert_rules, group_rules, monitor
+from arriero.rehearse.azure import alert_rules, alert_status, group_rules
 from arriero.rehearse.azure.alert_rules import Change, Condition, Rule
-from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.ids import type_of
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.gauge import Gauge, Measurable, Measured
@@ -73,7 +72,7 @@ class Alerting:
             means = self._world.minutes.close(self._world.today)
             self._conditions = {key: self._conditions.get(key, Condition()) for key, _ in rules}
             for key, rule in rules:
-                self._judge(key, rule, means.get(rule.scope))
+                self._judge(key, rule, alert_status.planted_now(self._world, rule) or means.get(rule.scope))
 
     def _run(self) -> None:
         while not self._ending.wait(self._minute_seconds / _GLANCES):
@@ -97,7 +96,8 @@ class Alerting:
         return Measurable(scope, servers, vcpus, memory * _GIGABYTE) if servers else None
 
     def _judge(self, key: str, rule: Rule, found: Measured | None) -> None:
-        value = self._value(rule, found)
+        percent = (found.cpu if rule.metric == "CpuUsage" else found.memory) if found else None
+        value = alert_status.value_of(self._world, rule, percent)
         change = self._conditions[key].minute(rule, value)
         if not change or value is None:
             return
@@ -105,15 +105,6 @@ class Alerting:
         told = json.dumps(alert_rules.message(rule, change, value, at, str(uuid.uuid4()))).encode()
         for url in self._webhooks(rule):
             self._senders.submit(self._send, url, told, rule.name, change)
-
-    def _value(self, rule: Rule, found: Measured | None) -> float | None:
-        group = self._world.find(rule.scope)
-        containers: list[Document] = group["properties"].get("containers", []) if group else []
-        container = next((each for each in containers if each["name"] == rule.container), None)
-        if container is None or found is None:
-            return None
-        percent = found.cpu if rule.metric == "CpuUsage" else found.memory
-        return percent / 100 * monitor.whole_of(container, rule.metric)
 
     def _webhooks(self, rule: Rule) -> Iterator[str]:
         for action in rule.actions:

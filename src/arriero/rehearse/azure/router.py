@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arriero.rehearse.azure import billing, monitor, operations, resource_groups, resources, usages
+from arriero.rehearse.azure import alert_status, billing, monitor, operations, resource_groups, resources, usages
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.ids import ResourceId, group_key
@@ -60,6 +60,8 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
     wanted = ResourceId.parse(request.path)
     if wanted is not None and monitor.is_asked(wanted):
         return monitor.answer(world, request, wanted)
+    if wanted is not None and alert_status.is_asked(wanted):
+        return alert_status.answer(world, wanted)
     if wanted is None or (not wanted.names and not wanted.group and len(parts) <= 2):
         return resource_groups.subscription(request, parts)
     return resources.answer(world, request, wanted)
