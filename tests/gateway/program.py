@@ -60,6 +60,14 @@ class Program:
             await client.send(request(method, path, body, headers))
             return await client.reply(method)
 
+    async def every_worker(self) -> None:
+        """Until each knows a target: one tells the state, and any may get a connection."""
+        in_a_row = 0
+        async with asyncio.timeout(15):
+            while in_a_row < 40:
+                is_ready = (await self.ask("GET", "/readyz")).status == 200
+                in_a_row = in_a_row + 1 if is_ready else 0
+
     async def figure(self, name: str) -> float:
         """The sum of a family's samples, as /metrics tells them."""
         lines = (await self.ask("GET", "/metrics")).body.decode().splitlines()
@@ -100,6 +108,8 @@ async def program(folder: Path, *entries: TargetEntry, **values: object) -> Asyn
         await running.until(lambda _: process.poll() is None)
         await asyncio.to_thread(running.control.set_targets, Targets(entries))
         await running.until(lambda status: all(target.state == "up" for target in status.targets))
+        if entries and settings.workers > 1:
+            await running.every_worker()
         yield running
     finally:
         await asyncio.to_thread(_end, running)
