@@ -48,10 +48,13 @@ def asleep(place: Place) -> bool:
     return standing(place) == ("asleep", 0)
 
 
-def ask(place: Place) -> tuple[int, list[dict[str, Any]]]:
+def gateway(place: Place) -> int:
+    return int(place.arriero("status", "--json").json["gateway"]["url"].rpartition(":")[2])
+
+
+def ask(port: int) -> tuple[int, list[dict[str, Any]]]:
     """One request, held as long as need be: the status and the records of its answer."""
-    url = place.arriero("status", "--json").json["gateway"]["url"]
-    connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     body = {"model": "llama2", "prompt": "Good morning", "options": {"num_predict": 5}}
     headers = {"Content-Type": "application/json", "X-Arriero-Warming": "events"}
     connection.request("POST", "/api/generate", json.dumps(body), headers)
@@ -80,7 +83,8 @@ def test_the_first_release_is_proven_by_a_target_that_goes_when_nobody_asks(plac
 
 def test_requests_wake_it_and_all_are_answered(place: Place) -> None:
     answers: list[tuple[int, list[dict[str, Any]]]] = []
-    threads = [threading.Thread(target=lambda: answers.append(ask(place))) for _ in range(CLIENTS)]
+    port = gateway(place)
+    threads = [threading.Thread(target=lambda: answers.append(ask(port))) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,11 +100,11 @@ def test_requests_wake_it_and_all_are_answered(place: Place) -> None:
 
 
 def test_who_asks_while_the_last_one_leaves_is_answered(place: Place) -> None:
-    before = drainings(place)
+    before, port = drainings(place), gateway(place)
     assert wait_for(lambda: drainings(place) > before, 150)
-    assert is_whole(*ask(place))
+    assert is_whole(*ask(port))
     assert wait_for(lambda: asleep(place), 150)
-    assert is_whole(*ask(place))
+    assert is_whole(*ask(port))
 
 
 def test_a_release_while_nothing_runs_wakes_nobody_for_long(place: Place) -> None:
@@ -114,6 +118,6 @@ def test_a_release_while_nothing_runs_wakes_nobody_for_long(place: Place) -> Non
     assert standing(place)[1] == int(is_woken)
     assert wait_for(lambda: asleep(place), 150)
     assert place.arriero("plan").code == 0
-    assert is_whole(*ask(place))
+    assert is_whole(*ask(gateway(place)))
     [site] = place.arriero("status", "--json").json["sites"]
     assert {target["release"] for target in site["targets"]} == {2}
