@@ -148,8 +148,8 @@ def _with_pushed(here: Here) -> Here:
 
 
 def _with_image_of(written: Spec, deployed: Spec) -> Spec:
-    """What is recorded: the roles as the user's file has them, with the image that is deployed."""
-    return written.model_copy(update={"image": deployed.image})
+    """What is recorded: the roles as the user's file has them, with the image and the digests of what is deployed."""
+    return written.model_copy(update={"image": deployed.image, "models": deployed.models})
 
 
 def _with_spec(here: Here, spec: Spec) -> Here:
