@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,12 +32,14 @@ SITES = {
     "azure": "azure-east: {cloud: azure, region: eastus}",
 }
 CLIENTS = 6  # more than one target has slots
-SILENCE_SECONDS = 6  # twice what it takes until the first word of warming
 
 
 @pytest.fixture(scope="module", params=SITES)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    yield from open_spec(tmp_path_factory.mktemp("zero"), SPEC.format(site=SITES[request.param]))
+    for place in open_spec(tmp_path_factory.mktemp("zero"), SPEC.format(site=SITES[request.param])):
+        # Else the stage starts a target in the three seconds after which who waits is told of it.
+        place.always["ARRIERO_STAGE_LATENCY"] = "0.1"
+        yield place
 
 
 def standing(place: Place) -> tuple[str, int]:
@@ -55,17 +56,14 @@ def gateway(place: Place) -> int:
 
 
 def ask(port: int) -> tuple[int, list[dict[str, Any]]]:
-    """One request, held as long as need be: the status and the records of its answer. Nobody waits long in silence."""
+    """One request, held as long as need be: the status and the records of its answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     body = {"model": "llama2", "prompt": "Good morning", "options": {"num_predict": 5}}
     headers = {"Content-Type": "application/json", "X-Arriero-Warming": "events"}
-    began = time.monotonic()
     connection.request("POST", "/api/generate", json.dumps(body), headers)
     answer = connection.getresponse()
-    silence = time.monotonic() - began
     records = [json.loads(line) for line in answer.read().splitlines()]
     connection.close()
-    assert records[0].get("status") == "warming" or silence < SILENCE_SECONDS, (silence, records)
     return answer.status, records
 
 
@@ -96,8 +94,7 @@ def test_requests_wake_it_and_all_are_answered(place: Place) -> None:
         thread.join()
     assert len(answers) == CLIENTS
     assert all(is_whole(*answer) for answer in answers), answers
-    # A start takes about as long as it takes until they are told of it: some may be answered just before.
-    assert any(records[0].get("status") == "warming" for _, records in answers), answers
+    assert all(records[0].get("status") == "warming" for _, records in answers), answers
     longest = max(record.get("waited_seconds", 0) for _, records in answers for record in records)
     print(f"\n{CLIENTS} requests were held for {longest} s at most, then answered")
     state, count = standing(place)
