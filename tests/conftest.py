@@ -17,6 +17,9 @@ import signal
 import pytest
 from hypothesis import settings
 
+# Of a test in a file that is marked `long`, where it says nothing else: alone they take half of it at most.
+LONGEST_SECONDS = 600
+
 # No test waits on real time: a slow machine makes no property false.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -27,6 +30,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
     part, _, parts = os.environ.get("ARRIERO_SAMPLE", "0/1").partition("/")
     files = sorted({str(item.path) for item in items if item.get_closest_marker("long")})
     left_out = {file for place, file in enumerate(files) if place % int(parts) != int(part)}
