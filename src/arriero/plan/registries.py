@@ -11,7 +11,6 @@ rule that never comes true keeps what is stable.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from arriero.errors import Problem
 from arriero.plan import purging
 from arriero.plan.compare import compare
 from arriero.plan.model import Plan, Resource, StoreFacts, StorePlan
-from arriero.spec.image import repository_of
+from arriero.spec.image import ECR, repository_of
 from arriero.spec.model import Spec
 
 KEPT_ALWAYS = 9999
@@ -28,7 +27,6 @@ REPOSITORY, REPLICATION = "aws.repository", "aws.replication"
 COPIED = "copied"
 COMMIT_DAYS, PREFIXES = purging.COMMIT_DAYS, purging.PREFIXES
 UNTAGGED_DAYS = 7
-_ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,8 @@ def place(spec: Spec) -> Place | None:
     """Where the sites at AWS pull from, if that is ECR."""
     if all(site.cloud != "aws" for site in spec.sites.values()):
         return None
-    found = _ECR.fullmatch(repository_of(spec.image.at("aws")))
-    return Place(*found.groups()) if found else None
+    found = ECR.fullmatch(repository_of(spec.image.at("aws")))
+    return Place(**found.groupdict()) if found and found["name"] else None
 
 
 def copies(spec: Spec) -> tuple[Place, ...]:

@@ -30,7 +30,8 @@ Finding = Annotated[str, BeforeValidator(image_values.finding), values.schema(im
 Day = Annotated[date, BeforeValidator(image_values.day), WithJsonSchema({"type": "string", "format": "date"})]
 Reason = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 Amount = Annotated[Bytes, values.above_zero]
-_ECR = re.compile(r"^(\d{12}\.dkr\.ecr\.)([a-z0-9-]+)(\.amazonaws\.com(?:\.cn)?)(?=/|$)")
+# Whose registry of ECR an image or a host is in, where, and the image's name in it.
+ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?:/(?P<name>.+))?")
 
 
 class Allowed(Section):
@@ -107,13 +108,14 @@ class Image(Section):
 
 def in_region(image: str, region: str) -> str:
     """The image in the same account's ECR of another region; as it is where it is not in ECR."""
-    return _ECR.sub(rf"\g<1>{region}\g<3>", image)
+    found = ECR.fullmatch(image)
+    return f"{image[: found.start('region')]}{region}{image[found.end('region') :]}" if found else image
 
 
 def ecr_region(image: str) -> str:
     """The region of the ECR that it is in; empty where it is in none."""
-    found = _ECR.match(image)
-    return found[2] if found else ""
+    found = ECR.fullmatch(image)
+    return found["region"] if found else ""
 
 
 def repository_of(name: str) -> str:
