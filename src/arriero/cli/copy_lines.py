@@ -9,7 +9,8 @@ from arriero.events import Json
 from arriero.plan import registries
 from arriero.spec.model import Spec
 
-# What `arriero prices update` calls the storage of a registry; and a GB on its way from one region to another.
+# The storage of a registry, which `arriero prices update` reads; and a GB on its way from one region to another, which
+# only the user can write into `arriero.prices.json`.
 STORED, SENT = "registry.storage", "registry.copied"
 
 
