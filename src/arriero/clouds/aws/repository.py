@@ -86,10 +86,8 @@ def _holds(ecr: Any, place: Place, wanted: str) -> bool:
 def _replication(place: Place, rules: Sequence[Mapping[str, Any]], regions: Sequence[str]) -> Resource:
     """Who else's rule copies it, too, is all the same. `own`: by a rule that is for this repository alone."""
     copied = {region for rule in rules if _covers(rule, place.name) for region in _regions(rule, place.account)}
-    alone = [[_filter(place.name)] == rule.get("repositoryFilters") for rule in rules]
-    own = {
-        region for rule, is_own in zip(rules, alone, strict=True) if is_own for region in _regions(rule, place.account)
-    }
+    alone = [rule for rule in rules if rule.get("repositoryFilters") == [_filter(place.name)]]
+    own = {region for rule in alone for region in _regions(rule, place.account)}
     details: dict[str, Value] = {"own": tuple(sorted(own & set(regions)))}
     said = dict.fromkeys(sorted(copied), registries.COPIED)
     return Resource(registries.REPLICATION, place.name, said, details=details)

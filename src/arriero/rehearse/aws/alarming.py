@@ -13,10 +13,9 @@ from typing import Any
 
 from arriero.clock import Clock
 from arriero.rehearse.aws.alarm_rules import Rule, Samples, State
+from arriero.rehearse.aws.watching import KINDS
 from arriero.rehearse.minutes import Minutes, Series
 from arriero.rehearse.planted import Figures
-
-KINDS = {"CPUUtilization": "cpu", "MemoryUtilization": "memory"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.tracking import Goal, Standing, Step, Tracker
+from arriero.rehearse.aws.watching import KINDS
 from arriero.rehearse.gauge import Gauge, Measurable, Measured
 from arriero.rehearse.minutes import Minutes, mean
 
@@ -120,7 +121,7 @@ class AutoScaler:
         found = {each.name: (each.region, each.service) for each in scaled}
         for region, backend in list(cloudwatch_backends[_ACCOUNT].items()):
             rules = (Rule.of(alarm) for alarm in backend.alarms.values())
-            for name in sorted({rule.service for rule in rules if rule} if backend.alarms else ()):
+            for name in {rule.service for rule in rules if rule}:
                 services = cast(StageEcsBackend, ecs_backends[_ACCOUNT][region]).services
                 service = services.get(name.removeprefix("service/").replace("/", ":"))
                 if service is not None and service.status == "ACTIVE":
@@ -189,7 +190,7 @@ class AutoScaler:
     def _value(self, region: str, policy: Any, found: Measured | None) -> float | None:
         namespace, metric, dimensions = metric_of(policy)
         if namespace == "AWS/ECS":
-            known = {"CPUUtilization": "cpu", "MemoryUtilization": "memory"}.get(metric)
+            known = KINDS.get(metric)
             return getattr(found, known) if found is not None and known else None
         since = self._clock.now() - timedelta(seconds=max(_TOLD_SECONDS, self._minute_seconds))
         told = [

@@ -12,7 +12,8 @@ from typing import Any
 from arriero.rehearse.minutes import Minutes
 from arriero.rehearse.planted import Figures
 
-_KINDS = {"CPUUtilization": "cpu", "MemoryUtilization": "memory"}
+# The metrics of AWS/ECS that the stage has: AWS's name and its own.
+KINDS = {"CPUUtilization": "cpu", "MemoryUtilization": "memory"}
 
 
 def is_ours(query: Mapping[str, Any]) -> bool:
@@ -37,7 +38,7 @@ def _one(
     stat = query["MetricStat"]
     metric = stat["Metric"]
     names = {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
-    cluster, kind = names.get("ClusterName", ""), _KINDS.get(metric["MetricName"])
+    cluster, kind = names.get("ClusterName", ""), KINDS.get(metric["MetricName"])
     known = figures.of(cluster) or minutes.of(f"{region} service/{cluster}/{names.get('ServiceName', '')}")
     found = list(known.between(kind, start, end, float(stat["Period"]))) if known and kind else []
     return {
