@@ -127,7 +127,12 @@ def test_what_is_taken_back_is_the_services_own_and_nothing_else(stocked: AwsSit
     more = {**OURS, "destinations": [*OURS["destinations"], *THEIRS["destinations"]]}
     everywhere = {"destinations": OURS["destinations"]}
     kept = {**OURS, "destinations": THEIRS["destinations"]}
-    for before, after in (([THEIRS, OURS, everywhere], [THEIRS, everywhere]), ([more, THEIRS], [kept, THEIRS])):
+    nowhere = {**THEIRS, "destinations": []}
+    for before, after in (
+        ([THEIRS, OURS, everywhere], [THEIRS, everywhere]),
+        ([more, THEIRS], [kept, THEIRS]),
+        ([nowhere, OURS], [nowhere]),
+    ):
         stocked.client("ecr").put_replication_configuration(replicationConfiguration={"rules": before})
         variables = repository.removal_variables(found(wish())[0])
         assert variables["aws_registry_copies"] == ["eu-west-1"]

@@ -86,13 +86,14 @@ def with_copy(rules, repository, destination):
 
 
 def without_copy(rules, repository, destination):
-    """The rules without that region in what is for this repository alone."""
+    """The rules without that region in what is for this repository alone; a rule of others may lead nowhere."""
     left = []
     for rule in rules:
         if rule.get("repositoryFilters") == only(repository):
             rule = {**rule, "destinations": [each for each in rule["destinations"] if each != destination]}
-        if rule["destinations"]:
-            left.append(rule)
+            if not rule["destinations"]:
+                continue
+        left.append(rule)
     return left
 
 
