@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from arriero.catalog import catalog
 from arriero.catalog.prices import BUILT_IN, Prices
@@ -24,7 +24,7 @@ from arriero.plan.model import (
     StorePlan,
     TargetFacts,
 )
-from arriero.plan.registries import REPLICATION
+from arriero.plan.registries import own_copies
 from arriero.plan.wanted import storage
 from arriero.spec.model import Spec
 
@@ -202,11 +202,10 @@ def removal_lines(there: tuple[SiteFacts, ...], purge: bool = False) -> list[str
     return lines
 
 
-def copying_lines(registries: Sequence[StoreFacts]) -> list[str]:
+def copying_lines(found: Sequence[StoreFacts]) -> list[str]:
     """Where images go no more after `arriero down --purge`; those that are there stay."""
-    found = [each for store in registries for each in store.resources if each.kind == REPLICATION]
-    own = [(each.name, cast("tuple[str, ...]", each.details["own"])) for each in found]
-    return [f"images\n  - replication of {name} to {', '.join(to)}: what is there stays" for name, to in own if to]
+    copied = [(each.name, own) for each in found if (own := own_copies(each))]
+    return [f"images\n  - replication of {name} to {', '.join(to)}: what is there stays" for name, to in copied]
 
 
 def kept_models(facts: Facts, only: Collection[str] | None) -> list[str]:

@@ -39,13 +39,10 @@ def remove_replication(run: Run, spec: Spec, found: Sequence[StoreFacts]) -> tup
     """Has the registry copy no more what the spec had it copy; others' rules stay, and so do all images."""
     copies = {each.region for each in registries.copies(spec)}
     homes = [each for each in found if each.cloud == "aws" and each.region not in copies] if copies else []
-    hosts = [_registry_host(each, _module(each).removal_variables(each)) for each in homes if _copies_for_us(each)]
+    copying = [each for each in homes if registries.own_copies(each)]
+    hosts = [_registry_host(each, _module(each).removal_variables(each)) for each in copying]
     unread = [replace(each.problem, key="image.replicate") for each in homes if each.problem]
     return (*unread, *play(run, "remove.yml", hosts).problems)
-
-
-def _copies_for_us(found: StoreFacts) -> bool:
-    return any(each.kind == registries.REPLICATION and each.details["own"] for each in found.resources)
 
 
 def _module(found: StoreFacts) -> Any:

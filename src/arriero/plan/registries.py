@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from arriero.errors import Problem
 from arriero.plan import purging
@@ -53,6 +53,12 @@ def copies(spec: Spec) -> tuple[Place, ...]:
         return ()
     regions = {site.region for site in spec.sites.values() if site.cloud == "aws"} - {home.region}
     return tuple(replace(home, region=region) for region in sorted(regions))
+
+
+def own_copies(found: StoreFacts) -> tuple[str, ...]:
+    """The regions to which a registry copies by the rule that is for this repository alone."""
+    own = [each.details["own"] for each in found.resources if each.kind == REPLICATION]
+    return cast("tuple[str, ...]", own[0]) if own else ()
 
 
 def policy(keep: int) -> Mapping[str, Any]:

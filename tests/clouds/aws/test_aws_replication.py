@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 from aws_site import AwsSite, spec
 
+from arriero.cli.show import copying_lines
 from arriero.clouds import read
 from arriero.clouds.aws import repository
 from arriero.clouds.aws.clients import clients
 from arriero.deploy import making
+from arriero.deploy.engine import Run
+from arriero.deploy.project import Project
+from arriero.errors import Problem
+from arriero.events import ignore
 from arriero.pipeline.iam import files as iam
 from arriero.plan import registries
 from arriero.plan.model import Facts, Plan, StoreFacts
@@ -139,3 +144,23 @@ def test_what_is_taken_back_is_the_services_own_and_nothing_else(stocked: AwsSit
         done = stocked.play("remove.yml", {**variables, "arriero_part": "registry"})
         assert (done.code, done.changed) == (0, 1), done.output
         assert rules(stocked) == after
+
+
+def test_down_says_and_takes_back_what_is_copied_for_the_service(stocked: AwsSite) -> None:
+    run = Run(Project(stocked.folder / "arriero.yaml"), stocked.environment, ignore)
+    stocked.client("ecr").put_replication_configuration(replicationConfiguration={"rules": [THEIRS, OURS]})
+    there = found(wish())
+    assert copying_lines(there) == ["images\n  - replication of team/llm to eu-west-1: what is there stays"]
+    assert making.remove_replication(run, wish(), there) == ()
+    assert rules(stocked) == [THEIRS]
+    assert copying_lines(found(wish())) == []
+
+
+def test_a_registry_that_does_not_tell_is_a_problem_of_down_only_where_it_may_copy(tmp_path: Path) -> None:
+    run = Run(Project(tmp_path / "arriero.yaml"), {}, ignore)
+    lost = StoreFacts("aws", "team/llm", "us-east-1", problem=Problem("nobody answers"))
+    copy = StoreFacts("aws", "team/llm", "eu-west-1", problem=Problem("nobody answers"))
+    assert [str(each) for each in making.remove_replication(run, wish(), (lost, copy))] == [
+        "image.replicate: nobody answers"
+    ]
+    assert making.remove_replication(run, wish(replicate=False), (lost,)) == ()

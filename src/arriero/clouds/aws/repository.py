@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -67,12 +67,11 @@ def variables(spec: Spec, found: StoreFacts) -> dict[str, Json]:
 
 def removal_variables(found: StoreFacts) -> dict[str, Json]:
     """What the role needs to take back the rule of the spec's copies; the repositories stay with what is in them."""
-    own = next(each.details["own"] for each in found.resources if each.kind == registries.REPLICATION)
     return {
         "aws_registry_region": found.region,
         "aws_registry_account": str(found.resources[0].details["account"]),
         "aws_registry_repository": found.name,
-        "aws_registry_copies": list(cast("tuple[str, ...]", own)),
+        "aws_registry_copies": list(registries.own_copies(found)),
     }
 
 
