@@ -108,6 +108,24 @@ def test_the_runs_of_one_deployment_are_one(tmp_path: Path) -> None:
     assert [(site["name"], site["state"]) for site in found["sites"]] == [("east", "done"), ("west", "left")]
 
 
+def test_what_a_run_said_before_the_next_one_began_is_not_lost(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    journals = [tmp_path / f"20260301T1200{second:02d}Z-a" / "journal.jsonl" for second in (1, 6, 8)]
+    for journal in journals:
+        journal.parent.mkdir()
+    journals[0].write_text(event("step.started", "east", 2, step="wait"))
+    runs.look()
+    with journals[0].open("a") as file:
+        file.write(event("site.finished", "east", 5))
+    journals[1].write_text(event("step.started", "west", 6) + event("site.finished", "west", 7))
+    journals[2].write_text(event("step.started", "north", 8))
+    found = runs.look()
+    assert found is not None
+    assert [(site["name"], site["state"]) for site in found["sites"]] == [
+        ("east", "done"), ("west", "done"), ("north", "left"),
+    ]  # fmt: skip
+
+
 def test_reports_are_found_by_their_names_and_no_other_file_is(tmp_path: Path) -> None:
     shelf = Shelf([tmp_path / "reports", tmp_path / "nowhere"])
     (tmp_path / "reports" / "march").mkdir(parents=True)

@@ -59,19 +59,23 @@ class Runs:
 
     def look(self) -> dict[str, Any] | None:
         """The newest run, JSON-able; None where there never was one."""
-        newest = max((path.name for path in self._names()), default=None)
-        if newest is None:
+        names = sorted(path.name for path in self._names())
+        if not names:
             return None
-        if self._run is None or self._run.name != newest:
-            self._run = _begun(newest, self._run)
-        self._read_on(self._run)
-        is_open = _is_held(self._folder / newest / "lock")
+        run = self._run if self._run and self._run.name <= names[-1] else Run(names[-1])
+        self._read_on(run)
+        # One may have ended, and another begun, since the last look: what the former said at last counts, too.
+        for name in (name for name in names if name > run.name):
+            run = _begun(name, run)
+            self._read_on(run)
+        self._run = run
+        is_open = _is_held(self._folder / run.name / "lock")
         sites = [
             {"name": name, **vars(site), "seconds": _seconds(site)}
             | ({} if is_open or site.state != "running" else {"state": "left"})
-            for name, site in self._run.sites.items()
+            for name, site in run.sites.items()
         ]
-        return {"name": newest, "open": is_open, "sites": sites, "lines": list(self._run.lines)}
+        return {"name": run.name, "open": is_open, "sites": sites, "lines": list(run.lines)}
 
     def _names(self) -> list[Path]:
         try:
@@ -92,10 +96,10 @@ class Runs:
             run.take(json.loads(line))
 
 
-def _begun(name: str, before: Run | None) -> Run:
+def _begun(name: str, before: Run) -> Run:
     """A deployment is several runs, one after the other: what was seen of those a moment ago stays."""
-    last = max((site.at for site in before.sites.values()), default="") if before else ""
-    if before is None or not last:
+    last = max((site.at for site in before.sites.values()), default="")
+    if not last:
         return Run(name)
     began = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     is_same = (began - datetime.fromisoformat(last)).total_seconds() < SAME_SECONDS
