@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         *PYTEST,
         *(
             f"tests/gateway/test_{name}.py"
-            for name in ("migration", "official_clients", "changing_ollamas", "stored_by_ollama")
+            for name in ("migration", "official_clients", "changing_ollamas", "stored_by_ollama", "footprint")
         ),
     ),
     "crash-points": (sys.executable, "tests/stories/crash_proof.py", "--report", REPORT),
