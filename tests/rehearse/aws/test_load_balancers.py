@@ -150,10 +150,12 @@ def test_a_stage_that_starts_again_balances_as_before(cloud: Cloud) -> None:
     balanced = Balanced(cloud)
     cloud.service("llm", cloud.definition("llm"), loadBalancers=balanced.attachment)
     until(lambda: cloud.is_stable("llm"))
+    former = cloud.aws  # held, so that its ports are free by its own stop and not by the collector of garbage
     cloud.restart()
     balanced.elb = cloud.client("elbv2")
     until(lambda: balanced.states() == ["healthy"])
     assert balanced.get().read() == b"Ollama is running"
+    assert former is not cloud.aws
 
 
 def test_the_idle_time_is_the_load_balancers_own(cloud: Cloud) -> None:

@@ -60,6 +60,10 @@ class Balancers:
         self._loop.start()
 
     def stop(self) -> None:
+        """Lets go of every port first: the stage's next start opens the same ones at once."""
+        for listener in self._doors.values():
+            self._loop.do(listener.stop())
+        self._doors.clear()
         self._loop.stop()
 
     def address(self, region: str, name: str) -> str:
