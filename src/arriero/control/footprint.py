@@ -15,5 +15,5 @@ _BYTES = 15
 
 def footprint(request_id: str) -> str:
     """The address of 16 bytes for this id, in full: always the same one, and no other id's."""
-    digits = "fd" + blake2b(request_id.encode(errors="surrogatepass"), digest_size=_BYTES).hexdigest()
-    return ":".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+    digest = blake2b(request_id.encode(errors="surrogatepass"), digest_size=_BYTES).digest()
+    return (b"\xfd" + digest).hex(":", 2)
