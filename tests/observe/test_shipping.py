@@ -149,7 +149,15 @@ def test_the_wait_doubles_up_to_a_minute_and_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "least", "most"), [("90", 90, 90), ("100000", 300, 300), ("soon", 0.5, 1), ("-1", 0.5, 1)]
+    ("asked", "least", "most"),
+    [
+        ("90", 90, 90),
+        ("100000", 300, 300),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 300, 300),
+        ("soon", 0.5, 1),
+        ("-1", 0.5, 1),
+        (f"Fri, 01 Jan 2100 00:00:00 +{'9' * 20}", 0.5, 1),
+    ],
 )
 def test_retry_after_is_kept_within_reason(receiver: Receiver, asked: str, least: float, most: float) -> None:
     receiver.faults.append(Fault(503, {"Retry-After": asked}))

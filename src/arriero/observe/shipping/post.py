@@ -131,7 +131,7 @@ def _seconds(response: http.client.HTTPResponse) -> float:
         return float(text[:6])
     try:
         until, now = parsedate_to_datetime(text), parsedate_to_datetime(response.getheader("Date", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     return max(0.0, _between(now, until))
 
