@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from arriero.errors import Problem, Refused
 from arriero.pipeline import gateway, github, gitlab, schedule
@@ -18,13 +17,12 @@ from arriero.pipeline.jenkins import files as jenkins
 from arriero.pipeline.nginx import files as nginx
 from arriero.pipeline.prometheus import files as prometheus
 from arriero.pipeline.prometheus import targets
-from arriero.pipeline.replacing import replace_file, unusable
+from arriero.pipeline.replacing import FileState, replace_file, state_of
 from arriero.pipeline.terraform import module as terraform
 from arriero.plan.model import Facts
 from arriero.spec.model import Spec
 from arriero.spec.suggest import suggest
 
-FileState = Literal["written", "same", "differs", "missing"]
 Contents = Mapping[str, str | bytes]
 
 
@@ -83,7 +81,7 @@ def contents(kind: Kind, spec: Spec, home: Path, folder: Path, facts: Facts | No
 
 def look(files: Contents, folder: Path) -> dict[str, FileState]:
     """How each file in `folder` is, against what would be written there."""
-    return {name: _state(folder / name, content) for name, content in files.items()}
+    return {name: state_of(folder / name, _bytes(content)) for name, content in files.items()}
 
 
 def write(files: Contents, folder: Path) -> dict[str, FileState]:
@@ -102,12 +100,3 @@ def _seen(home: Path, folder: Path) -> Path:
 
 def _bytes(content: str | bytes) -> bytes:
     return content if isinstance(content, bytes) else content.encode()
-
-
-def _state(path: Path, content: str | bytes) -> FileState:
-    try:
-        return "same" if path.read_bytes() == _bytes(content) else "differs"
-    except FileNotFoundError:
-        return "missing"
-    except OSError as error:
-        raise unusable(path, "read", error) from None

@@ -18,7 +18,7 @@ from arriero.control.scraping import group
 from arriero.events import Listener
 from arriero.observe import discovery
 from arriero.observe.discovery import Discovery, SiteReader
-from arriero.pipeline.replacing import replace_file
+from arriero.pipeline.replacing import replace_file, state_of
 from arriero.plan.model import TargetFacts
 from arriero.spec.model import Spec
 
@@ -88,11 +88,11 @@ class File:
             return Targets(())
 
     def set_targets(self, targets: Targets) -> None:
-        content = text(targets.entries, self.service)
+        content = text(targets.entries, self.service).encode()
         path = self.folder / FILE
         # A target that drains is another one for a gateway, and the same here.
-        if not path.exists() or path.read_text(encoding="utf-8") != content:
-            replace_file(path, content.encode())
+        if state_of(path, content) != "same":
+            replace_file(path, content)
             self.written(len(targets.entries))
 
 
@@ -105,13 +105,13 @@ def keep(
     is_ended: Callable[[], bool] = lambda: False,
     read_by: Sequence[SiteReader] | None = None,
 ) -> None:
-    """Looks every LOOK_SECONDS until `is_ended`, and writes where something changed, or nothing is there yet."""
+    """Looks every LOOK_SECONDS until `is_ended`, and writes where something changed, or what is there is not ours."""
     looked = Discovery(readers(spec) if read_by is None else read_by, clock, listener)
     file = File(folder, spec.name, written)
     try:
         while not is_ended():
-            if not looked.look(file) and not (folder / FILE).exists():
-                file.set_targets(Targets(()))
+            if not looked.look(file):
+                file.set_targets(file.targets())
             clock.sleep(LOOK_SECONDS)
     finally:
         looked.close()
