@@ -121,3 +121,11 @@ def answers(address: str) -> int:
         finally:
             connection.close()
     return 0
+
+
+def test_what_is_made_of_the_spec_alone_waits_for_no_clouds_sdk() -> None:
+    code = "import sys, arriero.cli.exporting; print({name.partition('.')[0] for name in sys.modules})"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'arriero'" in told
+    assert "'botocore'" not in told
+    assert "'azure'" not in told

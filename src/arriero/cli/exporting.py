@@ -12,7 +12,6 @@ import typer
 
 from arriero.cli.here import Here, SecretsUnread, load_project, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, VaultPassword
-from arriero.cli.roles import books_for_roles, with_roles
 from arriero.cli.sites import read_sites
 from arriero.clock import SystemClock
 from arriero.errors import Problem, Refused
@@ -80,6 +79,9 @@ def export(
 
 def _live(here: Here, out: Path, watch: bool, as_json: bool) -> exports.Contents:
     """What stands now; with `watch` it goes on until it is interrupted."""
+    # It has a cloud's SDK imported, which takes longer than the other kinds' files.
+    from arriero.cli.roles import books_for_roles, with_roles
+
     spec = with_roles(here, books_for_roles(here)).spec
     if watch:
         targets.keep(spec, out, SystemClock(), _say, partial(_written, out, as_json))
