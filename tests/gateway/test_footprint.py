@@ -76,9 +76,8 @@ def test_an_ollamas_line_is_found_to_be_the_requests(tmp_path: Path, is_real: bo
     assert {line.request for line in named if "/api/tags" in line.text} == {""}
 
 
-def test_what_is_known_of_ids_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arriero.observe.logs.requests.IDS_LIMIT", 3)
-    requests = Requests()
+def test_what_is_known_of_ids_is_bounded() -> None:
+    requests = Requests(3)
     line = '{"at": "2026-01-01T00:00:00+00:00", "event": "sidecar.request", "id": "r-%d"}'
     for number in (0, 1, 2, 0, 3):
         entry = sidecar_entry("a", "a-1", line % number)

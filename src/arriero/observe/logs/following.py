@@ -25,6 +25,7 @@ from arriero.errors import ArrieroError, CloudError, Problem
 from arriero.observe.logs import sources
 from arriero.observe.logs.entry import NO_SITE, Entry, Shown
 from arriero.observe.logs.merging import Merger, Seen
+from arriero.observe.logs.requests import Requests
 from arriero.plan.model import SiteRef, TargetFacts
 from arriero.spec.units import Duration
 
@@ -93,8 +94,10 @@ def _looked(refs: Sequence[SiteRef], start: datetime, gateway: Path | None) -> I
     now = SystemClock().now()
     with ThreadPoolExecutor(max_workers=max(1, len(refs)), thread_name_prefix="logs") as pool:
         parts = list(pool.map(lambda ref: _look(ref, start, now), refs))
-    seen, merger = Seen(), Merger(HOLD)
-    for entry in (*(sources.GatewayFile(gateway).fresh() if gateway else ()), *(one for part in parts for one in part)):
+    found = (*(sources.GatewayFile(gateway).fresh() if gateway else ()), *(one for part in parts for one in part))
+    # All lines wait for the last one here, so that no id may be forgotten before.
+    seen, merger = Seen(), Merger(HOLD, Requests(len(found)))
+    for entry in found:
         if seen.is_new(entry):
             merger.put(entry, max(now, entry.at))
     yield from merger.rest()

@@ -66,15 +66,15 @@ class Merger:
     """`hold` is how long a line waits for earlier ones; then it gets its request's id, if another line told that."""
 
     hold: timedelta
+    requests: Requests = field(default_factory=Requests)
     _waiting: list[tuple[datetime, datetime, int, Entry]] = field(default_factory=list)
-    _requests: Requests = field(default_factory=Requests)
     _count: int = 0
     _shown: datetime | None = None
 
     def put(self, entry: Entry, now: datetime) -> None:
         """A clock that is ahead of ours holds its lines back no longer than any other."""
         self._count += 1
-        self._requests.learn(entry)
+        self.requests.learn(entry)
         due = min(entry.at, now)
         heapq.heappush(self._waiting, (due, entry.at, self._count, entry))
 
@@ -92,4 +92,4 @@ class Merger:
         due, *_, entry = heapq.heappop(self._waiting)
         is_late = self._shown is not None and due < self._shown
         self._shown = max(due, self._shown or due)
-        return Shown(self._requests.named(entry), is_late)
+        return Shown(self.requests.named(entry), is_late)

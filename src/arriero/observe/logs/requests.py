@@ -19,8 +19,9 @@ _ADDRESS = re.compile(r"\[GIN\] [^|]*\|[^|]*\|[^|]*\| *(fd[0-9a-f:]{37}) *\|")
 
 @dataclass
 class Requests:
-    """The ids that were told lately, by their address."""
+    """The ids that were told lately, `limit` at most, by their address."""
 
+    limit: int = IDS_LIMIT
     _ids: dict[str, str] = field(default_factory=dict)
 
     def learn(self, entry: Entry) -> None:
@@ -29,7 +30,7 @@ class Requests:
         address = footprint(entry.request)
         self._ids.pop(address, None)
         self._ids[address] = entry.request
-        if len(self._ids) > IDS_LIMIT:
+        if len(self._ids) > self.limit:
             self._ids.pop(next(iter(self._ids)))
 
     def named(self, entry: Entry) -> Entry:
