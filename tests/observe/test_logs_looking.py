@@ -1,16 +1,20 @@
-"""What a look at a site's store and at the gateway's file finds."""
+"""What a look at a site's store and at the gateway's file finds, and that nobody is held up who has nothing to do."""
 
 from __future__ import annotations
 
 import json
+import queue
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from arriero.clock import SystemClock
 from arriero.control.footprint import footprint
 from arriero.observe.logs import following
+from arriero.observe.logs.entry import Entry
 from arriero.observe.logs.requests import IDS_LIMIT
 from arriero.plan.model import SiteRef
 
@@ -51,3 +55,18 @@ def test_a_line_of_ollamas_is_found_by_the_request_however_many_came_after_it(pl
     assert {number: [one.entry.text for one in shown if not one.entry.seq] for number, shown in found.items()} == {
         0: [first], IDS_LIMIT: [last],
     }  # fmt: skip
+
+
+def test_who_reads_a_site_ends_although_nobody_takes_its_lines(plant: Plant) -> None:
+    plant(list(map(sidecars, range(10))))
+    inbox, over = queue.Queue[Entry](3), threading.Event()
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    reader = following.SiteReader(SITE, start, inbox, SystemClock(), over.is_set)
+    thread = threading.Thread(target=reader.run, daemon=True)
+    thread.start()
+    while not inbox.full():
+        threading.Event().wait(0.01)
+    over.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert [inbox.get().seq for _ in range(3)] == [1, 2, 3]

@@ -9,6 +9,7 @@ the process, or when what the caller handed in says that it is over.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import queue
 import threading
@@ -164,8 +165,16 @@ def _taken(inbox: queue.Queue[Entry]) -> Iterator[Entry]:
 def _read_file(file: sources.GatewayFile, inbox: queue.Queue[Entry], clock: Clock, is_over: Callable[[], bool]) -> None:
     while not is_over():
         for entry in file.fresh():
-            inbox.put(entry)
+            _put(inbox, entry, is_over)
         clock.sleep(FILE_SECONDS)
+
+
+def _put(inbox: queue.Queue[Entry], entry: Entry, is_over: Callable[[], bool]) -> None:
+    """Waits while the queue is full; not when it is over, as nobody takes anything out any more."""
+    while not is_over():
+        with contextlib.suppress(queue.Full):
+            inbox.put(entry, timeout=LOOK_SECONDS)
+            return
 
 
 @dataclass
@@ -187,12 +196,12 @@ class SiteReader:
             try:
                 self.hear(facts_of(self.ref.cloud).read_targets(self.ref))
                 for entry in sources.stored(self.ref, self.start):
-                    self.inbox.put(entry)
+                    _put(self.inbox, entry, self.is_over)
                 self._is_lost, self.start = False, max(self.start, now - BACK)
             except CloudError as error:
                 if not self._is_lost:
                     self._is_lost = True
-                    self.inbox.put(sources.failure(self.ref, error, now))
+                    _put(self.inbox, sources.failure(self.ref, error, now), self.is_over)
             self._pause(STORE_SECONDS)
 
     def hear(self, targets: Sequence[TargetFacts]) -> None:
@@ -209,7 +218,7 @@ class SiteReader:
             try:
                 for entry in sources.followed(target):
                     if entry is not None:
-                        self.inbox.put(entry)
+                        _put(self.inbox, entry, self.is_over)
                     if self.is_over():
                         return
             except sources.NoLines:
