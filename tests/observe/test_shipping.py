@@ -262,6 +262,7 @@ def test_where_it_begins() -> None:
     assert begin_at(None, AT) == AT - BACK_FIRST
     assert begin_at(AT - timedelta(minutes=3), AT) == AT - timedelta(minutes=3) - OVERLAP
     assert begin_at(AT - timedelta(days=3), AT) == AT - BACK_LIMIT
+    assert begin_at(AT + timedelta(minutes=3), AT) == AT - OVERLAP
 
 
 @dataclass
@@ -313,6 +314,8 @@ def test_what_could_not_be_sent_is_there_for_the_next_one(receiver: Receiver) ->
     running.start()
     running.stop()
     assert memory.shipped().waiting == 4
+    # The next one is to hear of what came after these.
+    assert (memory.came, memory.newest) == (AT + timedelta(seconds=2), None)
     assert not running._threads[0].is_alive()
     receiver.faults.clear()
     again = Shipper(Post(form_of("loki"), receiver.url), SystemClock(), memory)

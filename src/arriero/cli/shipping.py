@@ -18,6 +18,7 @@ from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.control.client import Gateway, GatewayError
 from arriero.control.shipping import Shipped
+from arriero.deploy.project import Project
 from arriero.errors import ArrieroError
 from arriero.events import Event
 from arriero.observe.logs import following
@@ -52,20 +53,17 @@ class Logs:
         except ArrieroError as error:
             return _say("logs.kept", str(error))
         headers = self.here.project.file(wish.headers_file) if wish.headers_file else None
-        start = begin_at(self.memory.newest or _known(self._newest), clock.now())
+        # What came and was not taken yet waits in memory, and is not to come again.
+        start = begin_at(self.memory.came or _known(self.here.project), clock.now())
         lines = partial(following.followed, read.refs(spec), start, self.gateway_log, self.memory.seen)
         shipper = Shipper(Post(form, wish.url, headers), clock, self.memory, log)
-        self._shipping = Shipping(lines, Labels(spec.name), shipper, clock, partial(_tell, edge, self._newest))
+        self._shipping = Shipping(lines, Labels(spec.name), shipper, clock, partial(_tell, edge, self.here.project))
         self._shipping.start()
 
     def stop(self, *, at_once: bool = False) -> None:
         """Without `at_once` it returns only when no cloud is read any more."""
         if self._shipping is not None:
             self._shipping.stop(CLOSE_SECONDS if at_once else None)
-
-    @property
-    def _newest(self) -> Path:
-        return self.here.project.edge / NEWEST
 
 
 def _is_here(url: str) -> bool:
@@ -76,10 +74,15 @@ def _is_here(url: str) -> bool:
         return host == "localhost"
 
 
-def _tell(edge: Callable[[], Gateway | None], file: Path, shipped: Shipped, newest: datetime | None) -> None:
-    """To the gateway, which may be away at the moment, and into the file from which the next controller goes on."""
+def _tell(edge: Callable[[], Gateway | None], project: Project, shipped: Shipped, newest: datetime | None) -> None:
+    """To the gateway, which may be away at the moment, and into the file from which the next controller goes on: where
+    it can't be written, that one begins as the first did.
+    """
     if newest is not None:
+        file = project.edge / NEWEST
         with suppress(OSError):
+            project.make_state()
+            project.edge.mkdir(mode=0o700, exist_ok=True)
             new = file.with_name(f".{file.name}.new")
             new.write_text(json.dumps({"schema": 1, "newest": newest.isoformat()}), encoding="utf-8")
             new.replace(file)
@@ -89,9 +92,9 @@ def _tell(edge: Callable[[], Gateway | None], file: Path, shipped: Shipped, newe
             gateway.set_shipped(shipped)
 
 
-def _known(file: Path) -> datetime | None:
+def _known(project: Project) -> datetime | None:
     try:
-        return datetime.fromisoformat(json.loads(file.read_text(encoding="utf-8"))["newest"])
+        return datetime.fromisoformat(json.loads((project.edge / NEWEST).read_text(encoding="utf-8"))["newest"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

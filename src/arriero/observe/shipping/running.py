@@ -24,7 +24,7 @@ TELL_SECONDS = 10.0
 # What is left at the end is sent within this, if the receiver takes it.
 FAREWELL_SECONDS = 3.0
 LOOK_SECONDS = 1.0
-# Lines that came late for the newest one that was taken; some come twice so, and Loki keeps one.
+# Lines that came late for the newest one that was there; some come twice so, and Loki keeps one.
 OVERLAP = timedelta(seconds=5)
 # After a longer pause the rest is left to the clouds' stores. And so far back it begins, where nothing was sent yet.
 BACK_LIMIT, BACK_FIRST = timedelta(hours=1), timedelta(minutes=10)
@@ -33,8 +33,10 @@ Lines = Callable[[Callable[[], bool]], Iterator[Shown]]
 
 
 def begin_at(newest: datetime | None, now: datetime) -> datetime:
-    """From when on lines are wanted, `newest` being the moment of the newest that was taken."""
-    return now - BACK_FIRST if newest is None else max(newest - OVERLAP, now - BACK_LIMIT)
+    """From when on lines are wanted, `newest` being the moment of the newest that was there. A clock that is ahead of
+    ours gave it a moment that is still to come: what others write until then is wanted, too.
+    """
+    return now - BACK_FIRST if newest is None else max(min(newest, now) - OVERLAP, now - BACK_LIMIT)
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Shipping:
     def _read(self) -> None:
         self._ended.wait(self.begin_seconds)
         for shown in self.lines(self._ended.is_set):
-            self.shipper.memory.waiting.put(self.labels.line(shown.entry))
+            self.shipper.memory.put(self.labels.line(shown.entry))
 
     def _send(self) -> None:
         tell_at = self.clock.monotonic()

@@ -30,8 +30,9 @@ _AGAIN = frozenset((401, 403, 404, 408, 429))
 
 @dataclass
 class Memory:
-    """What outlives a shipper: lines that wait, those that were there already, what was counted, and the moment of the
-    newest line that was taken. `turn` is held by the shipper that sends: a former one may still hear its receiver out.
+    """What outlives a shipper: lines that wait, those that were there already, what was counted, and the moments of the
+    newest line that came and of the newest that was taken. `turn` is held by the shipper that sends: a former one may
+    still hear its receiver out.
     """
 
     waiting: Waiting = field(default_factory=Waiting)
@@ -39,9 +40,14 @@ class Memory:
     sent: int = 0
     refused: int = 0
     failures: int = 0
+    came: datetime | None = None
     newest: datetime | None = None
     batch: Sequence[Line] = ()
     turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def put(self, line: Line) -> None:
+        self.came = max(self.came or line.at, line.at)
+        self.waiting.put(line)
 
     def shipped(self) -> Shipped:
         waiting = len(self.waiting) + len(self.batch)
