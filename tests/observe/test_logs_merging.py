@@ -102,12 +102,22 @@ def test_a_numbered_line_is_new_once_by_whichever_way_it_comes(drawn: list[tuple
 
 def test_numbers_far_below_the_greatest_are_known_and_take_no_room() -> None:
     seen = Seen()
-    for number in range(1, 5 * NUMBERS_KEPT):
+    # Some never come, so that what is known has gaps all along.
+    numbers = [number for number in range(1, 8 * NUMBERS_KEPT) if number % 3]
+    for number in numbers:
         assert seen.is_new(line(0, seq=number))
     assert not seen.is_new(line(0, seq=1))
-    assert not seen.is_new(line(0, seq=5 * NUMBERS_KEPT - 1))
-    [numbers] = seen._numbers.values()
-    assert len(numbers._known) <= 2 * NUMBERS_KEPT
+    assert not seen.is_new(line(0, seq=numbers[-1]))
+    [known] = seen._numbers.values()
+    assert NUMBERS_KEPT / 2 <= len(known._known) <= 2 * NUMBERS_KEPT
+
+
+def test_numbers_that_came_one_after_the_other_take_no_room() -> None:
+    seen, order = Seen(), [2, 1, 3, 6, 5, 4]
+    assert all(seen.is_new(line(0, seq=number)) for number in order)
+    assert not any(seen.is_new(line(0, seq=number)) for number in order)
+    [known] = seen._numbers.values()
+    assert not known._known
 
 
 def test_lines_that_are_alike_are_as_many_as_there_are() -> None:

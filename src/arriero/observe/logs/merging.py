@@ -44,7 +44,9 @@ class Seen:
 
 @dataclass
 class _Numbers:
-    """A set of numbers that takes what is far below its greatest for known."""
+    """A set of numbers that takes what is far below its greatest for known. Up to its floor it has all of them, so that
+    a process whose lines all came takes no room, however many it wrote.
+    """
 
     _floor: int = 0
     _greatest: int = 0
@@ -58,6 +60,9 @@ class _Numbers:
         if len(self._known) > 2 * NUMBERS_KEPT:
             self._floor = max(self._floor, self._greatest - NUMBERS_KEPT)
             self._known = {one for one in self._known if one > self._floor}
+        while self._floor + 1 in self._known:
+            self._floor += 1
+            self._known.discard(self._floor)
         return True
 
 
