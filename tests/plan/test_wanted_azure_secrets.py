@@ -121,6 +121,16 @@ def test_a_vault_that_can_not_be_asked_changes_nothing_that_stands_and_is_named(
     )
 
 
+@pytest.mark.parametrize("version", ["", "new", "../../keys/hf", OLD[1:]])
+def test_a_tag_that_names_no_version_is_kept_by_nobody(version: str) -> None:
+    found = standing(**GIVEN)
+    odd = {"arriero-secret-HF_TOKEN": f"llm-vault/hf/{version}"}
+    touched = tuple(replace(each, tags={**each.tags, **odd}) for each in found.resources)
+    why = Problem("this login may not read it", "give it a role")
+    with pytest.raises(Refused, match=r"sites\.east\.environment_from\.HF_TOKEN: llm-vault/hf: this login may not"):
+        azure_secrets.wanted(site(**GIVEN), replace(found, resources=touched, secrets={TOKEN: why, LOGIN: OLD}), 1)
+
+
 def test_nothing_is_made_of_a_secret_that_nobody_could_look_up() -> None:
     found = replace(EMPTY, secrets={TOKEN: Problem("llm-vault has no secret hf", "put it there"), LOGIN: OLD})
     plan = planned(found, **GIVEN)

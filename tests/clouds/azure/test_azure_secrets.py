@@ -164,6 +164,24 @@ def test_a_login_that_is_none_is_named_and_not_shown(azure: Azure, hand: Hand) -
     )
 
 
+@pytest.mark.parametrize(
+    "place", [f"evil.example#/hf/{'0' * 32}", "llm-vault/hf", "llm-vault/hf/", f"llm-vault/../keys/{'0' * 32}"]
+)
+@pytest.mark.parametrize("is_login", [True, False])
+def test_a_tag_leads_to_no_place_but_a_secret_of_a_vault(azure: Azure, place: str, is_login: bool) -> None:
+    properties = {
+        "containers": [{"name": "ollama", "properties": {"environmentVariables": [{"name": "HF_TOKEN"}]}}],
+        "imageRegistryCredentials": [{"server": "registry.example.com"}],
+    }
+    tag = azure_secrets.LOGIN_TAG if is_login else f"{azure_secrets.VARIABLE_TAG}HF_TOKEN"
+    with azure.entered(), pytest.raises(CloudError) as refused:
+        group_secrets.filled({"tags": {tag: place}, "properties": properties})
+    assert str(refused.value) == (
+        f"the tag that says {place!r} names no version of a secret in Key Vault; run arriero up, which makes new groups"
+    )
+    assert (azure.folder / "requests.jsonl").read_text() == ""
+
+
 def module(azure: Azure, hand: Hand, versions: dict[str, str]) -> dict[str, Any]:
     """What the module that makes groups answers, run as Ansible runs it."""
     group = group_body({"arriero-service": "llm"})

@@ -48,4 +48,9 @@ def _login(server: str, place: str) -> Body:
 
 
 def _read(place: str) -> str:
-    return vaults.connect().value(*wish.parts(place)).reveal()
+    try:
+        where = wish.parts(place)
+    except ValueError:
+        what = f"the tag that says {place!r} names no version of a secret in Key Vault"
+        raise CloudError("", Problem(what, "run arriero up, which makes new groups")) from None
+    return vaults.connect().value(*where).reveal()

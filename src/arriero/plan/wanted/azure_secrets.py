@@ -90,8 +90,11 @@ def server(image: str) -> str:
 
 
 def parts(place: str) -> tuple[str, str, str]:
-    """Vault, name and version of what a tag says."""
+    """Vault, name and version of what a tag says. Raises ValueError for anything else: who may write tags must not lead
+    a login's token to a host of his own.
+    """
     vault, name, version = place.split("/")
+    secret_values.reference(f"https://{vault}.vault.azure.net/secrets/{name}/{version}")
     return vault, name, version
 
 
@@ -100,12 +103,19 @@ def _place(tag: str, reference: str, found: SiteFacts, key: str, *, is_needed: b
     version = secret_values.version_of(reference) or found.secrets.get(reference, "")
     if isinstance(version, str) and version:
         return f"{stem}/{version}"
-    held = Counter(place for group in found.resources if (place := group.tags.get(tag, "")).startswith(f"{stem}/"))
+    held = Counter(place for group in found.resources if _is_version_of(stem, place := group.tags.get(tag, "")))
     standing = max(held, key=lambda place: (held[place], place), default="")
     if not standing and is_needed:
         why = version or Problem("was not looked up", "run it again")
         raise Refused(Problem(f"{stem}: {why.what}", why.remedy, key))
     return standing
+
+
+def _is_version_of(stem: str, place: str) -> bool:
+    try:
+        return "/".join(parts(place)[:2]) == stem
+    except ValueError:
+        return False
 
 
 def _is_of_a_secret(name: str) -> bool:
