@@ -232,6 +232,8 @@ def test_why_the_module_could_not_is_said_in_key_vaults_words(azure: Azure, hand
     make_parent(azure)
     versions = {"hf": hand.keep("hf", FIRST), "registry": hand.keep("registry", FIRST)}
     assert module(azure, hand, versions)["msg"].startswith("the secret registry in llm-vault is no login: ")
+    empty = {**versions, "registry": hand.keep("registry", "")}
+    assert module(azure, hand, empty)["msg"].startswith("the secret registry in llm-vault is no login: ")
     hand.ask("PATCH", f"{TOKEN}/{versions['hf']}", {"attributes": {"enabled": False}})
     said = module(azure, hand, versions)["msg"]
     assert said == "(SecretDisabled) Operation get is not allowed on a disabled secret."

@@ -196,7 +196,7 @@ class ContainerGroup(AzureRMModuleBase):
             raise Refused(told(error)) from None
 
     def without_values(self, text):
-        for value in self.read.values():
+        for value in filter(None, self.read.values()):
             text = text.replace(value, "(a secret)").replace(json.dumps(value)[1:-1], "(a secret)")
         return text
 
