@@ -57,9 +57,9 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
             _ask(ref, partial(arm.act, f"{_path(ref, name)}/start", groups.VERSION))
         stem = re.sub(r"-\d+$", "", str(pattern["name"]))
         names = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
+        body = group_secrets.filled(_with_keys(arm, ref, _copy(pattern))) if names else {}
         for name in names:
             require()
-            body = group_secrets.filled(_with_keys(arm, ref, _copy(pattern)))
             _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, body))
     return [*resting, *names]
 
