@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 from ipaddress import ip_address
 
-from arriero.spec.image import digest_of, repository_of, tag_of
+from arriero.spec.image import digest_of, registry_of, repository_of, tag_of
 
 DOCKER_HUB = "registry-1.docker.io"
 WITHIN_SECONDS = 5.0
@@ -29,10 +29,9 @@ def gone(image: str) -> str:
 
 def place_of(repository: str) -> tuple[str, str]:
     """Host and path of a repository: `acme/llm` is Docker Hub's."""
-    host, slash, path = repository.partition("/")
-    if slash and ("." in host or ":" in host or host == "localhost"):
-        return host, path
-    return DOCKER_HUB, repository if slash else f"library/{repository}"
+    if host := registry_of(repository):
+        return host, repository.removeprefix(f"{host}/")
+    return DOCKER_HUB, repository if "/" in repository else f"library/{repository}"
 
 
 def is_here(host: str) -> bool:

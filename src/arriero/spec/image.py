@@ -123,6 +123,12 @@ def repository_of(name: str) -> str:
     return _parts(name)[0]
 
 
+def registry_of(name: str) -> str:
+    """The host, and port, of the registry that an image is in, by Docker's rule; empty for Docker Hub."""
+    host, slash, _ = name.partition("/")
+    return host if slash and ("." in host or ":" in host or host == "localhost") else ""
+
+
 def tag_of(name: str) -> str:
     return _parts(name)[1] or "latest"
 

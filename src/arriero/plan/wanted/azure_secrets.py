@@ -14,6 +14,7 @@ from arriero.errors import Problem, Refused
 from arriero.plan.compare import describe
 from arriero.plan.model import Difference, SiteFacts, Value
 from arriero.spec import secret_values
+from arriero.spec.image import registry_of
 from arriero.spec.model import ResolvedSite
 
 VARIABLE_TAG = "arriero-secret-"  # and the variable's name; a tag's name may be 512 characters, its value 256
@@ -84,9 +85,8 @@ def unread(found: SiteFacts) -> tuple[str, ...]:
 
 
 def server(image: str) -> str:
-    """The registry that an image's name leads to, by Docker's rule."""
-    first, slash, _ = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else DOCKER_HUB
+    """The registry that an image's name leads to."""
+    return registry_of(image) or DOCKER_HUB
 
 
 def parts(place: str) -> tuple[str, str, str]:
