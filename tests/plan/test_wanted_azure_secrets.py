@@ -70,6 +70,15 @@ def test_the_role_is_told_where_values_are_and_the_body_holds_none() -> None:
     assert "HF_TOKEN" not in {each["name"] for each in ollama["environmentVariables"]}
 
 
+def test_the_plan_names_one_module_whatever_else_the_groups_hold() -> None:
+    given = {"models": [{"name": "llama2", "from": "storage"}], "deploy": {"hung_after": "1m"}}
+    secret = {"cloud": "azure", "region": "eastus", "environment_from": {"HF_TOKEN": TOKEN}}
+    whole = Spec.model_validate({"name": "llm", "image": "acme/llm:1", "sites": {"east": secret}, **given})
+    said = [note for note in wish.notes(whole.site("east")) if "the groups are made by" in note]
+    assert len(said) == 3
+    assert all("the groups are made by arriero.fleet.container_group" in note for note in said)
+
+
 def test_what_stands_as_wished_stays() -> None:
     assert changes(planned(standing(**GIVEN), **GIVEN)) == []
 

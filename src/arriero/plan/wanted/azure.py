@@ -7,9 +7,10 @@ the old one removed once the new one answers. A site that may run nothing keeps 
 stopped, and what the next ones are made from.
 
 Which module makes a group: `azure_rm_containerinstance`, unless the wish holds what it can't express (a liveness
-probe, today); then the same immutable group goes through `azure_rm_resource`. The first is the default because it
-waits for the creation and retries when throttled, and because the gateway already steers around a server that hangs:
-a probe that kills it on top costs a model load, so it has to be asked for.
+probe, models from storage); then the same immutable group goes through `azure_rm_resource`, and one with secrets
+through our own `container_group`, whatever else it holds. The first is the default because it waits for the creation
+and retries when throttled, and because the gateway already steers around a server that hangs: a probe that kills it on
+top costs a model load, so it has to be asked for.
 """
 
 from __future__ import annotations
@@ -99,16 +100,16 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
             f"Container Instances gives a stopping server {GRACE_SECONDS}s; "
             f"deploy.stop_within: {site.deploy.stop_within} is not applied"
         )
-    said += azure_files.notes(site)
+    module = "arriero.fleet.container_group" if has_secrets(site) else "azure_rm_resource"
+    said += azure_files.notes(site, module)
     if site.deploy.hung_after is not None:
         said.append(
             "deploy.hung_after becomes a liveness probe, which azure_rm_containerinstance can't express: "
-            f"the groups are made by {'arriero.fleet.container_group' if has_secrets(site) else 'azure_rm_resource'}"
+            f"the groups are made by {module}"
         )
     if has_secrets(site):
         said.append(
-            "secrets go from Key Vault to Container Instances within one task: the groups are made by "
-            "arriero.fleet.container_group"
+            f"secrets go from Key Vault to Container Instances within one task: the groups are made by {module}"
         )
     return tuple(said)
 

@@ -51,13 +51,13 @@ def wanted(site: ResolvedSite, found: SiteFacts, base: str) -> tuple[Resource, .
     )
 
 
-def notes(site: ResolvedSite) -> list[str]:
+def notes(site: ResolvedSite, module: str) -> list[str]:
     if not storage.is_used(site):
         return []
     names = ", ".join(model.name for model in storage.stored(site))
     return [
         f"{names}: copied from Azure Files by an init container at each start, which azure_rm_containerinstance can't "
-        "express: the groups are made by azure_rm_resource; what the copying takes says `arriero image plan`"
+        f"express: the groups are made by {module}; what the copying takes says `arriero image plan`"
     ]
 
 
