@@ -22,3 +22,13 @@ def storage_problems(spec: Spec) -> Iterator[Problem]:
         if not spec.sidecar:
             what = "the programs that fill a site's storage and read it come with the sidecar, which is off"
             yield Problem(what, f"remove `sidecar: false`; or {BAKE}", f"models[{index}].from")
+    if any(model.source == "storage" for model in spec.models):
+        yield from _login_problems(spec)
+
+
+def _login_problems(spec: Spec) -> Iterator[Problem]:
+    """ECS gives the job its login; at Azure it is a container group that is made without secrets."""
+    for name, site in spec.sites.items():
+        if site.cloud == "azure" and site.registry_login:
+            what = f"the job that fills {name}'s storage runs the image, too, and has no login to its registry"
+            yield Problem(what, f"use a registry that asks for none; or {BAKE}", f"sites.{name}.registry_login")
