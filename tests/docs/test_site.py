@@ -73,6 +73,11 @@ def commands_of(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.startswith("arriero ")]
 
 
+def test_decisions_are_numbered_one_after_the_other() -> None:
+    numbers = [int(path.name[:4]) for path in sorted((ROOT / "docs/decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_every_command_of_the_pages_exists_with_its_options() -> None:
     verbs = dict(reference().leaves(typer.main.get_command(app_of()), "arriero"))
     unknown, found = [], 0
