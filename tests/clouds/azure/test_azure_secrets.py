@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,6 +82,22 @@ def test_why_a_vault_does_not_answer_is_said(azure: Azure, hand: Hand) -> None:
     with azure.entered(), pytest.raises(CloudError, match="secrets/getSecret/action"):
         vaults.connect().value("llm-vault", "hf", "0" * 32)
     assert "can't be reached" in str(newest(azure, TOKEN.replace("llm-vault", "other")))
+
+
+@pytest.mark.parametrize(
+    ("inner", "what"),
+    [
+        ("ForbiddenByFirewall", "the firewall of llm-vault does not let this machine in"),
+        ("ForbiddenByConnection", "llm-vault is closed to public networks"),
+        ("AccessDenied", "this login may not read hf in llm-vault: Microsoft.KeyVault/vaults/secrets/getSecret/action"),
+    ],
+)
+def test_a_vault_that_is_closed_is_told_from_a_permission_that_lacks(inner: str, what: str) -> None:
+    told = {"error": {"code": "Forbidden", "message": "words", "innererror": {"code": inner}}}
+    response = SimpleNamespace(status_code=403, json=lambda: told)
+    problem = vaults._problem(response, "llm-vault", "hf", vaults.READ)
+    assert problem is not None
+    assert problem.what == what
 
 
 def test_a_former_releases_own_secrets_are_looked_up_for_the_way_back(azure: Azure, hand: Hand) -> None:

@@ -14,6 +14,7 @@ REMEDIES = {
     "ServiceUnavailable": "the region is down or full: run arriero up again later, or choose another region",
     "ForbiddenByRbac": "give the login the role Key Vault Secrets User at that secret",
     "ForbiddenByFirewall": "add this machine's address to the vault's firewall",
+    "ForbiddenByConnection": "run arriero where the vault's private endpoint is reached, or open it to some addresses",
     "SecretNotFound": "put the secret into the vault, or correct the reference",
     "SecretDisabled": "enable that version, or make a new one",
     "does not run": "see its output with arriero logs, mend the image or the settings, and run arriero up again",

@@ -98,6 +98,9 @@ def _problem(response: Any, vault: str, name: str, action: str) -> Problem | Non
         return Problem(f"the secret {name} in {vault} is disabled", "enable it, or make a new version")
     if inner == "ForbiddenByFirewall":
         return Problem(f"the firewall of {vault} does not let this machine in", "add its address there")
+    if inner == "ForbiddenByConnection":
+        what = f"{vault} is closed to public networks"
+        return Problem(what, "run arriero where its private endpoint is reached, or open it to some addresses")
     action = f"Microsoft.KeyVault/vaults/secrets/{action}/action"
     what = f"this login may not read {name} in {vault}: {action}"
     return Problem(what, "give it the role Key Vault Secrets User at that secret")
