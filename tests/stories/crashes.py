@@ -356,5 +356,5 @@ def _ended(deployer: subprocess.Popen[str]) -> Command:
 
 
 def _way_out(said: str) -> str:
-    found = re.search(r"it is resumed|what it left is undone by release \d+|Nothing to do", said)
+    found = re.search(r"it is resumed|what it left is undone by release \d+|stands there by now|Nothing to do", said)
     return found[0] if found else "began anew"

@@ -107,6 +107,7 @@ def up(
             raise Refused(lacking)
         # A deployer that died after its end was written has left the lease, and maybe a replica that lags.
         is_idle = wanted.is_empty and books.head.open is None and books.head.holder is None
+        is_idle = is_idle and not releasing.standing_after_all(books, wanted)
         if not is_idle:
             read.refuse_unpinned(here.spec, facts, here.endpoints)
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)

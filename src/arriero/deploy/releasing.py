@@ -247,12 +247,25 @@ def _with_replica(wish: Wish) -> Wish:
     return replace(wish, opened=replace(opened, ledger=books))
 
 
+def standing_after_all(opened: Opened, plan: Plan) -> tuple[str, ...]:
+    """The sites of a plan without changes that the newest release has on record as failed: it stands there by now, as
+    where its Ansible was killed after the last change. Nothing is to be done but to write that down.
+    """
+    if opened.last is None or not plan.is_empty:
+        return ()
+    try:
+        last = opened.ledger.release(opened.last.number)
+    except ArrieroError:
+        return ()  # who can't read it can't write it either
+    failed = {name for name, site in last.sites.items() if site.state == "failed"} if last else ()
+    return tuple(site.site for site in plan.sites if site.site in failed and site.release == opened.last.number)
+
+
 def _looked_again(run: Run, wish: Wish, lease: Lease) -> Wish:
     """Facts and plan of now, where somebody deployed since they were read."""
-    before = lease.head.open
-    if before:
-        fields: dict[str, Json] = {"text": unfinished(wish, lease), "release": before.release}
-        run.listener(Event("deployment.unfinished", run.clock.now(), SITE, fields))
+    if text := unfinished(wish, lease):
+        release = lease.head.open.release if lease.head.open else wish.plan.release
+        run.listener(Event("deployment.unfinished", run.clock.now(), SITE, {"text": text, "release": release}))
     known = wish.opened.last.number if wish.opened.last else 0
     if lease.epoch == wish.opened.epoch + 1 and lease.head.last == known:
         return wish
@@ -264,7 +277,8 @@ def unfinished(wish: Wish, lease: Lease) -> str:
     """What the deployment before left, and what becomes of that; empty where it ended."""
     before = lease.head.open
     if before is None:
-        return ""
+        sites = ", ".join(standing_after_all(wish.opened, wish.plan))
+        return f"release {wish.plan.release} failed at {sites} and stands there by now: it is recorded" if sites else ""
     text = f"{before.who} began release {before.release} at {before.since} and did not end it"
     return f"{text}; {_intent(wish, before.release)}"
 
