@@ -105,9 +105,7 @@ def up(
         here, image, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
         if lacking := [*image, *here.loaded.placed(registries.obstacles(wanted))]:
             raise Refused(lacking)
-        # A deployer that died after its end was written has left the lease, and maybe a replica that lags.
-        is_idle = wanted.is_empty and books.head.open is None and books.head.holder is None
-        is_idle = is_idle and not releasing.standing_after_all(books, wanted)
+        is_idle = _is_settled(books, wanted)
         if not is_idle:
             read.refuse_unpinned(here.spec, facts, here.endpoints)
             _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
@@ -140,6 +138,14 @@ def _foreseen(here: Here, books: Opened, scenario: str, trace: str, rate: float,
     wish.check()
     number = books.last.number if books.last else 0
     return foreseeing.compared(books.ledger, number, here.spec, here.loaded.prices, wish)
+
+
+def _is_settled(books: Opened, wanted: Plan) -> bool:
+    """Whether neither clouds nor ledger want anything: who died after its end was written left the lease, and maybe a
+    replica that lags.
+    """
+    is_ended = books.head.open is None and books.head.holder is None
+    return wanted.is_empty and is_ended and not releasing.standing_after_all(books, wanted)
 
 
 def _with_pushed(here: Here) -> Here:
