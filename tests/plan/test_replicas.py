@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from arriero.pipeline.image.push import repositories
-from arriero.plan import registries
+from arriero.plan import purging, registries
 from arriero.plan.model import Plan, Resource, SitePlan, Step, StoreFacts
 from arriero.plan.registries import Place
 from arriero.plan.wanted import aws
@@ -70,11 +70,65 @@ def test_copies_are_where_sites_are_and_the_registry_is_not(sites: object, regio
     assert registries.copies(spec(sites)) == tuple(Place(ACCOUNT, region, "team/llm") for region in regions)
 
 
-def test_only_ecr_copies() -> None:
-    elsewhere = spec(name="registry.example.com/acme/llm:1")
-    [problem] = image_problems(elsewhere)
-    assert problem.key == "image.replicate"
-    assert not list(image_problems(spec()))
+@pytest.mark.parametrize(
+    ("image", "sites", "is_right"),
+    [
+        ({}, SITES, True),
+        ({"name": "registry.example.com/acme/llm:1"}, SITES, True),
+        ({"name": "registry.example.com/acme/llm:1"}, {"east": SITES["east"]}, False),
+        ({"name": "registry.example.com/acme/llm:1", "registries": {}}, SITES, False),
+        ({"registries": {}}, {"azure": SITES["azure"]}, False),
+    ],
+)
+def test_only_ecr_and_acr_bring_images_elsewhere(image: dict[str, object], sites: object, is_right: bool) -> None:
+    keys = [problem.key for problem in image_problems(spec(sites, **image))]
+    assert ("image.replicate" not in keys) is is_right
+
+
+def acr(sku: str, *regions: str) -> StoreFacts:
+    about = Resource("azure.registry", "acme.azurecr.io", {}, details={"sku": sku, "name": "acme"})
+    there = Resource(registries.STANDING, "acme.azurecr.io", dict.fromkeys(regions, registries.COPIED))
+    task = purging.found("llm-purge", purging.body("llm", 10))
+    return StoreFacts("azure", "acme.azurecr.io", "westeurope", (about, task, *([there] if sku == "Premium" else [])))
+
+
+AZURE = {"azure": SITES["azure"], "west": {"cloud": "azure", "region": "westeurope"}}
+
+
+def test_a_registry_of_azure_is_to_stand_where_sites_are_and_leaves_no_region() -> None:
+    [plan] = registries.plans(spec(AZURE), [acr("Premium", "westus")])
+    assert [(change.action, change.kind, change.reason) for change in plan.changes] == [
+        ("update", "azure.replication", "eastus: is not set, should be copied")
+    ]
+    assert registries.missing_regions(spec(AZURE), acr("Premium", "westus")) == ("eastus",)
+    for wanted, found in (
+        (spec(AZURE), acr("Premium", "eastus", "westus")),
+        (spec({"west": AZURE["west"]}), acr("Premium")),
+        (spec(AZURE, replicate=False), acr("Premium")),
+    ):
+        [plan] = registries.plans(wanted, [found])
+        assert (plan.changes, plan.problem) == ((), None)
+
+
+def test_a_registry_of_a_lower_tier_is_told_and_hinders_nothing() -> None:
+    [plan] = registries.plans(spec(AZURE), [acr("Basic")])
+    assert (plan.changes, plan.lacks) == ((), False)
+    assert str(plan.problem).startswith(
+        "image.replicate: acme.azurecr.io is Basic, and only Premium stands in more regions than westeurope; "
+    )
+    assert registries.plans(spec(AZURE, replicate=False), [acr("Basic")])[0].problem is None
+
+
+def test_a_region_that_was_never_filled_is_told_and_hinders_nothing() -> None:
+    found = acr("Premium", "eastus")
+    standing = Resource(registries.STANDING, "acme.azurecr.io", {"eastus": "Syncing", "westus": "Syncing"})
+    others = [each for each in found.resources if each.kind != registries.STANDING]
+    [plan] = registries.plans(spec(AZURE), [replace(found, resources=(*others, standing))])
+    assert (plan.changes, plan.lacks) == ((), False)
+    assert str(plan.problem) == (
+        "image.replicate: acme.azurecr.io does not hold all images yet in eastus (Syncing); "
+        "those of other regions are pulled until it does: arriero plan says when"
+    )
 
 
 def home(*copied: str, expires: tuple[str, ...] = ()) -> StoreFacts:

@@ -44,7 +44,16 @@ def plan_lines(
     stores += [line for store in plan.registries for line in _store_lines("images: their registry", store)]
     pairs = pair_lines.plan_lines(spec)
     money = [*_total(tuple(estimates.values())), *budget_lines(judge(spec.budget, estimates.values()))]
-    return [*staying, *leaving, *stores, *copy_lines.plan_lines(spec, prices), *pairs, *money, *policy, _verdict(plan)]
+    return [
+        *staying,
+        *leaving,
+        *stores,
+        *copy_lines.plan_lines(spec, plan, prices),
+        *pairs,
+        *money,
+        *policy,
+        _verdict(plan),
+    ]
 
 
 def unasked_lines(facts: Facts) -> list[str]:
@@ -143,7 +152,7 @@ def plan_json(
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [_store_json(store) for store in plan.stores],
         "registries": [_store_json(store) for store in plan.registries],
-        "copies": list(copy_lines.priced(spec, prices)),
+        "copies": list(copy_lines.priced(spec, plan, prices)),
         "pairs": list(pair_lines.promised(spec)),
         "budget": budget.as_json() if budget else None,
         "unasked": [problem.as_json() for problem in facts.unasked],

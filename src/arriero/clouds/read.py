@@ -100,7 +100,7 @@ def image_registries(spec: Spec, accounts: Mapping[str, str]) -> tuple[StoreFact
     if (place := registries.place(spec)) and accounts.get("aws") == place.account:
         found += _in_ecr(spec, place)
     if (purged := purging.place(spec)) and accounts.get("azure"):
-        found.append(import_module("arriero.clouds.azure.registry").read(purged))
+        found.append(import_module("arriero.clouds.azure.registry").read(purged, registries.abroad(spec)))
     return tuple(found)
 
 

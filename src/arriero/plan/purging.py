@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from arriero.plan.model import Resource, Value
-from arriero.spec.image import Variant, repository_of
+from arriero.spec.image import ACR, Variant, repository_of
 from arriero.spec.model import Spec
 
 KIND = "azure.purge_task"
@@ -30,7 +29,6 @@ COMMIT_DAYS = 30
 PREFIXES: Mapping[Variant, str] = {"cpu": "", "cuda": "cuda-"}
 SCHEDULE = "17 3 * * *"
 _RUN_SECONDS = 3600
-_ACR = re.compile(r"([a-z0-9-]+\.azurecr\.(?:io|cn|us))(?::443)?/(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,8 @@ def place(spec: Spec) -> Place | None:
     """Where the sites at Azure pull from, if that is ACR."""
     if all(site.cloud != "azure" for site in spec.sites.values()):
         return None
-    found = _ACR.fullmatch(repository_of(spec.image.at("azure")))
-    return Place(found[1], found[2], f"{spec.name}-purge") if found else None
+    found = ACR.fullmatch(repository_of(spec.image.at("azure")))
+    return Place(found["host"], found["path"], f"{spec.name}-purge") if found else None
 
 
 def commands(path: str, keep: int) -> tuple[str, ...]:

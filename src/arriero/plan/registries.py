@@ -1,5 +1,5 @@
 """How long a registry keeps a service's images, pure: every digest of the last N releases, and what was ever stable;
-and, where the spec asks for it (`image.replicate`), in which other regions ECR keeps copies.
+and, where the spec asks for it (`image.replicate`), in which other regions ECR keeps copies, or ACR stands, too.
 
 Set on a registry that stands: it has to be there before anything can be pushed, so it is never made here and never
 removed. What is here is ECR's lifecycle policy; ACR has no such rules but a task of its own (`purging.py`).
@@ -23,8 +23,8 @@ from arriero.spec.image import ECR, repository_of
 from arriero.spec.model import Spec
 
 KEPT_ALWAYS = 9999
-REPOSITORY, REPLICATION = "aws.repository", "aws.replication"
-COPIED = "copied"
+REPOSITORY, REPLICATION, STANDING = "aws.repository", "aws.replication", "azure.replication"
+COPIED, PREMIUM = "copied", "Premium"
 COMMIT_DAYS, PREFIXES = purging.COMMIT_DAYS, purging.PREFIXES
 UNTAGGED_DAYS = 7
 
@@ -59,6 +59,21 @@ def own_copies(found: StoreFacts) -> tuple[str, ...]:
     """The regions to which a registry copies by the rule that is for this repository alone."""
     own = [each.details["own"] for each in found.resources if each.kind == REPLICATION]
     return cast("tuple[str, ...]", own[0]) if own else ()
+
+
+def abroad(spec: Spec) -> tuple[str, ...]:
+    """The regions of Azure in which the registry is to stand; one of them may be its own. None unless the spec asks
+    for it.
+    """
+    if not spec.image.replicate or purging.place(spec) is None:
+        return ()
+    return tuple(sorted({site.region for site in spec.sites.values() if site.cloud == "azure"}))
+
+
+def missing_regions(spec: Spec, found: StoreFacts) -> tuple[str, ...]:
+    """Where a registry of Azure that can stand elsewhere does not, and should."""
+    there = _standing(found)
+    return () if there is None else tuple(each for each in abroad(spec) if each not in {found.region, *there})
 
 
 def policy(keep: int) -> Mapping[str, Any]:
@@ -103,6 +118,8 @@ def _plan(spec: Spec, found: StoreFacts) -> StorePlan:
         return plan
     if lack := _lack(spec, found):
         plan = replace(plan, problem=lack, lacks=True)
+    if bound := _bound(spec, found) or _filling(spec, found):
+        plan = replace(plan, problem=bound)
     wishes = _wishes(spec, found) if found.is_there else []
     kinds = {wish.kind for wish in wishes}
     there = [resource for resource in found.resources if resource.kind in kinds]
@@ -112,7 +129,8 @@ def _plan(spec: Spec, found: StoreFacts) -> StorePlan:
 def _wishes(spec: Spec, found: StoreFacts) -> list[Resource]:
     where = purging.place(spec)
     if found.cloud == "azure" and where:
-        return [purging.wish(spec, where)]
+        more = dict.fromkeys(missing_regions(spec, found), COPIED)
+        return [purging.wish(spec, where), *([Resource(STANDING, found.name, more)] if more else [])]
     wishes = [Resource(REPOSITORY, found.name, {"expires": rules(policy(spec.image.keep))})]
     regions = [each.region for each in copies(spec)]
     if regions and found.region not in regions:
@@ -130,6 +148,33 @@ def _lack(spec: Spec, found: StoreFacts) -> Problem | None:
         return Problem(what, f"push it there, too: {again}", key)
     made = f"aws ecr create-repository --region {found.region} --repository-name {found.name}"
     return Problem(f"ECR of {found.region} has no repository {found.name}", f"make it ({made}), then {again}", key)
+
+
+def _bound(spec: Spec, found: StoreFacts) -> Problem | None:
+    """Why a registry of Azure stands in its own region alone: targets pull from it all the same."""
+    if found.cloud != "azure" or not found.is_there or not set(abroad(spec)) - {found.region}:
+        return None
+    about = found.resources[0].details
+    if about["sku"] == PREMIUM:
+        return None
+    what = f"{found.name} is {about['sku']}, and only Premium stands in more regions than {found.region}"
+    remedy = f"az acr update --name {about['name']} --sku Premium, at its price; or remove the line"
+    return Problem(what, remedy, "image.replicate")
+
+
+def _filling(spec: Spec, found: StoreFacts) -> Problem | None:
+    """Where a registry of Azure stands, and was never filled: targets pull from another region meanwhile."""
+    there = _standing(found) or {}
+    filling = [f"{each} ({there[each]})" for each in abroad(spec) if there.get(each, COPIED) != COPIED]
+    if not filling:
+        return None
+    what = f"{found.name} does not hold all images yet in {', '.join(filling)}"
+    return Problem(what, "those of other regions are pulled until it does: arriero plan says when", "image.replicate")
+
+
+def _standing(found: StoreFacts) -> Mapping[str, Any] | None:
+    """How a registry of Azure stands in each region; None where that was not asked, or there are no others."""
+    return next((each.properties for each in found.resources if each.kind == STANDING), None)
 
 
 def wanted_of(spec: Spec) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arriero.errors import Problem
-from arriero.spec.image import ecr_region
+from arriero.spec.image import ACR, ecr_region
 from arriero.spec.model import Spec
 
 
@@ -20,9 +20,10 @@ def image_problems(spec: Spec) -> Iterator[Problem]:
     for cloud in image.registries:
         if cloud not in clouds:
             yield Problem(f"no site is in {cloud}", "remove the line, or add a site", f"image.registries.{cloud}")
-    if image.replicate and not ecr_region(image.at("aws")):
-        what = "only ECR copies images from region to region, and the image is not in it"
-        yield Problem(what, "name a repository of ECR in image.registries.aws, or remove the line", "image.replicate")
+    kept = {"aws": bool(ecr_region(image.at("aws"))), "azure": bool(ACR.fullmatch(image.at("azure")))}
+    if image.replicate and not any(kept[cloud] for cloud in kept if cloud in clouds):
+        what = "only ECR and ACR bring images to other regions, and the image is in neither"
+        yield Problem(what, "name a repository there in image.registries, or remove the line", "image.replicate")
     ids = [allowed.id for allowed in image.scan.allow]
     for index, name in enumerate(ids):
         if name in ids[:index]:

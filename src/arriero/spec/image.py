@@ -30,8 +30,9 @@ Finding = Annotated[str, BeforeValidator(image_values.finding), values.schema(im
 Day = Annotated[date, BeforeValidator(image_values.day), WithJsonSchema({"type": "string", "format": "date"})]
 Reason = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 Amount = Annotated[Bytes, values.above_zero]
-# Whose registry of ECR an image or a host is in, where, and the image's name in it.
+# Whose registry of ECR an image or a host is in, where, and the image's name in it; and an image in ACR.
 ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?:/(?P<name>.+))?")
+ACR = re.compile(r"(?P<host>[a-z0-9-]+\.azurecr\.(?:io|cn|us))(?::443)?/(?P<path>.+)")
 
 
 class Allowed(Section):
@@ -62,7 +63,7 @@ class Image(Section):
     replicate: bool = Field(
         default=False,
         strict=True,
-        description="Whether each region of AWS pulls from an ECR of its own, to which the first one copies.",
+        description="Whether each region pulls from a registry there: ECR copies to it, a Premium ACR stands there.",
     )
     base: Pinned = Field(
         default=catalog.base_image("python").reference,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.catalog import permissions
-from arriero.plan import purging
+from arriero.plan import purging, registries
 from arriero.plan.wanted import azure_secrets
 from arriero.spec import secret_values
 from arriero.spec.model import Spec
@@ -19,6 +19,7 @@ def role(spec: Spec) -> Mapping[str, Any]:
     scales = any(site.scale_by == "cloud" for site in sites)
     rests = any(site.scale_by == "load" and site.min == 0 for site in sites)
     more = {"alerts": scales, "rest": rests, "registry": purging.place(spec) is not None}
+    more["replication"] = bool(registries.abroad(spec))
     parts = ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
     actions = sorted({wanted.action for part in parts for wanted in known.of_part(part)}, key=str.lower)
     # The sites' resource groups are made and removed, so the role is given where they are: in the subscription.

@@ -6,9 +6,11 @@ import base64
 import hashlib
 import uuid
 
-from arriero.rehearse.azure.answers import Answer, Document
+from arriero.rehearse.azure.answers import Answer, ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.world import World
+
+_REPLICATIONS = "microsoft.containerregistry/registries/replications"
 
 
 def prepare(resource: ResourceId, body: Document, moment: str) -> None:
@@ -33,6 +35,15 @@ def prepare(resource: ResourceId, body: Document, moment: str) -> None:
         properties.setdefault("creationDate", moment)
     elif kind == "microsoft.keyvault/vaults":
         properties["vaultUri"] = f"https://{resource.name}.vault.azure.net/"
+    elif kind == _REPLICATIONS:
+        properties.setdefault("status", {"displayStatus": "Ready", "timestamp": moment})
+
+
+def check_parent(resource: ResourceId, parent: Document) -> None:
+    """Refuses a region of a registry whose tier has none, in the words that Azure PowerShell's own tests expect."""
+    if resource.type.lower() == _REPLICATIONS and parent["sku"]["name"] != "Premium":
+        message = f"The resource type replications is not supported for the registry {resource.parent.name}"
+        raise ArmError(400, "BadRequest", f"{message} of tier {parent['sku']['name']}.")
 
 
 def add_services(world: World, parent: ResourceId) -> None:

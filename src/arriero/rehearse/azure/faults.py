@@ -51,7 +51,8 @@ class Faults:
         return self._is_on("lose", region)
 
     def has_no_images(self, region: str) -> bool:
-        return self._is_on("no-images", region)
+        """Whether nothing can be pulled there, nor from a registry that stands there alone."""
+        return self._is_on("no-images", region) or self.is_lost(region)
 
     def has_no_objects(self, region: str) -> bool:
         return self.is_cut_off(region) or self._is_on("no-objects", region)

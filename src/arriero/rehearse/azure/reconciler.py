@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from arriero.errors import ArrieroError
-from arriero.rehearse.azure import group_rules, operations
+from arriero.rehearse.azure import group_rules, images, operations
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.probes import Probes
@@ -116,7 +116,7 @@ class Reconciler:
             self._stop_all(group, run)
         elif run.phase == "evicted" and not self._faults.is_evicted(group["location"], group["name"]):
             self._enter(group, run, "pending")
-        elif run.phase == "pending" and self._faults.has_no_images(group["location"]):
+        elif run.phase == "pending" and not images.can_be_pulled(group, self._world, self._faults.has_no_images):
             return
         elif run.phase == "pending" and self._world.now >= run.ready_at:
             self._show_address(group, run)

@@ -77,7 +77,7 @@ def _completed(world: World, resource: ResourceId, body: Document, old: Document
     """The body with location, id, name and type; refuses what needs a parent, a place or other tags."""
     if resource.is_child:
         accounts.add_services(world, resource.parent)
-        world.resource(resource.parent)
+        accounts.check_parent(resource, world.resource(resource.parent))
         tags.check(resource.type, body.get("tags") or {})
     elif resource.is_extension:
         if world.find(resource.scope) is None:

@@ -45,10 +45,17 @@ def check(resource_type: str, api_version: str, names: tuple[str, ...], body: Do
         return
     validator, spelt = _validator(resource_type.lower(), version)
     # The SDKs leave out properties that hold nothing; the schemas, made for templates, require them.
-    whole = {"properties": {}, **body, "name": "/".join(names), "type": spelt, "apiVersion": version}
+    whole = {"properties": {}, **body, "name": _judged(validator, names), "type": spelt, "apiVersion": version}
     problems = sorted(validator.iter_errors(whole), key=lambda problem: (len(problem.absolute_path), problem.message))
     if problems:
         raise ArmError(400, "InvalidRequestContent", f"The request content was invalid: {_worded(problems[0])}.")
+
+
+def _judged(validator: Draft4Validator, names: tuple[str, ...]) -> str:
+    """A child's whole name, `registry/westus`; its own alone where the schema's pattern knows no slash."""
+    schema: Any = validator.schema
+    pattern = schema["properties"].get("name", {}).get("pattern", "/")
+    return "/".join(names) if "/" in pattern else names[-1]
 
 
 def _worded(problem: ValidationError) -> str:
