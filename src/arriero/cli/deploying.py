@@ -253,6 +253,7 @@ def _settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], O
     if image.warning:
         print(f"! image: {here.spec.image.name} {image.warning}", file=sys.stderr)
     here = _with_spec(here, image.spec)
+    facts = read.with_images(facts, here.spec)
     problems = here.loaded.placed([image.problem]) if image.problem else []
     return here, list(problems), opened, facts, _planned(here, facts, only)
 

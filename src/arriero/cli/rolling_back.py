@@ -58,7 +58,7 @@ def rollback(
         ordered = roles.standing(here.spec, order_of(here, books).order)
         way = rolling_back.with_roles(rolling_back.found(books.ledger, to, running(facts), here.spec), ordered)
         rolling_back.refuse_what_cannot_be(way, facts, only, registry.gone)
-        facts = read.with_secrets(facts, way.spec)
+        facts = read.with_images(read.with_secrets(facts, way.spec), way.spec)
         wanted = way.plan(facts, only)
         if wanted.is_empty:
             if wanted.problems:

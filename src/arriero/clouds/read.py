@@ -104,12 +104,29 @@ def image_registries(spec: Spec, accounts: Mapping[str, str]) -> tuple[StoreFact
     return tuple(found)
 
 
+def with_images(facts: Facts, spec: Spec) -> Facts:
+    """The facts with whether each copy's repository holds the image of this spec. It is asked once it is known which
+    will be deployed: not always the one that the spec's tag stands for in that region.
+    """
+    copies = {(copy.region, copy.name): copy for copy in registries.copies(spec)}
+    if not copies or not facts.registries:
+        return facts
+    module, wanted = import_module("arriero.clouds.aws.repository"), registries.wanted_of(spec)
+
+    def looked_into(found: StoreFacts) -> StoreFacts:
+        copy = copies.get((found.region, found.name)) if found.is_there else None
+        return cast(StoreFacts, module.looked_into(found, copy, wanted)) if copy else found
+
+    with ThreadPoolExecutor(len(facts.registries), thread_name_prefix="images") as pool:
+        return replace(facts, registries=tuple(pool.map(looked_into, facts.registries)))
+
+
 def _in_ecr(spec: Spec, home: Place) -> list[StoreFacts]:
     """The repository, and beside it its copies, each in its own region, which may be the one that is lost."""
     module, copies = import_module("arriero.clouds.aws.repository"), registries.copies(spec)
     with ThreadPoolExecutor(1 + len(copies), thread_name_prefix="registries") as pool:
         first = pool.submit(module.read, home, [copy.region for copy in copies])
-        others = [pool.submit(module.read, copy, wanted=registries.wanted_of(spec)) for copy in copies]
+        others = [pool.submit(module.read, copy) for copy in copies]
         return [each.result() for each in (first, *others)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from arriero.events import ignore
 from arriero.pipeline.iam import files as iam
 from arriero.plan import registries
 from arriero.plan.model import Facts, Plan, StoreFacts
+from arriero.rehearse.emulator import Fault
 from arriero.rehearse.permissions import AwsPolicies, Need
 from arriero.spec.accounts import Accounts
 from arriero.spec.model import Spec
@@ -64,6 +66,26 @@ def calls(site: AwsSite) -> list[dict[str, Any]]:
     return [line for line in lines if line["action"].startswith("ecr:")]
 
 
+def pinned(digest: str) -> Spec:
+    whole = wish()
+    name = f"{whole.image.repository}@sha256:{digest * 32}"
+    return whole.model_copy(update={"image": whole.image.model_copy(update={"name": name})})
+
+
+def lacks(facts: Facts, wanted: Spec) -> list[str]:
+    """The regions whose repository has not the image of that spec."""
+    plans = registries.plans(wanted, read.with_images(facts, wanted).registries)
+    return [plan.region for plan in plans if plan.lacks]
+
+
+def push(region: str, digest: str, tag: str) -> None:
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": kind, "layers": [], "content": digest}
+    clients().get("ecr", region).put_image(
+        repositoryName="team/llm", imageManifest=json.dumps(manifest), imageTag=tag, imageDigest=f"sha256:{digest * 32}"
+    )
+
+
 @pytest.fixture(scope="module")
 def stocked(site: AwsSite) -> AwsSite:
     for region in ("us-east-1", "eu-west-1"):
@@ -86,7 +108,7 @@ def test_the_rule_is_set_beside_others_and_each_repository_gets_the_same_policy(
         ("us-east-1", "aws.replication"),
         ("eu-west-1", "aws.repository"),
     ]
-    facts = Facts("llm", {}, registries=found(wish()))
+    facts = read.with_images(Facts("llm", {}, registries=found(wish())), wish())
     plan = Plan("llm", 1, (), registries=registries.plans(wish(), facts.registries))
     hosts = making.registry_hosts(wish(), facts, plan)
     assert [host.name for host in hosts] == ["registry.aws.us-east-1", "registry.aws.eu-west-1"]
@@ -105,17 +127,28 @@ def test_the_rule_is_set_beside_others_and_each_repository_gets_the_same_policy(
     assert forbidden == set()
 
 
-def test_whether_the_copy_holds_the_image_is_asked(stocked: AwsSite) -> None:
-    copy = registries.copies(wish())[0]
-    for wanted in ("1", "sha256:" + "0a" * 32):
-        assert repository.read(copy, wanted=wanted).resources[0].details["holds"] is False
-    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}
-    clients().get("ecr", "us-east-1").put_image(
-        repositoryName="team/llm", imageManifest=json.dumps(manifest), imageTag="1", imageDigest="sha256:" + "0a" * 32
-    )
-    for wanted in ("1", "sha256:" + "0a" * 32):
-        assert repository.read(copy, wanted=wanted).resources[0].details["holds"] is True
-    assert not any(plan.lacks for plan in registries.plans(wish(), found(wish())))
+def test_whether_the_copy_holds_the_image_is_asked_by_the_name_that_is_deployed(stocked: AwsSite) -> None:
+    by_tag, by_digest = wish(), pinned("0a")
+    before, facts = len(calls(stocked)), Facts("llm", {}, registries=found(by_tag))
+    assert "ecr:DescribeImages" not in {line["action"] for line in calls(stocked)[before:]}
+    assert (lacks(facts, by_tag), lacks(facts, by_digest)) == (["eu-west-1"], ["eu-west-1"])
+    for tag in ("1", "r1"):
+        push("us-east-1", "0a", tag)
+    assert (lacks(facts, by_tag), lacks(facts, by_digest)) == ([], [])
+    push("eu-west-1", "0b", "1")  # there the tag stands for another one from now on
+    assert (lacks(facts, by_digest), lacks(facts, pinned("0b")), lacks(facts, pinned("0c"))) == ([], [], ["eu-west-1"])
+    alone = wish(replicate=False)
+    assert read.with_images(facts, alone) is facts
+
+
+def test_a_copy_that_does_not_tell_whether_it_holds_the_image_hinders_nothing(stocked: AwsSite) -> None:
+    facts = Facts("llm", {}, registries=found(wish()))
+    stocked.aws.apply(Fault("aws", "eu-west-1", "lose", until=time.time() + 600))
+    try:
+        _, copy = registries.plans(wish(), read.with_images(facts, wish()).registries)
+    finally:
+        stocked.aws.apply(Fault("aws", "eu-west-1", "lose", until=time.time() - 1))
+    assert (copy.lacks, copy.changes, copy.problem is not None) == (False, (), True)
 
 
 def test_a_rule_of_others_that_copies_it_already_is_enough(stocked: AwsSite) -> None:

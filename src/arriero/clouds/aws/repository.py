@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -21,10 +22,10 @@ MUTABILITIES = ("MUTABLE", "IMMUTABLE")
 _NOT_THERE = ("RepositoryNotFoundException", "LifecyclePolicyNotFoundException", "ImageNotFoundException")
 
 
-def read(place: Place, regions: Sequence[str] = (), wanted: str = "") -> StoreFacts:
+def read(place: Place, regions: Sequence[str] = ()) -> StoreFacts:
     """Two calls; with a problem, in place of raising, where ECR does not tell: no deployment depends on it.
 
-    One more where copies in other `regions` are asked for, or whether it holds the image `wanted`, a tag or a digest.
+    One more where copies in other `regions` are asked for.
     """
     found = StoreFacts("aws", place.name, place.region)
     try:
@@ -35,7 +36,6 @@ def read(place: Place, regions: Sequence[str] = (), wanted: str = "") -> StoreFa
                 return found
             kept = _answer(lambda: ecr.get_lifecycle_policy(registryId=place.account, repositoryName=place.name))
             rules = ecr.describe_registry()["replicationConfiguration"]["rules"] if regions else []
-            holds = not wanted or _holds(ecr, place, wanted)
     except CloudError as error:
         return StoreFacts("aws", place.name, place.region, problem=error.problems[0])
     policy, mine = json.loads(kept["lifecyclePolicyText"]) if kept else {}, about["repositories"][0]
@@ -45,10 +45,21 @@ def read(place: Place, regions: Sequence[str] = (), wanted: str = "") -> StoreFa
         remedy = "set its lifecycle policy by hand: arriero export docker writes it"
         return StoreFacts("aws", place.name, place.region, problem=Problem(what, remedy, key="image"))
     scans = bool(mine.get("imageScanningConfiguration", {}).get("scanOnPush"))
-    details: dict[str, Value] = {"account": place.account, "mutability": mutability, "scans": scans, "holds": holds}
+    details: dict[str, Value] = {"account": place.account, "mutability": mutability, "scans": scans}
     resource = Resource(registries.REPOSITORY, place.name, {"expires": registries.rules(policy)}, details=details)
     copied = [_replication(place, rules, regions)] if regions else []
     return StoreFacts("aws", place.name, place.region, (resource, *copied))
+
+
+def looked_into(found: StoreFacts, place: Place, wanted: str) -> StoreFacts:
+    """With whether the repository holds the image `wanted`, a tag or a digest: one call. With a problem, as `read`."""
+    try:
+        with door("", place.region):
+            holds = _holds(clients().get("ecr", place.region), place, wanted)
+    except CloudError as error:
+        return replace(found, resources=(), problem=error.problems[0])
+    about, *others = found.resources
+    return replace(found, resources=(replace(about, details={**about.details, "holds": holds}), *others))
 
 
 def variables(spec: Spec, found: StoreFacts) -> dict[str, Json]:
