@@ -27,6 +27,11 @@ def test_a_target_has_its_own_price_only() -> None:
     assert hourly_of_a_target(spec(a=LOCAL).site("a")) == 0.0
 
 
+def test_spares_are_the_sites_price_and_no_targets() -> None:
+    kept = spec(a={"cloud": "azure", "region": "eastus", "scale": {"spares": 2}}).site("a")
+    assert hourly_of_a_target(kept) == 0.2332
+
+
 def test_an_unknown_price_is_the_dearest_known_one() -> None:
     assert hourly_of_a_target(spec(a=UNPRICED).site("a")) is None
     assert hourly_by_site(spec(a=EAST, b=UNPRICED, c=LOCAL)) == {"a": 0.23804, "b": 0.23804, "c": 0.0}

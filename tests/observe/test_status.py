@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from arriero.cli import show
 from arriero.errors import Problem
 from arriero.observe import status
 from arriero.observe.status import ServerProcess
@@ -113,6 +115,24 @@ def test_the_document_for_machines() -> None:
 )
 def test_a_site_that_is_off_sleeps_once_nothing_runs_there(found: SiteFacts, expected: str) -> None:
     assert status.look(SPEC, {"a": found}, None, {}, BOTH.get, ["a"]).sites[0].state == expected
+
+
+@pytest.mark.parametrize(
+    ("details", "wanted", "expected"),
+    [
+        ({"running": 1, "health": ""}, 2, {"ready": 1, "wanted": 2, "trouble": ""}),
+        ({"running": 0, "health": "no permission"}, 1, {"ready": 0, "wanted": 1, "trouble": "no permission"}),
+    ],
+)
+def test_spares_are_told_where_a_pool_keeps_some(
+    details: dict[str, str | int], wanted: int, expected: dict[str, str | int]
+) -> None:
+    pool = Resource("azure.spare_pool", "spares", {"ready": wanted}, details=details)
+    found = status.look(SPEC, {"a": replace(site("ready"), resources=(pool,))}, None, {}, BOTH.get)
+    assert found.as_json()["sites"][0]["spares"] == expected  # type: ignore[index,call-overload]
+    [line] = [line for line in show.status_lines(found, SPEC) if "spares" in line]
+    said = f"  spares {expected['ready']} of {expected['wanted']} ready"
+    assert line == said + (f"; Azure says: {expected['trouble']}" if expected["trouble"] else "")
 
 
 def test_stopped_targets_are_not_listed() -> None:

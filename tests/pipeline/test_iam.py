@@ -112,6 +112,16 @@ def test_rest_is_among_it_where_a_site_of_azure_may_run_nothing(least: int, is_a
     assert bool(wanted & set(actions)) is is_among
 
 
+@pytest.mark.parametrize(("spares", "is_among"), [(1, True), (0, False)])
+def test_standby_pools_are_among_it_where_a_site_of_azure_keeps_spares(spares: int, is_among: bool) -> None:
+    actions = documents({"b": {**BOTH["b"], "scale": {"spares": spares}}})["azure-role.json"]["Actions"]
+    found = {each for each in actions if "StandbyPool" in each or "containerGroupProfiles" in each}
+    kinds = ("ContainerInstance/containerGroupProfiles", "StandbyPool/standbyContainerGroupPools")
+    wanted = {f"Microsoft.{kind}/{each}" for kind in kinds for each in ("read", "write", "delete")}
+    wanted.add("Microsoft.StandbyPool/standbyContainerGroupPools/runtimeViews/read")
+    assert found == (wanted if is_among else set())
+
+
 def test_the_clouds_own_scaling_is_among_it_where_a_site_is_left_to_it() -> None:
     scaled = {"cloud": "aws", "region": "us-east-1", "scale": {"by": "cloud", "track": {"cpu": "60%"}}}
     found = documents({"a": scaled})["aws-scaling.json"]["Statement"]

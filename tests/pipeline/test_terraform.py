@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -216,7 +217,8 @@ def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
     """But for the storage of models, with which no module is written."""
     assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
-    assert set(module.MAKERS["azure"]) == set(azure.KINDS) - storage.KEPT_KINDS - unsaid
+    refused = {"azure.spare_profile", "azure.spare_pool"}
+    assert set(module.MAKERS["azure"]) == set(azure.KINDS) - storage.KEPT_KINDS - unsaid - refused
     stored = spec(next(iter(SPECS.values()))).model_copy(
         update={"models": (Model.model_validate({"name": "llama2:70b", "from": "storage"}),)}
     )
@@ -230,6 +232,16 @@ def test_what_terraform_can_not_say_is_refused_by_name() -> None:
     site = module.Site(wish.site("aws-east"), place.plan(wish, nothing(wish)).sites[0], nothing(wish).sites["aws-east"])
     with pytest.raises(Refused, match=r"sites\.aws-east: the plan holds log group, which can't be exported"):
         module.pieces(site, makers)
+
+
+@pytest.mark.parametrize("key", ["scale.spares", "sites.azure-east.scale.spares"])
+def test_spares_have_no_words_in_this_provider_and_are_refused(key: str) -> None:
+    scale = {"scale": {"spares": 1}}
+    is_own = key.startswith("sites.")
+    site = {**SITES["azure-east"], **(scale if is_own else {})}
+    wish = spec({"sites": {"azure-east": site}, **({} if is_own else scale)})
+    with pytest.raises(Refused, match=rf"^{re.escape(key)}: the provider of this export has no standby pools"):
+        module.files(wish, nothing(wish))
 
 
 def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:

@@ -83,6 +83,25 @@ def test_the_subnet_takes_the_first_quarter_and_never_less_than_azure_allows(cid
     assert azure.subnet_prefix(cidr) == subnet
 
 
+def test_spares_come_after_what_serves_and_are_no_part_of_what_a_group_is() -> None:
+    wish = {"spec": {"scale": {"spares": 2}, "image": "acme/llm:2"}, "release": 2, "digest": "ff"}
+    made = changes(wish, found(spec={"scale": {"spares": 2}}))
+    assert [step.name for step in order.steps("azure-east", made, azure.KINDS)] == ["targets", "spares", "retire"]
+    assert set(order.LATE) == {"spares", "retire"}
+    assert azure.definition(site(scale={"spares": 2})) == azure.definition(site())
+    assert "Microsoft.StandbyPool" in azure.notes(site(scale={"spares": 2}))[-1]
+
+
+def test_in_a_resource_group_of_somebody_else_no_spares_are_kept() -> None:
+    foreign = [["azure.resource_group", "llm-azure-east", "details.ours", False]]
+    with pytest.raises(Refused) as caught:
+        azure.wanted(site(scale={"spares": 1}), found(edits=tuple(foreign)), 1, 2, DIGEST)
+    assert str(caught.value) == (
+        "sites.azure-east.scale.spares: the resource group llm-azure-east is not ours, and a tag of it would have to "
+        "remember the standby pool; remove the line, or let arriero make the group"
+    )
+
+
 def test_the_plan_says_what_container_instances_cannot_do_or_does_another_way() -> None:
     log = "Container Instances keeps the last 4 MB of a container's log; logs.retention_days is not applied"
     assert azure.notes(site()) == (log,)
@@ -114,9 +133,14 @@ def site(**spec: Any) -> ResolvedSite:
     return Spec.model_validate({**base, **spec}).site("azure-east")
 
 
-def found(gone: tuple[str, ...] = (), edits: tuple[list[Any], ...] = (), more: tuple[str, ...] = ()) -> SiteFacts:
-    """A site as wished, but for what the case says."""
-    there = azure.wanted(site(), NOTHING, 1, 2, DIGEST)
+def found(
+    gone: tuple[str, ...] = (),
+    edits: tuple[list[Any], ...] = (),
+    more: tuple[str, ...] = (),
+    spec: Mapping[str, Any] | None = None,
+) -> SiteFacts:
+    """A site as wished by `spec`, but for what the case says."""
+    there = azure.wanted(site(**(spec or {})), NOTHING, 1, 2, DIGEST)
     there += tuple(_further(name, there[-1]) for name in more)
     there = tuple(r for r in there if r.name not in gone and r.kind not in gone)
     return replace(NOTHING, resources=tuple(_edited(r, edits) for r in there))

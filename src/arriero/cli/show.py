@@ -76,7 +76,9 @@ def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> l
     role, estimate = spec.sites[site.site].role, estimates[site.site]
     head = f"{site.site}: {_where(site.cloud, site.region)}, {role}"
     warm = f", {spec.site(site.site).warm} at least warm" if spec.site(site.site).warm else ""
-    head += f", {_counted(site.count, 'target')}{warm}, release {site.release}, {estimate.sentence}"
+    spares = spec.site(site.site).spares if site.count else 0
+    more = f" and {_counted(spares, 'spare')}" if spares else ""
+    head += f", {_counted(site.count, 'target')}{more}{warm}, release {site.release}, {estimate.sentence}"
     if site.problem:
         return [head, f"  ! {site.problem}"]
     asleep = [f"  {site.asleep}"] if site.asleep else []
@@ -293,6 +295,9 @@ def _site_status_lines(site: SiteStatus) -> list[str]:
         lines.append(f"  ! {site.problem}")
     if site.load_balancer:
         lines.append(f"  load balancer {site.load_balancer}")
+    if site.spares:
+        trouble = f"; Azure says: {site.spares['trouble']}" if site.spares["trouble"] else ""
+        lines.append(f"  spares {site.spares['ready']} of {site.spares['wanted']} ready{trouble}")
     for target in site.targets:
         facts = target.facts
         pid = f"  pid {facts.pid}" if facts.pid else ""

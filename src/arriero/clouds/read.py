@@ -51,6 +51,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         vpc=(given.vpc or "") if given else "",
         subnets=given.subnets if given else (),
         secrets=azure_secrets.references(site) if site.cloud == "azure" else (),
+        spares=site.spares > 0,
     )
 
 

@@ -116,7 +116,7 @@ class _Need:
 
 
 def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estimate:
-    """The expected cost of `count` targets at that site, all of them running all the time."""
+    """The expected cost of `count` targets at that site, all of them running all the time, and of its spares."""
     lines: list[Line] = []
     unknown: list[Unknown] = []
     for need in _needs(site, count, prices):
@@ -153,6 +153,9 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
         if count:
             yield _Need("vCPU", "aci.vcpu", cpu * count, "vCPU-hour")
             yield _Need("memory", "aci.memory", memory * count, "GB-hour")
+        if count and site.spares:
+            yield _Need("vCPU of spares", "aci.vcpu", cpu * site.spares, "vCPU-hour")
+            yield _Need("memory of spares", "aci.memory", memory * site.spares, "GB-hour")
         yield _Need("NAT gateway", "nat_gateway", Decimal(1), "hour")
         yield _Need("public IPv4", "public_ipv4", Decimal(1), "address-hour")
 

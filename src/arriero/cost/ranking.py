@@ -15,6 +15,7 @@ def hourly_of_a_target(site: ResolvedSite, prices: Prices = BUILT_IN) -> float |
     With Spot the mean of its targets at their greatest number. A price of Spot that is not known is no more than that
     on demand, and counts as that.
     """
+    site = site.model_copy(update={"spares": 0})
     count = max(1, site.max) if site.spot else 1
     whole, anyway = estimate(site, count, prices), estimate(site, 0, prices)
     if len(whole.unknown) > len(anyway.unknown):

@@ -18,7 +18,7 @@ from arriero.deploy.trial.walk import Ground, Walk
 from arriero.deploy.waves import Wave, former, held_back, waves
 from arriero.errors import Problem
 from arriero.plan.model import RELEASE_TAG, Change, Facts, SiteFacts, SitePlan, Step
-from arriero.plan.order import RETIRE
+from arriero.plan.order import LATE, RETIRE
 from arriero.spec.model import Spec
 
 if TYPE_CHECKING:
@@ -180,4 +180,4 @@ def _removal(site: SitePlan, found: SiteFacts) -> SitePlan:
 
 
 def _only(site: SitePlan, retiring: bool) -> SitePlan:
-    return replace(site, steps=tuple(step for step in site.steps if (step.name == RETIRE) == retiring))
+    return replace(site, steps=tuple(step for step in site.steps if (step.name in LATE) == retiring))

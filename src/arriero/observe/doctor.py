@@ -89,7 +89,8 @@ def _quotas(spec: Spec) -> Iterator[Check]:
     """The most that the spec may ask for, against the clouds' default quotas; a raised quota is not known here."""
     for name in spec.sites:
         site = spec.site(name)
-        asked = {"cores": site.max * float(site.size.cpu), "container_groups": float(site.max)}
+        most = site.max + site.spares
+        asked = {"cores": most * float(site.size.cpu), "container_groups": float(most)}
         for quota in catalog.quotas(site.cloud):
             if quota.name in asked:
                 yield _quota(f"{name} {quota.name}", asked[quota.name], float(quota.limit), quota.unit)

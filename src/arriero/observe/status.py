@@ -54,6 +54,8 @@ class SiteStatus:
     problem: Problem | None = None
     load_balancer: str = ""
     """The name in the DNS of what stands before its targets; empty where nothing does."""
+    spares: Mapping[str, Json] | None = None
+    """How many of the site's spares are `ready` and `wanted`, and a `trouble`, if any; None where none are kept."""
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -66,6 +68,7 @@ class SiteStatus:
             "load_balancer": self.load_balancer or None,
             "targets": [target.as_json() for target in self.targets],
             "problem": str(self.problem) if self.problem else None,
+            **({"spares": dict(self.spares)} if self.spares else {}),
         }
 
 
@@ -151,7 +154,16 @@ def _site_status(
     engine = "simulated" if "simulated" in engines else "ollama"
     balancer = found.find("aws.load_balancer")
     entrance = str(balancer.details["dns_name"]) if balancer else ""
-    return SiteStatus(site, _site_state(site, found, targets, is_off), engine, targets, found.problem, entrance)
+    state = _site_state(site, found, targets, is_off)
+    return SiteStatus(site, state, engine, targets, found.problem, entrance, _spares(found))
+
+
+def _spares(found: SiteFacts) -> Mapping[str, Json] | None:
+    pool = found.find("azure.spare_pool")
+    if pool is None:
+        return None
+    ready, wanted = pool.details.get("running"), pool.properties["ready"]
+    return {"ready": int(str(ready or 0)), "wanted": int(str(wanted or 0)), "trouble": str(pool.details["health"])}
 
 
 def _with_process(target: TargetFacts, processes: Mapping[str, ServerProcess]) -> TargetFacts:

@@ -34,6 +34,7 @@ class SiteRef:
     vpc: str = ""
     subnets: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    spares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from arriero.plan.model import Change, Step
 
 RETIRE = "retire"
 REMOVE = "remove"
+# What waits until a new release was seen to serve: what it replaces goes, and what is kept ready follows it.
+LATE = ("spares", RETIRE)
 
 
 def steps(site: str, changes: Iterable[Change], kinds: Mapping[str, str]) -> tuple[Step, ...]:

@@ -22,6 +22,7 @@ RECORDED = {
     "fargate.task_stop": Recorded(5, "derived: SIGTERM ends Ollama at once; the rest is the agent's report"),
     "aci.group_create": Recorded(110, "virtual-kubelet/azure-aci#151 (2021): a 900 MB image; 60 s for one of 44 MB"),
     "aci.group_create_cached": Recorded(35, "MicrosoftDocs/azure-docs#31689: an image that ACI holds in its cache"),
+    "aci.spare_taken": Recorded(2, "derived: the group of a standby pool runs already; a PUT and the reads after it"),
     "aci.group_delete": Recorded(10, "derived: as other deletions of one ARM resource"),
     "aws.call": Recorded(0.25, "derived: aws_route_table in Terraform 1 s = create, tag, two reads"),
     "aws.vpc_create": Recorded(21, "DevopsArtFactory/terraform-provisioning#4: aws_vpc 21 s, DNS host names on"),

@@ -22,6 +22,7 @@ from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_scale import scale_problems
 from arriero.spec.check_secrets import secret_problems
 from arriero.spec.check_size import size_problems
+from arriero.spec.check_spares import spare_problems
 from arriero.spec.check_spot import spot_problems
 from arriero.spec.check_storage import storage_problems
 from arriero.spec.check_validation import validation_problems
@@ -68,6 +69,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += image_problems(spec)
     found += storage_problems(spec)
     found += spot_problems(spec)
+    found += spare_problems(spec)
     return tuple(found)
 
 

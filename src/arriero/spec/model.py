@@ -295,6 +295,7 @@ class Spec(Section):
             min=least,
             max=most,
             warm=scale.warm,
+            spares=scale.spares if site.cloud == "azure" else 0,
             prewarm=scale.prewarm,
             scale_by=scale.by or ("hand" if site.cloud == "local" else "load"),
             track=scale.track,
@@ -339,6 +340,7 @@ class ResolvedSite(Section):
     min: int
     max: int
     warm: int = 0
+    spares: int = 0
     prewarm: Prewarm | None = None
     scale_by: By = "load"
     track: Track = Track()

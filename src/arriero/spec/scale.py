@@ -85,6 +85,11 @@ class Scale(Section):
     warm: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
         default=0, description="So many targets run at least, all with the site's models in memory at all times."
     )
+    spares: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
+        default=0,
+        description="At sites in Azure: so many container groups more that run already and serve nobody, in a standby "
+        "pool of Azure's, from which the controller takes the next target; they are billed as groups that run.",
+    )
     by: By | None = Field(
         default=None,
         description="`load` (the default in the clouds): the controller changes the number between min and max, by "

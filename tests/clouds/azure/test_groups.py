@@ -76,6 +76,13 @@ def test_a_group_is_ours_by_its_tags_or_by_its_name() -> None:
     assert not groups.is_ours(bare | {"name": "llm-azure-east-r3-1-mine"}, REF)
 
 
+def test_a_spare_is_ours_once_it_has_a_name_of_ours_whatever_its_tags_say() -> None:
+    spare = item()
+    spare["properties"] = {**spare["properties"], "isCreatedFromStandbyPool": True}
+    assert not groups.is_ours(spare | {"name": "spares-0a1b2c3d"}, REF)
+    assert groups.is_ours(spare, REF)
+
+
 def test_only_our_tags_are_compared() -> None:
     assert groups.as_resource(item()).properties["tags"] == {
         "arriero-service": "llm",

@@ -26,6 +26,28 @@ def test_a_new_site_gets_its_steps_and_its_groups_in_the_words_of_the_module() -
     assert values["azure_site_subnet_id"].startswith("/subscriptions/0000/resourceGroups/llm-azure-east/")
 
 
+def test_spares_are_handed_over_as_a_profile_only_where_that_differs_and_as_a_pool_without_its_revision() -> None:
+    wanted = site(scale={"spares": 3})
+    values: Any = variables.site_variables(wanted, planned(wanted, EMPTY), EMPTY)
+    assert values["azure_site_group_tags"] == {"arriero-spares": "kept"}
+    [profile], [pool] = values["azure_site_profiles"], values["azure_site_pools"]
+    assert "subnetIds" not in profile["body"]["properties"]
+    assert [each["name"] for each in profile["body"]["properties"]["containers"]] == ["ollama", "sidecar"]
+    assert pool["body"]["properties"]["elasticityProfile"] == {"maxReadyCapacity": 3, "refillPolicy": "always"}
+    place = "/subscriptions/0000/resourceGroups/llm-azure-east/providers/Microsoft.ContainerInstance"
+    assert pool["body"]["properties"]["containerGroupProperties"] == {
+        "containerGroupProfile": {"id": f"{place}/containerGroupProfiles/llm-azure-east"},
+        "subnetIds": [{"id": values["azure_site_subnet_id"]}],
+    }
+    there = replace(EMPTY, resources=wish.wanted(wanted, EMPTY, 1, 2, "0123456789ab"))
+    kept: Any = variables.site_variables(wanted, planned(wanted, there), there)
+    assert (kept["azure_site_profiles"], len(kept["azure_site_pools"])) == ([], 1)
+    gone: Any = variables.site_variables(site(), planned(site(), there), there)
+    assert (gone["azure_site_pools"], gone["azure_site_group_tags"], gone["azure_site_steps"]) == ([], {}, ["retire"])
+    assert gone["azure_site_retired_pools"] == ["spares"]
+    assert gone["azure_site_retired_profiles"] == ["llm-azure-east"]
+
+
 def test_what_the_module_cannot_express_goes_as_a_whole_body() -> None:
     wanted = site(deploy={"hung_after": "60s"})
     values: Any = variables.site_variables(wanted, planned(wanted, EMPTY), EMPTY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, files, groups, network, vaults
+from arriero.clouds.azure import alerts, files, groups, network, spares, vaults
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -37,13 +37,13 @@ def read_site(ref: SiteRef) -> SiteFacts:
         arm, name = connect(), f"{ref.service}-{ref.site}"
         parent = pool.submit(arm.get, f"/resourceGroups/{name}", network.GROUPS_VERSION)
         parts = {path: pool.submit(arm.get, _path(name, path), network.NETWORK_VERSION) for path in READERS}
-        told = pool.submit(alerts.read, arm, ref)
+        told, ready = pool.submit(alerts.read, arm, ref), pool.submit(spares.read, arm, ref, parent)
         versions = {each: pool.submit(vaults.connect().newest, each) for each in ref.secrets}
         storage = files.read(arm, ref, pool)
         items = group_items(arm, ref, pool)
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
         resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
-        stored, watching = storage.resources(ref), told.result()
+        stored, watching, kept_ready = storage.resources(ref), told.result(), ready.result()
     is_in_use = bool(resources)
     return SiteFacts(
         site=ref.site,
@@ -55,6 +55,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
             *(stored if is_in_use else ()),
             *(groups.as_resource(item) for item in items),
             *watching,
+            *kept_ready,
         ),
         targets=tuple(groups.as_target(item, ref) for item in items),
         count=groups.live_count(items),

@@ -28,6 +28,8 @@ def is_ours(item: Found, ref: SiteRef) -> bool:
     tagged = tags.get(SERVICE_TAG) == ref.service and tags.get(SITE_TAG) == ref.site
     if item["name"].endswith("-seed"):
         return False  # a job, and no target
+    if item["properties"].get("isCreatedFromStandbyPool"):
+        tagged = False  # a spare may carry our tags; only who takes it gives it a name of ours
     return tagged or bool(re.fullmatch(rf"{re.escape(f'{ref.service}-{ref.site}')}-r\d+-\d+", item["name"]))
 
 
@@ -41,7 +43,7 @@ def as_resource(item: Found) -> Resource:
         "restart_policy": properties.get("restartPolicy"),
         "address": str(address.get("type", "none")).lower(),
         "ports": _ports(address.get("ports")),
-        "subnet": _subnet(properties.get("subnetIds")),
+        "subnet": subnet(properties.get("subnetIds")),
         "containers": {
             each["name"]: _container(each["properties"], tags) for each in properties.get("containers") or ()
         },
@@ -211,7 +213,7 @@ def _ports(ports: Iterable[Found] | None) -> tuple[int, ...]:
     return tuple(sorted(int(each["port"]) for each in ports or ()))
 
 
-def _subnet(references: Iterable[Found] | None) -> str | None:
+def subnet(references: Iterable[Found] | None) -> str | None:
     """`<network>/<subnet>` of the only subnet that a group can have."""
     first = next(iter(references or ()), None)
     if first is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
 from arriero.plan.wanted.azure import SUBNET
+from arriero.plan.wanted.azure_spares import KEPT, KEPT_TAG
 
 Found = Mapping[str, Any]
 
@@ -15,10 +16,13 @@ NETWORK_VERSION = "2024-03-01"
 
 
 def resource_group(item: Found, ref: SiteRef) -> Resource:
-    """`details.ours` tells whether we made it: it carries our tags. One that we did not make is never deleted."""
+    """`details.ours` tells whether we made it: it carries our tags. One that we did not make is never deleted. A tag
+    says that spares may be kept for the site.
+    """
     tags = dict(item.get("tags") or {})
     ours = tags.get(SERVICE_TAG) == ref.service and tags.get(SITE_TAG) == ref.site
-    return _resource("azure.resource_group", item, {"location": item["location"].lower()}, {"ours": ours})
+    kept = {"spares": KEPT} if tags.get(KEPT_TAG) == KEPT else {}
+    return _resource("azure.resource_group", item, {"location": item["location"].lower(), **kept}, {"ours": ours})
 
 
 def security_group(item: Found) -> Resource:

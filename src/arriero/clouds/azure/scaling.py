@@ -1,7 +1,8 @@
 """Container groups more and fewer: copies of one that stands, under the names that a deployment would give, and by name
 those that go.
 
-A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now. So that
+A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now. Where the
+site keeps spares of that release, one of these is asked for instead, under the same name. So that
 nothing at all can run and the next one still be made, the last group is stopped instead of deleted, and started again:
 `docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`.
 """
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import facts, files, group_secrets, groups
+from arriero.clouds.azure import facts, files, group_secrets, groups, spares
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.scaling import Require, Standing, Throttled
@@ -25,7 +26,18 @@ from arriero.plan.wanted.azure import free_names
 Found = Mapping[str, Any]
 
 # What Azure adds to what was asked for.
-_TOLD = frozenset(("instanceView", "provisioningState", "isCreatedFromStandbyPool", "isCustomProvisioningTimeout"))
+_TOLD = frozenset(
+    (
+        "instanceView",
+        "provisioningState",
+        "isCreatedFromStandbyPool",
+        "isCustomProvisioningTimeout",
+        "standbyPoolProfile",
+        "containerGroupProfile",
+    )
+)
+# What Azure answers to a request for a spare that it can't serve, such as one of a profile that somebody removed.
+_NO_SPARE = (400, 404, 409)
 _WAIT_SECONDS = 60.0
 
 
@@ -57,10 +69,12 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
             _ask(ref, partial(arm.act, f"{_path(ref, name)}/start", groups.VERSION))
         stem = re.sub(r"-\d+$", "", str(pattern["name"]))
         names = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
-        body = group_secrets.filled(_with_keys(arm, ref, _copy(pattern))) if names else {}
+        spare = spares.claim(arm, ref, pattern) if names and ref.spares else None
+        copied = group_secrets.filled(_with_keys(arm, ref, _copy(pattern))) if names else {}
         for name in names:
             require()
-            _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, body))
+            if spare is None or not _take(arm, ref, name, spare):
+                _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, copied))
     return [*resting, *names]
 
 
@@ -140,6 +154,19 @@ def _with_keys(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _take(arm: Arm, ref: SiteRef, name: str, spare: Found) -> bool:
+    """Whether Azure takes the request for a spare; it hands one out, or makes the group from the same profile."""
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, spare))
+    except HttpResponseError as error:
+        if error.status_code not in _NO_SPARE:
+            raise
+        return False
+    return True
 
 
 def _ask(ref: SiteRef, call: Callable[[], None]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import alerts, files, groups
+from arriero.clouds.azure import alerts, files, groups, spares
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
-from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, storage
+from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, azure_spares, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -20,6 +20,8 @@ REMOVAL_SECONDS = 900
 REMOVAL_ORDER = {
     azure_alerts.ALERT_KIND: ("Insights", "metricAlerts", alerts.ALERT_VERSION),
     azure_alerts.ACTION_KIND: ("Insights", "actionGroups", alerts.ACTION_VERSION),
+    azure_spares.POOL_KIND: ("StandbyPool", "standbyContainerGroupPools", spares.VERSION),
+    azure_spares.PROFILE_KIND: ("ContainerInstance", "containerGroupProfiles", groups.VERSION),
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
     "azure.nat_gateway": ("Network", "natGateways", NETWORK_VERSION),
@@ -36,6 +38,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_name": name,
         "azure_site_location": site.region,
         "azure_site_tags": {SERVICE_TAG: site.service, SITE_TAG: site.name},
+        "azure_site_group_tags": {azure_spares.KEPT_TAG: azure_spares.KEPT} if site.spares else {},
         "azure_site_owns_group": _owns_group(found),
         "azure_site_cidr": site.network.cidr,
         "azure_site_subnet": wish.SUBNET,
@@ -49,6 +52,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
         **_alerts(site, plan, found),
+        **_spares(site, plan, found),
         "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
         **PATIENCE.variables(int(site.deploy.ready_within)),
     }
@@ -142,6 +146,30 @@ def _alerts(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
         "azure_site_alerts": [_rule(rule, f"{provider}/{groups.TYPE}") for rule in rules],
         "azure_site_retired_alerts": cast(Json, gone[azure_alerts.ALERT_KIND]),
         "azure_site_retired_actions": cast(Json, gone[azure_alerts.ACTION_KIND]),
+    }
+
+
+def _spares(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
+    """The pool as it should be, and its profile where that has to become another one: each time a new revision."""
+    base = wish.base_name(site)
+    kinds = (azure_spares.POOL_KIND, azure_spares.PROFILE_KIND)
+    subnet, wanted = _subnet_id(found.account, base), {r.kind: r for r in plan.wanted if r.kind in kinds}
+    changed = {change.kind for change in plan.changes if change.action != "remove"}
+    gone = {kind: [c.name for c in plan.changes if c.action == "remove" and c.kind == kind] for kind in kinds}
+    profiles = list[Json]()
+    if (profile := wanted.get(azure_spares.PROFILE_KIND)) and profile.kind in changed:
+        body = cast("dict[str, Any]", _body(site, profile, subnet)["body"])
+        properties = {key: value for key, value in body["properties"].items() if key != "subnetIds"}
+        profiles.append({"name": profile.name, "body": {**body, "properties": properties}})
+    pools = list[Json]()
+    if pool := wanted.get(azure_spares.POOL_KIND):
+        held = f"/subscriptions/{found.account}/resourceGroups/{base}/providers/{spares.PROFILE_TYPE}/{base}"
+        pools.append({"name": pool.name, "profile": base, "body": spares.pool_body(pool, subnet, held)})
+    return {
+        "azure_site_profiles": profiles,
+        "azure_site_pools": pools,
+        "azure_site_retired_pools": cast(Json, gone[azure_spares.POOL_KIND]),
+        "azure_site_retired_profiles": cast(Json, gone[azure_spares.PROFILE_KIND]),
     }
 
 

@@ -18,7 +18,8 @@ def role(spec: Spec) -> Mapping[str, Any]:
     sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "azure"]
     scales = any(site.scale_by == "cloud" for site in sites)
     rests = any(site.scale_by == "load" and site.min == 0 for site in sites)
-    more = {"alerts": scales, "rest": rests, "registry": purging.place(spec) is not None}
+    spares = any(site.spares for site in sites)
+    more = {"alerts": scales, "rest": rests, "spares": spares, "registry": purging.place(spec) is not None}
     more["replication"] = bool(registries.abroad(spec))
     parts = ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
     actions = sorted({wanted.action for part in parts for wanted in known.of_part(part)}, key=str.lower)

@@ -44,6 +44,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         what = f"{', '.join(stored)} comes from storage, and this export can't say EFS or Azure Files"
         raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
     _refuse_secrets(spec)
+    _refuse_spares(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {
@@ -65,6 +66,15 @@ def _refuse_secrets(spec: Spec) -> None:
             what = f"Terraform would read {name}'s secrets and write them into its state, in clear"
             key = "environment_from" if site.environment_from else "registry_login"
             raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.{key}"))
+
+
+def _refuse_spares(spec: Spec) -> None:
+    """hashicorp/azurerm has no resource for a standby pool."""
+    if name := next((name for name in spec.sites if spec.site(name).spares), ""):
+        own = spec.sites[name].scale
+        key = f"sites.{name}.scale.spares" if own and "spares" in own.model_fields_set else "scale.spares"
+        what = f"the provider of this export has no standby pools, and {name} keeps spares in one"
+        raise Refused(Problem(what, "stay with `arriero up`, or remove the line", key))
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:

@@ -23,7 +23,7 @@ from ipaddress import ip_network
 from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, sidecar, storage
+from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, azure_spares, sidecar, storage
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -39,6 +39,8 @@ KINDS: Mapping[str, str] = {
     "azure.container_group": "targets",
     "azure.action_group": "alerts",
     "azure.metric_alert": "alerts",
+    "azure.spare_profile": "spares",
+    "azure.spare_pool": "spares",
 }
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",)}
 
@@ -76,7 +78,9 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     files = azure_files.wanted(site, found, base_name(site))
     groups = [replace(pattern, name=name) for name in names]
     rest = [replace(pattern, name=group.name, details={"is_at_rest": True}) for group in resting]
-    return (*_surroundings(site), *files, *groups, *rest, *azure_alerts.wanted(site, groups, base_name(site)))
+    alerts = azure_alerts.wanted(site, groups, base_name(site))
+    spares = azure_spares.wanted(site, found, pattern, count)
+    return (*_surroundings(site), *files, *groups, *rest, *alerts, *spares)
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
@@ -111,6 +115,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
         said.append(
             f"secrets go from Key Vault to Container Instances within one task: the groups are made by {module}"
         )
+    said += azure_spares.notes(site)
     return tuple(said)
 
 
@@ -166,7 +171,7 @@ def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
         "delegations": (DELEGATION,),
     }
     properties: Mapping[str, Mapping[str, Value]] = {
-        "azure.resource_group": {"location": site.region},
+        "azure.resource_group": {"location": site.region, **azure_spares.of_group(site)},
         "azure.network_security_group": {"rules": rules},
         "azure.public_ip": {"allocation": "static", "sku": "Standard"},
         "azure.nat_gateway": {"public_ips": (name,)},

@@ -27,11 +27,14 @@ _SPELT = {
 
 def put(world: World, request: Request, group: ResourceId, body: Document, old: Document | None) -> Answer:
     """Creates the group, or restarts its containers in place with what may be updated."""
+    if old is None:
+        seconds = make(world, group, body)
+        headers = operations.begin(world, request, group.key, "put", seconds)
+        return Answer(types.created_status(group.type, existed=False), view(world, group.key), headers)
     _fill_in(body)
     group_rules.check(world, group, body)
     run = world.state.runs.get(group.key)
-    is_over = run is not None and run.phase in ("succeeded", "failed", "stopped")
-    if old is None or is_over:
+    if run is not None and run.phase in ("succeeded", "failed", "stopped"):
         group_rules.check_room(world, group, body)
         seconds = world.latency.seconds("aci.group_create")
     else:
@@ -42,7 +45,20 @@ def put(world: World, request: Request, group: ResourceId, body: Document, old: 
     body["properties"]["provisioningState"] = "Pending"
     headers = operations.begin(world, request, group.key, "put", seconds)
     world.state.changed()
-    return Answer(types.created_status(group.type, existed=old is not None), view(world, group.key), headers)
+    return Answer(types.created_status(group.type, existed=True), view(world, group.key), headers)
+
+
+def make(world: World, group: ResourceId, body: Document) -> float:
+    """Creates a group that is not there; returns the seconds until it runs. Raises ArmError where it can't be."""
+    _fill_in(body)
+    group_rules.check(world, group, body)
+    group_rules.check_room(world, group, body)
+    seconds = world.latency.seconds("aci.group_create")
+    world.state.resources[group.key] = body
+    _plan(world, group, body, None, seconds)
+    body["properties"]["provisioningState"] = "Pending"
+    world.state.changed()
+    return seconds
 
 
 def delete(world: World, group: ResourceId) -> Answer:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from arriero.errors import ArrieroError
-from arriero.rehearse.azure import group_rules, images, operations
+from arriero.rehearse.azure import group_rules, images, operations, standby_pools
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.probes import Probes
@@ -65,6 +65,7 @@ class Reconciler:
         with self._world.state.lock:
             self._ticks += 1
             self._faults.expire()
+            standby_pools.tend(self._world)
             for key, run in self._world.state.runs.items():
                 self._advance(self._world.state.resources[key], run)
             self._let_leave()
@@ -139,7 +140,7 @@ class Reconciler:
         for record in run.containers:
             self._start_if_due(group, run, record, "containers")
             self._probe(group, run, record)
-        if group["properties"]["provisioningState"] == "Creating":
+        if group["properties"]["provisioningState"] in ("Creating", "Pending") and self._world.now >= run.ready_at:
             group["properties"]["provisioningState"] = "Succeeded"
             self._world.state.changed()
         before = run.phase

@@ -6,7 +6,7 @@ import copy
 import uuid
 from typing import Any
 
-from arriero.rehearse.azure import accounts, groups, network, operations, schemas, tags, types
+from arriero.rehearse.azure import accounts, groups, network, operations, schemas, standby_pools, tags, types
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request, invalid_content
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.runs import stamp
@@ -61,6 +61,8 @@ def _put(world: World, request: Request, resource: ResourceId, body: Document) -
     schemas.check(resource.type, version, resource.names, body)
     old = world.find(resource.key)
     body = _completed(world, resource, body, old)
+    if resource.type.lower() == types.CONTAINER_GROUPS and standby_pools.is_request(body):
+        return standby_pools.take(world, request, resource, body, old)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.put(world, request, resource, body, old)
     stored = _put_with_children(world, resource, body, old)
@@ -103,6 +105,7 @@ def _missing_location() -> str:
 def _store(world: World, resource: ResourceId, body: Document, old: Document | None) -> Document:
     network.prepare(world.state, resource, body)
     accounts.prepare(resource, body, stamp(world.now))
+    standby_pools.prepare(world, resource, body, old)
     body["properties"]["provisioningState"] = "Succeeded"
     same = old is not None and _compared(old) == _compared(body)
     body["etag"] = old["etag"] if old and same else f'W/"{uuid.uuid4()}"'

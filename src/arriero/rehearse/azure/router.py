@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from arriero.rehearse.azure import alert_status, billing, monitor, operations, resource_groups, resources, usages
+from arriero.rehearse.azure import (
+    alert_status,
+    billing,
+    monitor,
+    operations,
+    resource_groups,
+    resources,
+    standby_pools,
+    usages,
+)
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.ids import ResourceId, group_key
@@ -62,6 +71,8 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
         return monitor.answer(world, request, wanted)
     if wanted is not None and alert_status.is_asked(wanted):
         return alert_status.answer(world, wanted)
+    if wanted is not None and standby_pools.is_asked(wanted):
+        return standby_pools.runtime_view(world, wanted)
     if wanted is None or (not wanted.names and not wanted.group and len(parts) <= 2):
         return resource_groups.subscription(request, parts)
     return resources.answer(world, request, wanted)

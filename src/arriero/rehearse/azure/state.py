@@ -34,7 +34,9 @@ class Operation:
 class State:
     """`resources` by lower-case id, as last put, with their read-only members; `runs` are the groups' containers.
 
-    `secrets` are those of vaults, by vault and name, their versions oldest first.
+    `secrets` are those of vaults, by vault and name, their versions oldest first. `spares` are the container groups
+    that standby pools hold ready, each with its pool and revision; `pool_troubles` say why a pool makes none, and until
+    when.
     """
 
     file: Path
@@ -45,6 +47,8 @@ class State:
     creates: dict[str, list[float]] = field(default_factory=dict)
     leaving: list[str] = field(default_factory=list)
     secrets: dict[str, list[Document]] = field(default_factory=dict)
+    spares: dict[str, Document] = field(default_factory=dict)
+    pool_troubles: dict[str, Document] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +98,7 @@ class State:
             "creates": self.creates,
             "leaving": self.leaving,
             "secrets": self.seal.seal(self.secrets),
+            "spares": self.spares,
         }
 
     def _load(self, saved: dict[str, Any]) -> None:
@@ -103,3 +108,4 @@ class State:
         self.creates = saved["creates"]
         self.leaving = saved["leaving"]
         self.secrets = self.seal.unseal(saved.get("secrets", {}))
+        self.spares = saved.get("spares", {})

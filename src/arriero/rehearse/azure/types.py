@@ -38,6 +38,7 @@ _LONG_RUNNING_PROVIDERS = (
     "microsoft.containerinstance/",
     "microsoft.standbypool/",
 )
+_AT_ONCE = ("privatednszones", "containergroupprofiles")
 
 
 @cache
@@ -99,7 +100,7 @@ def created_status(resource_type: str, *, existed: bool) -> int:
 
 def is_long_running(resource_type: str) -> bool:
     lower = resource_type.lower()
-    return lower.startswith(_LONG_RUNNING_PROVIDERS) and "privatednszones" not in lower
+    return lower.startswith(_LONG_RUNNING_PROVIDERS) and not any(each in lower for each in _AT_ONCE)
 
 
 def region(location: str) -> str:
