@@ -11,9 +11,10 @@ from test_azure_spares import POOL, pool_of, ready, wait_for
 from test_facts import put
 
 from arriero.clouds.azure import scaling, variables
+from arriero.pipeline.iam.azure import role
 from arriero.plan.model import SitePlan
 from arriero.plan.wanted import azure_spares
-from arriero.spec.model import ResolvedSite
+from arriero.spec.model import ResolvedSite, Spec
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
 
@@ -73,6 +74,26 @@ def test_spares_are_kept_taken_renewed_repaired_and_let_go(azure: Azure) -> None
     assert azure.down().code == 0
     assert azure.read().resources == ()
     assert wait_for(lambda: not azure.emulator.containers())
+    assert needed(azure) <= exported()
+
+
+def needed(azure: Azure) -> set[str]:
+    """What all of it had to be allowed, in the words of Resource Manager, which mind no case."""
+    log = map(json.loads, (azure.folder / "requests.jsonl").read_text().splitlines())
+    return {need["action"].lower() for line in log for need in line.get("needs", ())}
+
+
+def exported() -> set[str]:
+    given = {"cloud": "azure", "region": "eastus", **SPARES}
+    account = {"azure": "00000000-0000-0000-0000-000000000001"}
+    spec = {
+        "name": "llm",
+        "image": "acme/llm",
+        "models": ["llama2"],
+        "sites": {"azure-east": given},
+        "accounts": account,
+    }
+    return {action.lower() for action in role(Spec.model_validate(spec))["Actions"]}
 
 
 def repaired(azure: Azure, wanted: ResolvedSite) -> None:
