@@ -96,6 +96,28 @@ def test_a_controller_that_died_gets_a_successor_and_the_gateway_serves_on(tmp_p
     assert not second.controller.is_alive
 
 
+def test_a_gateway_gets_no_login_and_no_secret_of_the_environment_and_its_controller_does(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"AWS_SECRET_ACCESS_KEY": "one", "AZURE_CLIENT_SECRET": "two", "HF_TOKEN": "three", "SLACK_URL": "four"}
+    kept = {"OTEL_EXPORTER_OTLP_HEADERS": "for=spans", "SSL_CERT_FILE": "/authority.pem", "https_proxy": "http://p:1"}
+    for name, value in (given | kept).items():
+        monkeypatch.setenv(name, value)
+    project = Project(tmp_path / "arriero.yaml")
+    project.spec.write_text(SPEC.format(port=free_port(), origins="", server=server))
+    try:
+        found = edge.ensure(project, load(project.spec, None, {}).spec, ignore)
+        gateway, controller = (
+            dict(line.split("=", 1) for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line)
+            for pid in (found.gateway.pid, found.controller.pid)
+        )
+    finally:
+        edge.stop(project)
+    assert gateway.keys() & given.keys() == set()
+    assert {name: gateway.get(name) for name in kept} == kept
+    assert given.items() <= controller.items()
+
+
 def test_a_port_that_was_taken_in_the_meantime_is_given_up_for_the_next(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from arriero.clock import SystemClock
+from arriero.clouds.endpoints import sealed
 from arriero.clouds.local import process
 from arriero.clouds.local.process import Process
 from arriero.control.client import Gateway, GatewayError
@@ -36,6 +38,11 @@ DRAIN_SECONDS = 30.0
 GRACE_SECONDS = 5.0
 # Between the look for a free port and the gateway's own listening, somebody else may take it.
 STARTS_AGAIN = 5
+# What a gateway gets besides what leads nowhere: where files, authorities and collectors of spans are. It speaks to
+# strangers, so no login to a cloud and no other secret of whoever runs `up` is its business.
+_GATEWAY_GETS = re.compile(
+    r"HOME|TMPDIR|LD_LIBRARY_PATH|(LC_|PYTHON|OTEL_|SSL_CERT_|REQUESTS_CA_)\w+|\w+_PROXY", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,8 @@ def _start(project: Project, spec: Spec) -> Edge:
     control = f"127.0.0.1:{_free_port('127.0.0.1', 0)}"
     settings = settings_of(spec, _places(project, address, control))
     settings.write(_settings_file(project))
-    gateway = _spawn(folder, "gateway", [sys.executable, "-m", "arriero.gateway", str(_settings_file(project))])
+    command = [sys.executable, "-m", "arriero.gateway", str(_settings_file(project))]
+    gateway = _spawn(folder, "gateway", command, gateway_environment(os.environ))
     controller = _spawn(folder, "controller", _controller_command(project))
     edge = Edge(_url(spec, address), f"http://{control}", gateway, controller, str(token))
     _write_private(_record(project), json.dumps(asdict(edge)))
@@ -227,10 +235,22 @@ def _controller_command(project: Project) -> list[str]:
     return [sys.executable, "-m", "arriero", "controller", "run", "--file", str(project.spec), *overlay]
 
 
-def _spawn(folder: Path, name: str, command: list[str]) -> Process:
+def gateway_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of it a gateway is started with."""
+    return sealed(environment, {name: value for name, value in environment.items() if _GATEWAY_GETS.fullmatch(name)})
+
+
+def _spawn(folder: Path, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Process:
+    """Without `environment` it has ours."""
     with (folder / f"{name}.log").open("ab") as log:
         started = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=folder,
         )
     found = process.find(started.pid)
     if found is None:
