@@ -35,7 +35,8 @@ print("child over", flush=True)
 @pytest.fixture
 def deployer(tmp_path: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", DEPLOYER, str(tmp_path)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "of-the-deployer"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def is_running(pid: int) -> bool:
@@ -52,6 +53,13 @@ def ended_within(pid: int, seconds: float) -> bool:
     return not is_running(pid)
 
 
+def guards_of(pid: int) -> list[Path]:
+    """The processes that watch over what this one runs."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = [Path("/proc", child) for child in children]
+    return [folder for folder in found if b"arriero.deploy.guard" in (folder / "cmdline").read_bytes()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_deployer_that_stands_still_or_dies_takes_its_run_along(
     deployer: subprocess.Popen[str], number: signal.Signals
@@ -59,6 +67,8 @@ def test_a_deployer_that_stands_still_or_dies_takes_its_run_along(
     assert deployer.stdout is not None
     child = int(deployer.stdout.readline())
     try:
+        [guarding] = guards_of(deployer.pid)
+        assert b"of-the-deployer" not in (guarding / "environ").read_bytes()
         assert not ended_within(child, 2.5)  # longer than a lease, which is kept
         os.kill(deployer.pid, number)
         assert ended_within(child, 10)

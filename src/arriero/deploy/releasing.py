@@ -19,6 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from arriero.clouds import read
+from arriero.clouds.endpoints import sealed
 from arriero.deploy import engine, making
 from arriero.deploy.engine import Outcome, Run
 from arriero.errors import ArrieroError, Problem, Refused
@@ -215,8 +216,11 @@ def commit_of(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    # A repository's own settings have git run programs: they get no login that a vault gave us.
+    own = {name: value for name, value in os.environ.items() if name == "HOME" or name.startswith("GIT_")}
+    command, environment = ["git", "-C", str(folder), *arguments], sealed(os.environ, own)
     try:
-        ended = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return ended.stdout.strip() if ended.returncode == 0 else ""
