@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from arriero.plan.wanted import azure_secrets
 from arriero.spec.model import Spec
 from key_vault import MANAGEMENT, VAULT, Hand
 
+MODULE = OWN_COLLECTIONS / "ansible_collections/arriero/fleet/plugins/modules/container_group.py"
 TOKEN, LOGIN = f"{VAULT}/secrets/hf", f"{VAULT}/secrets/registry"
 FIRST, SECOND = "planted-first-91c2", 'planted "zq-second-zq"\n of two lines'
 ACCOUNT = {"username": "puller", "password": "planted-password-91c2"}
@@ -221,7 +223,7 @@ def module(azure: Azure, hand: Hand, versions: dict[str, str]) -> dict[str, Any]
     asked = {"ANSIBLE_MODULE_ARGS": {**given, "secrets": [secret], "login": login}}
     collections = f"{sys.prefix}/share/arriero/collections:{OWN_COLLECTIONS}"
     done = subprocess.run(
-        [sys.executable, OWN_COLLECTIONS / "ansible_collections/arriero/fleet/plugins/modules/container_group.py"],
+        [sys.executable, MODULE],
         input=json.dumps(asked),
         env={**azure.environment(), "PYTHONPATH": collections},
         capture_output=True,
@@ -254,6 +256,22 @@ def test_why_the_module_could_not_is_said_in_key_vaults_words(azure: Azure, hand
     hand.ask("PATCH", f"{TOKEN}/{versions['hf']}", {"attributes": {"enabled": False}})
     said = module(azure, hand, versions)["msg"]
     assert said == "(SecretDisabled) Operation get is not allowed on a disabled secret."
+
+
+@pytest.mark.parametrize("told", ["not-json", "12", "[1]", '{"username": "puller"}', json.dumps(ACCOUNT)])
+def test_words_of_azure_lose_each_value_and_a_logins_password(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.syspath_prepend(f"{sys.prefix}/share/arriero/collections")
+    monkeypatch.syspath_prepend(str(OWN_COLLECTIONS))
+    spec = importlib.util.spec_from_file_location("tested_group", MODULE)
+    assert spec
+    assert spec.loader
+    group = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(group)
+    said = f"(Bad) {SECOND} {json.dumps(SECOND)} {told} {ACCOUNT['password']} is wrong"
+    left = "(a secret)" if ACCOUNT["password"] in told else ACCOUNT["password"]
+    assert group.without({"": SECOND, "x": told, "y": ""}.values(), said) == (
+        f'(Bad) (a secret) "(a secret)" (a secret) {left} is wrong'
+    )
 
 
 @pytest.mark.story

@@ -196,9 +196,23 @@ class ContainerGroup(AzureRMModuleBase):
             raise Refused(told(error)) from None
 
     def without_values(self, text):
-        for value in filter(None, self.read.values()):
+        return without(self.read.values(), text)
+
+
+def without(values, text):
+    """The text with none of the values, nor the password of one that is a login: as they are, and as JSON has them."""
+    for value in [*values, *filter(None, map(password, values))]:
+        if value:
             text = text.replace(value, "(a secret)").replace(json.dumps(value)[1:-1], "(a secret)")
-        return text
+    return text
+
+
+def password(value):
+    """Empty in what is no login."""
+    try:
+        return str(json.loads(value)["password"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def filled(asked, value):
