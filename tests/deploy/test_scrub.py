@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+
 import pytest
 
 from arriero.deploy.scrub import Scrubber
@@ -34,3 +38,13 @@ def test_a_secret_within_another_leaves_nothing_of_either() -> None:
 
 def test_a_value_too_short_to_be_one_mauls_no_words() -> None:
     assert Scrubber({"A_SECRET": "a"})("a banana") == "a banana"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [str, json.dumps, lambda text: json.dumps(text, ensure_ascii=False), quote, lambda text: quote(text, safe="")],
+)
+def test_a_secret_with_signs_is_taken_out_however_it_is_written(written: Callable[[str], str]) -> None:
+    secret = 'p"ä/ss\\word+='
+    left = Scrubber({"A_SECRET": secret})(f"said {written(secret)}.")
+    assert left.replace('"', "") == "said •••."
