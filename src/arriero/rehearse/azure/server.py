@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from socketserver import BaseRequestHandler, ThreadingTCPServer
+from urllib.parse import urlsplit
 
 from arriero.rehearse.azure.answers import Answer, Request
 
@@ -131,7 +132,8 @@ class _Connection(BaseRequestHandler):
                 return host
             plain.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             return None
-        self.server.deny(target)
+        # Without CONNECT the target is a whole address, which may be a secret itself: a webhook's is.
+        self.server.deny(target if method == "CONNECT" else urlsplit(target).netloc.rpartition("@")[2])
         plain.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         return None
 
