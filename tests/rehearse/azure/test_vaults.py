@@ -77,6 +77,15 @@ def test_a_role_must_hold_the_data_action_where_the_secret_is(azure: Azure, hand
     assert VALUE not in denied.text
 
 
+def test_a_vault_that_is_closed_to_public_networks_answers_nobody(hand: Hand) -> None:
+    hand.ask("PUT", SECRET, {"value": VALUE})
+    vault = hand.managed(f"{GROUP}/providers/Microsoft.KeyVault/vaults/llm-vault")
+    closed = {"properties": {"publicNetworkAccess": "Disabled"}}
+    assert hand.ask("PATCH", vault, closed, "2023-07-01", MANAGEMENT).status_code == 200
+    for url in (SECRET, f"{SECRET}/versions"):
+        assert code(hand.ask("GET", url)) == (403, "Forbidden", "ForbiddenByConnection")
+
+
 def test_a_vault_that_nobody_made_has_no_name_in_dns(hand: Hand) -> None:
     with pytest.raises(requests.exceptions.ProxyError, match="502"):
         hand.ask("GET", "https://other.vault.azure.net/secrets/hf")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.rehearse.azure import accounts
+from arriero.rehearse.azure import accounts, private_link
 from arriero.rehearse.azure.answers import ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.types import CONTAINER_GROUPS
@@ -183,11 +183,11 @@ def _check_volumes(world: World, properties: Document) -> None:
             if "azureFile" in volumes[mount["name"]]:
                 _check_root(container)
     for share in [one["azureFile"] for one in volumes.values() if "azureFile" in one]:
-        _check_share(world, share)
+        _check_share(world, share, [one["id"] for one in properties.get("subnetIds") or []])
 
 
-def _check_share(world: World, share: Document) -> None:
-    """The account is there, the key is one of its, and it has the share."""
+def _check_share(world: World, share: Document, subnets: list[str]) -> None:
+    """The account is there, the group's network leads to it, the key is one of its, and it has the share."""
     name = share["storageAccountName"]
     found = [
         (key, one)
@@ -199,6 +199,9 @@ def _check_share(world: World, share: Document) -> None:
         raise ArmError(400, "CannotAccessStorageAccount", message)
     account = ResourceId.parse(found[0][1]["id"])
     assert account is not None
+    if not private_link.may_reach(world.state, subnets, found[0][0], "file"):
+        message = f"Cannot access storage account '{name}': it is closed to public networks, and no private endpoint"
+        raise ArmError(400, "CannotAccessStorageAccount", f"{message} leads there from the network of the group.")
     if share.get("storageAccountKey") not in (accounts.key(account, "key1"), accounts.key(account, "key2")):
         message = f"Cannot access storage account '{name}': the key is wrong."
         raise ArmError(400, "CannotAccessStorageAccount", message)

@@ -28,6 +28,7 @@ _REFERENCES = {
     (_SUBNET, "routeTable"): ("subnets", "InUseRouteTableCannotBeDeleted"),
     ("microsoft.network/natgateways", "publicIpAddresses"): ("natGateway", "PublicIPAddressCannotBeDeleted"),
     ("microsoft.containerinstance/containergroups", "subnetIds"): ("", "InUseSubnetCannotBeDeleted"),
+    ("microsoft.network/privateendpoints", "subnet"): ("privateEndpoints", "InUseSubnetCannotBeDeleted"),
 }
 _DEFAULT_RULES = (
     ("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork", "VirtualNetwork"),

@@ -6,7 +6,17 @@ import copy
 import uuid
 from typing import Any
 
-from arriero.rehearse.azure import accounts, groups, network, operations, schemas, standby_pools, tags, types
+from arriero.rehearse.azure import (
+    accounts,
+    groups,
+    network,
+    operations,
+    private_link,
+    schemas,
+    standby_pools,
+    tags,
+    types,
+)
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request, invalid_content
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.runs import stamp
@@ -46,6 +56,7 @@ def shown(world: World, key: str) -> Document:
         return groups.view(world, key)
     found: Document = hidden(stored)
     network.view(world.state, key, found)
+    private_link.view(world.state, key, found)
     return found
 
 
@@ -104,6 +115,7 @@ def _missing_location() -> str:
 
 def _store(world: World, resource: ResourceId, body: Document, old: Document | None) -> Document:
     network.prepare(world.state, resource, body)
+    private_link.prepare(world.state, resource, body)
     accounts.prepare(resource, body, stamp(world.now))
     standby_pools.prepare(world, resource, body, old)
     body["properties"]["provisioningState"] = "Succeeded"
@@ -180,6 +192,7 @@ def _delete(world: World, request: Request, resource: ResourceId) -> Answer:
     if world.find(resource.key) is None:
         return Answer(204)
     network.check_unused(world.state, resource.key)
+    private_link.check_unused(world.state, resource.key)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.delete(world, resource)
     world.state.changed()

@@ -73,6 +73,7 @@ class Vaults:
         self._check_token(request)
         if request.query.get("api-version") not in VERSIONS:
             raise Refused(400, "BadParameter", f"api-version must be one of {', '.join(VERSIONS)}")
+        self._check_network(vault)
         self._check_permission(request, vault)
         kind, name, *rest = _parts(request)
         if kind != "secrets" or not name:
@@ -127,6 +128,15 @@ class Vaults:
         if claims["exp"] < self._world.now:
             message = "AKV10042: Error validating token: the token has expired."
             raise Refused(401, "Unauthorized", message, WWW_Authenticate=challenge)
+
+    def _check_network(self, vault: ResourceId) -> None:
+        """Nobody who asks the stage stands in one of its networks, so no private endpoint leads them there."""
+        if self._world.state.resources[vault.key]["properties"].get("publicNetworkAccess", "").lower() == "disabled":
+            message = (
+                "Public network access is disabled and request is not from a trusted service nor via an approved"
+                " private link."
+            )
+            raise Refused(403, "Forbidden", message, "ForbiddenByConnection")
 
     def _check_permission(self, request: Request, vault: ResourceId) -> None:
         role = self._permits.now().azure

@@ -1,0 +1,225 @@
+"""Private endpoints of the emulated Azure: what it refuses, what it tells, and whom it lets mount a closed share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arriero.clock import ManualClock
+from arriero.rehearse.azure import accounts, resources
+from arriero.rehearse.azure.answers import Answer, ArmError, Request
+from arriero.rehearse.azure.ids import ResourceId, group_key
+from arriero.rehearse.azure.secrets import Seal
+from arriero.rehearse.azure.state import State
+from arriero.rehearse.azure.world import SUBSCRIPTION, World
+from arriero.rehearse.latency import Latency
+from arriero.rehearse.meter import Meter
+from arriero.rehearse.planted import Figures
+from conftest import container, group
+
+RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
+ACCOUNT = f"{RG}/providers/Microsoft.Storage/storageAccounts/models1"
+NETWORK = f"{RG}/providers/Microsoft.Network/virtualNetworks/net"
+ZONE = f"{RG}/providers/Microsoft.Network/privateDnsZones/privatelink.file.core.windows.net"
+LINK = f"{ZONE}/virtualNetworkLinks/net"
+ENDPOINT = f"{RG}/providers/Microsoft.Network/privateEndpoints/models"
+NAMES = f"{ENDPOINT}/privateDnsZoneGroups/default"
+GROUP = f"{RG}/providers/Microsoft.ContainerInstance/containerGroups/g"
+VERSIONS = {
+    "Microsoft.Storage": "2023-05-01",
+    "Microsoft.KeyVault": "2023-07-01",
+    "Microsoft.ContainerInstance": "2025-09-01",
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A resource group with a closed storage, a share in it, and a network of two subnets."""
+    state, meter = State(tmp_path / "state.json", Seal(tmp_path)), Meter("azure", tmp_path / "meter.json")
+    made = World(state, ManualClock(), Latency(0), meter, Figures(tmp_path))
+    made.state.resources[group_key(SUBSCRIPTION, "rg")] = {"location": "eastus", "name": "rg", "properties": {}}
+    closed = {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {"publicNetworkAccess": "Disabled"}}
+    put(made, ACCOUNT, {"location": "eastus", **closed})
+    put(made, f"{ACCOUNT}/fileServices/default/shares/models", {"properties": {"shareQuota": 5}})
+    delegation = {
+        "name": "containers",
+        "properties": {"serviceName": "Microsoft.ContainerInstance/containerGroups"},
+    }
+    subnets = [
+        {"name": "targets", "properties": {"addressPrefix": "10.0.0.0/18", "delegations": [delegation]}},
+        {"name": "endpoints", "properties": {"addressPrefix": "10.0.255.240/28"}},
+    ]
+    space = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
+    put(made, NETWORK, {"location": "eastus", "properties": {**space, "subnets": subnets}})
+    return made
+
+
+def ask(world: World, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
+    namespace = path.rpartition("/providers/")[2].partition("/")[0]
+    version = VERSIONS.get(namespace, "2024-06-01" if "privateDnsZones/" in path else "2024-03-01")
+    raw = json.dumps(body).encode() if body is not None else b""
+    resource = ResourceId.parse(path)
+    assert resource
+    return resources.answer(world, Request.of(method, "h", f"{path}?api-version={version}", {}, raw), resource)
+
+
+def put(world: World, path: str, body: dict[str, Any]) -> Any:
+    return ask(world, "PUT", path, body).body
+
+
+def shown(world: World, path: str) -> Any:
+    return ask(world, "GET", path).body
+
+
+def endpoint(subnet: str = "endpoints", target: str = ACCOUNT, part: str = "file", **more: Any) -> dict[str, Any]:
+    connection = {"name": "models", "properties": {"privateLinkServiceId": target, "groupIds": [part]}}
+    properties = {"subnet": {"id": f"{NETWORK}/subnets/{subnet}"}, "privateLinkServiceConnections": [connection]}
+    return {"location": "eastus", "properties": {**properties, **more}}
+
+
+def make_way(world: World) -> None:
+    """All that leads from the network to the share."""
+    put(world, ZONE, {"location": "global", "properties": {}})
+    put(world, LINK, {"location": "global", "properties": {"virtualNetwork": {"id": NETWORK}}})
+    put(world, ENDPOINT, endpoint())
+    config = {"name": "storage", "properties": {"privateDnsZoneId": ZONE}}
+    put(world, NAMES, {"properties": {"privateDnsZoneConfigs": [config]}})
+
+
+def mount(world: World) -> Answer:
+    """A group in the network that mounts the share."""
+    account = ResourceId.parse(ACCOUNT)
+    assert account
+    share = {
+        "shareName": "models",
+        "storageAccountName": "models1",
+        "storageAccountKey": accounts.key(account, "key1"),
+    }
+    body = group(
+        container(volumeMounts=[{"name": "storage", "mountPath": "/storage"}]),
+        volumes=[{"name": "storage", "azureFile": share}],
+        subnetIds=[{"id": f"{NETWORK}/subnets/targets"}],
+    )
+    body["properties"]["ipAddress"]["type"] = "Private"
+    return ask(world, "PUT", GROUP, body)
+
+
+def test_an_endpoint_has_an_address_of_its_subnet_and_its_account_knows_it(world: World) -> None:
+    make_way(world)
+    properties = shown(world, ENDPOINT)["properties"]
+    [connection] = properties["privateLinkServiceConnections"]
+    assert connection["properties"]["privateLinkServiceConnectionState"]["status"] == "Approved"
+    assert properties["customDnsConfigs"] == [
+        {"fqdn": "models1.file.core.windows.net", "ipAddresses": ["10.0.255.244"]}
+    ]
+    [config] = shown(world, NAMES)["properties"]["privateDnsZoneConfigs"]
+    assert config["properties"]["recordSets"][0]["ipAddresses"] == ["10.0.255.244"]
+    [seen] = shown(world, ACCOUNT)["properties"]["privateEndpointConnections"]
+    assert seen["properties"]["privateEndpoint"]["id"] == ENDPOINT
+    put(world, ENDPOINT, endpoint())
+    put(world, f"{ENDPOINT}-2", endpoint())
+    addresses = [shown(world, each)["properties"]["customDnsConfigs"] for each in (ENDPOINT, f"{ENDPOINT}-2")]
+    assert [each[0]["ipAddresses"] for each in addresses] == [["10.0.255.244"], ["10.0.255.245"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (endpoint(subnet="targets"), "PrivateEndpointCreationNotAllowedAsSubnetIsDelegated"),
+        (endpoint(subnet="nowhere"), "InvalidResourceReference"),
+        (endpoint(target=f"{ACCOUNT}2"), "InvalidResourceReference"),
+        (endpoint(target=NETWORK), "PrivateLinkServiceGroupIdInvalid"),
+        (endpoint(part="files"), "PrivateLinkServiceGroupIdInvalid"),
+        (endpoint(privateLinkServiceConnections=[]), "InvalidPrivateLinkServiceConnections"),
+        ({**endpoint(), "location": "westeurope"}, "InvalidResourceReference"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_is_refused(world: World, body: dict[str, Any], code: str) -> None:
+    with pytest.raises(ArmError) as caught:
+        put(world, ENDPOINT, body)
+    assert caught.value.code == code
+    assert ENDPOINT.lower() not in world.state.resources
+
+
+def test_a_zone_does_not_go_before_its_links_nor_a_subnet_before_its_endpoint(world: World) -> None:
+    make_way(world)
+    for path, code in ((ZONE, "CannotDeleteResource"), (f"{NETWORK}/subnets/endpoints", "InUseSubnetCannotBeDeleted")):
+        with pytest.raises(ArmError) as caught:
+            ask(world, "DELETE", path)
+        assert caught.value.code == code
+    assert ask(world, "DELETE", LINK).status == 200
+    assert ask(world, "DELETE", ZONE).status == 200
+
+
+def test_a_network_is_linked_to_one_zone_of_a_name(world: World) -> None:
+    make_way(world)
+    put(world, LINK, {"location": "global", "properties": {"virtualNetwork": {"id": NETWORK}}})
+    with pytest.raises(ArmError) as caught:
+        put(world, f"{LINK}-2", {"location": "global", "properties": {"virtualNetwork": {"id": NETWORK}}})
+    assert caught.value.code == "Conflict"
+
+
+def unlink(world: World) -> None:
+    ask(world, "DELETE", LINK)
+
+
+def unname(world: World) -> None:
+    del world.state.resources[NAMES.lower()]
+
+
+def unmake(world: World) -> None:
+    for key in world.state.under(ENDPOINT.lower()):
+        del world.state.resources[key]
+
+
+def lead_elsewhere(world: World) -> None:
+    unmake(world)
+    put(world, ENDPOINT, endpoint(part="blob"))
+    config = {"name": "storage", "properties": {"privateDnsZoneId": ZONE}}
+    put(world, NAMES, {"properties": {"privateDnsZoneConfigs": [config]}})
+
+
+def leave_to_be_approved(world: World) -> None:
+    unmake(world)
+    asked = endpoint()["properties"].pop("privateLinkServiceConnections")
+    put(world, ENDPOINT, endpoint(privateLinkServiceConnections=[], manualPrivateLinkServiceConnections=asked))
+    config = {"name": "storage", "properties": {"privateDnsZoneId": ZONE}}
+    put(world, NAMES, {"properties": {"privateDnsZoneConfigs": [config]}})
+
+
+@pytest.mark.parametrize("by_hand", [unlink, unname, unmake, lead_elsewhere, leave_to_be_approved])
+def test_a_closed_share_is_mounted_through_the_whole_way_alone(world: World, by_hand: Callable[[World], None]) -> None:
+    make_way(world)
+    assert mount(world).status == 201
+    by_hand(world)
+    with pytest.raises(ArmError, match="it is closed to public networks, and no private endpoint") as caught:
+        mount(world)
+    assert caught.value.code == "CannotAccessStorageAccount"
+
+
+def test_an_open_share_is_mounted_by_whoever_has_the_key(world: World) -> None:
+    world.state.resources[ACCOUNT.lower()]["properties"]["publicNetworkAccess"] = "Enabled"
+    assert mount(world).status == 201
+
+
+def test_an_endpoint_whose_account_is_gone_says_so(world: World) -> None:
+    make_way(world)
+    del world.state.resources[ACCOUNT.lower()]
+    [connection] = shown(world, ENDPOINT)["properties"]["privateLinkServiceConnections"]
+    assert connection["properties"]["privateLinkServiceConnectionState"]["status"] == "Disconnected"
+
+
+def test_a_vaults_endpoint_is_known_by_the_vaults_own_name(world: World) -> None:
+    vault = f"{RG}/providers/Microsoft.KeyVault/vaults/llm-vault"
+    properties = {"tenantId": "00000000-0000-0000-0000-000000000002", "sku": {"family": "A", "name": "standard"}}
+    put(world, vault, {"location": "eastus", "properties": properties})
+    put(world, ENDPOINT, endpoint(target=vault, part="vault"))
+    [config] = shown(world, ENDPOINT)["properties"]["customDnsConfigs"]
+    assert config["fqdn"] == "llm-vault.vault.azure.net"
+    assert len(shown(world, vault)["properties"]["privateEndpointConnections"]) == 1
+    with pytest.raises(ArmError):
+        put(world, f"{ENDPOINT}-2", endpoint(target=vault, part="file"))
