@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ CASES = sorted((Path(__file__).parents[1] / "cases" / "cost").glob("*.json"))
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_an_estimate_is_the_arithmetic_of_its_case(path: Path) -> None:
     case = json.loads(path.read_text())
-    found = _estimate(case["site"], case["count"], case.get("alb"))
+    found = _estimate(case["site"], case["count"], case.get("alb"), case.get("models", ["llama2"]))
     assert found.hourly == Money(Decimal(case["hourly"]))
     assert str(found.monthly.rounded) == case["monthly"]
     assert [item.item for item in found.unknown] == case["unknown"]
@@ -83,8 +84,10 @@ def test_money_is_exact_and_rounded_only_when_shown() -> None:
     assert str(sum([third] * 3, Money())) == "$1.01"
 
 
-def _estimate(site: dict[str, Any], count: int, alb: dict[str, Any] | None = None) -> Estimate:
+def _estimate(
+    site: dict[str, Any], count: int, alb: dict[str, Any] | None = None, models: Sequence[Any] = ("llama2",)
+) -> Estimate:
     site = {**site, "hosts": tuple(site.get("hosts", ()))}
-    whole = {"name": "llm", "image": "acme/ollama", "models": ("llama2",), "sites": {"one": site}}
+    whole = {"name": "llm", "image": "acme/ollama", "models": models, "sites": {"one": site}}
     spec = Spec.model_validate({**whole, **({"ingress": {"alb": alb}} if alb else {})})
     return estimate(spec.site("one"), count)

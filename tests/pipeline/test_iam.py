@@ -149,6 +149,14 @@ def test_a_network_of_the_users_own_is_refused() -> None:
         documents({"a": {**EAST, "network": given}})
 
 
+def test_a_site_with_private_endpoints_is_refused() -> None:
+    secret = {"HF_TOKEN": "https://llm-vault.vault.azure.net/secrets/hf"}
+    network = {"mode": "private", "private_endpoints": ["vault"]}
+    site = {"cloud": "azure", "region": "eastus", "environment_from": secret, "network": network}
+    with pytest.raises(Refused, match=r"sites\.b\.network\.private_endpoints: b has private endpoints, and what they"):
+        documents({"a": EAST, "b": site})
+
+
 def test_accounts_have_to_be_known() -> None:
     with pytest.raises(Refused) as refused:
         iam.files(spec(BOTH), Path())

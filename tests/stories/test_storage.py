@@ -1,4 +1,5 @@
-"""Models on EFS and Azure Files: put there once by a job, laid out before each Ollama, kept when the service goes.
+"""Models on EFS and Azure Files: put there once by a job, laid out before each Ollama, kept when the service goes. The
+site in Azure is private, so its storage is closed and all of it goes through a private endpoint.
 
 The tests go on from one another, in their order, on one stage.
 """
@@ -16,6 +17,7 @@ from places import Place, open_spec
 from arriero.plan.wanted import azure_files
 from arriero.rehearse.azure import accounts
 from arriero.rehearse.azure.ids import ResourceId
+from key_vault import MANAGEMENT, Hand
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -27,8 +29,9 @@ rehearse: always
 scale: {min: 1, by: hand}
 sites:
   aws-east:   {cloud: aws,   region: us-east-1}
-  azure-east: {cloud: azure, region: eastus}
+  azure-east: {cloud: azure, region: eastus, network: private}
 """
+ENDPOINT = "/resourceGroups/llm-azure-east/providers/Microsoft.Network/privateEndpoints/llm-azure-east-files"
 BIG, OTHER, NOWHERE = "llama2:70b", "qwen:72b", "127.0.0.1:1/acme/llm:70b"
 
 
@@ -110,6 +113,21 @@ def test_the_keys_of_the_share_stand_in_no_file(stored: Place) -> None:
     assert found
     values = [accounts.key(found, f"key{n}") for n in (1, 2)]
     assert not any(stored.files_with(values).values())
+
+
+def test_a_way_to_the_storage_that_a_hand_took_away_is_drift(stored: Place) -> None:
+    hand = Hand(stored.environment())
+    gone = hand.ask("DELETE", hand.managed(ENDPOINT), version="2024-03-01", audience=MANAGEMENT)
+    assert gone.status_code == 202, gone.text
+    plan = stored.arriero("plan")
+    assert plan.code == 2, plan.out
+    assert "llm-azure-east-files: it is not there" in plan.out
+    up = stored.arriero("up", "--yes")
+    assert up.code == 0, up.err
+    assert stored.arriero("plan").code == 0
+    ways = [line for line in stored.arriero("check").out.splitlines() if "the storage of models" in line]
+    assert len(ways) == 2
+    assert all(line.endswith("private endpoint llm-azure-east-files") for line in ways)
 
 
 def test_a_second_model_is_added_and_only_that_is_pulled(stored: Place) -> None:

@@ -22,6 +22,11 @@ _ITEMS: Mapping[tuple[str, str, str], tuple[str, str, str]] = {
     ("Container Instances", "Container Instances", "Standard Memory Duration"): ("aci.memory", "GB-hour", "1 GB Hour"),
     ("NAT Gateway", "NAT Gateway", "Standard Gateway"): ("nat_gateway", "hour", "1 Hour"),
     ("NAT Gateway", "NAT Gateway", "Standard Data Processed"): ("nat_gateway.data", "GB", "1 GB"),
+    ("Virtual Network", "Virtual Network Private Link", "Standard Private Endpoint"): (
+        "private_endpoint",
+        "hour",
+        "1 Hour",
+    ),
     ("Virtual Network", "IP Addresses", "Standard IPv4 Static Public IP"): ("public_ipv4", "address-hour", "1 Hour"),
 }
 

@@ -10,6 +10,7 @@ from typing import Protocol, cast, get_args
 
 from arriero.clock import Clock, SystemClock
 from arriero.clouds.endpoints import Endpoints
+from arriero.cost import private_endpoint
 from arriero.errors import CloudError, Problem, Refused
 from arriero.plan import purging, registries
 from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
@@ -52,6 +53,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         subnets=given.subnets if given else (),
         secrets=azure_secrets.references(site) if site.cloud == "azure" else (),
         spares=site.spares > 0,
+        vaults=private_endpoint.vaults(site),
     )
 
 
@@ -79,17 +81,21 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
 
 
 def with_secrets(facts: Facts, spec: Spec) -> Facts:
-    """The facts with the versions of secrets that this spec names and the one that they were read for did not: a former
-    release has its own.
+    """The facts with the versions of secrets, and the vaults, that this spec names and the one that they were read for
+    did not: a former release has its own.
     """
     more: dict[str, SiteFacts] = {}
     for ref in refs(spec):
         found = facts.sites.get(ref.site)
-        if found is None or found.problem or set(ref.secrets) <= found.secrets.keys():
+        if found is None or found.problem:
             continue
-        newest = import_module("arriero.clouds.azure.vaults").connect().newest
-        lacking = {each: newest(each) for each in ref.secrets if each not in found.secrets}
-        more[ref.site] = replace(found, secrets={**found.secrets, **lacking})
+        if not set(ref.secrets) <= found.secrets.keys():
+            newest = import_module("arriero.clouds.azure.vaults").connect().newest
+            lacking = {each: newest(each) for each in ref.secrets if each not in found.secrets}
+            found = replace(found, secrets={**found.secrets, **lacking})
+        if not set(ref.vaults) <= {each.name for each in found.given}:
+            found = replace(found, given=import_module("arriero.clouds.azure.private_link").vaults_of(ref))
+        more[ref.site] = found
     return replace(facts, sites={**facts.sites, **more})
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from arriero.catalog import catalog
 from arriero.catalog.catalog import Source
 from arriero.catalog.prices import BUILT_IN, Prices
-from arriero.cost import way_out
+from arriero.cost import private_endpoint, way_out
 from arriero.cost.money import Money
 from arriero.spec.model import ResolvedSite
 
@@ -158,6 +158,8 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
             yield _Need("memory of spares", "aci.memory", memory * site.spares, "GB-hour")
         yield _Need("NAT gateway", "nat_gateway", Decimal(1), "hour")
         yield _Need("public IPv4", "public_ipv4", Decimal(1), "address-hour")
+        if endpoints := private_endpoint.count(site):
+            yield _Need("private endpoint", private_endpoint.KEY, Decimal(endpoints), "hour")
 
 
 def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
@@ -166,6 +168,8 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
     )
     if site.cloud == "aws" and site.network.is_private and not site.network.vpc:
         wanted = [*wanted, way_out.traffic(way_out.cheapest(site, prices))]
+    if private_endpoint.count(site):
+        wanted = [*wanted, ("private endpoint data", private_endpoint.DATA_KEY)]
     for item, key in wanted:
         price = prices.find(site.cloud, site.region, key)
         yield ByUse(item, "GB", Money(price.amount) if price else None, price.source if price else None)

@@ -35,6 +35,7 @@ class SiteRef:
     subnets: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     spares: bool = False
+    vaults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

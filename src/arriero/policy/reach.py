@@ -4,7 +4,8 @@ A way in at AWS: a rule of the security group that the service's tasks have. Fro
 addresses and their subnets a route from there; from another private range only where something joins the networks. A
 rule that names the load balancer's group leads on to the rules of that group, as far as the load balancer listens. At
 Azure: the NSG of the subnet, its rules in the order of their priority; a container group has a private address or a
-public one. At a local site: the address it listens on.
+public one. The storage of its models is told, too: whether public networks get there, and from where a private endpoint
+leads to it. At a local site: the address it listens on.
 """
 
 from __future__ import annotations
@@ -99,6 +100,24 @@ def _is_joinable(peer: str) -> bool:
 
 
 def _azure(found: SiteFacts) -> Iterator[Way]:
+    yield from _azure_targets(found)
+    yield from _azure_storage(found)
+
+
+def _azure_storage(found: SiteFacts) -> Iterator[Way]:
+    """Azure Files asks everybody for a key of the account."""
+    account, network = found.find("azure.storage_account"), found.find("azure.virtual_network")
+    if account is None:
+        return
+    if account.properties["public_access"]:
+        yield Way(found.site, "everybody with its key", "the storage of models", ("the account's public address",))
+    for endpoint in (r for r in found.resources if r.kind == "azure.private_endpoint"):
+        cidr = ", ".join(cast("tuple[str, ...]", network.properties["address_prefixes"])) if network else ""
+        if endpoint.properties["target"] == account.name and endpoint.properties["connection"] == "approved":
+            yield from _from_inside(found.site, cidr, "the storage of models", (f"private endpoint {endpoint.name}",))
+
+
+def _azure_targets(found: SiteFacts) -> Iterator[Way]:
     groups = [r for r in found.resources if r.kind == "azure.container_group"]
     network, guard = found.find("azure.virtual_network"), found.find("azure.network_security_group")
     if groups and any(group.properties["address"] == "public" for group in groups):

@@ -46,6 +46,12 @@ def _range_problems(key: str, network: Network, is_private: bool) -> Iterator[Pr
 
 def _site_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:
     own, key = spec.sites[site.name].network, f"sites.{site.name}.network"
+    if site.cloud != "azure" and own and own.private_endpoints:
+        what = f"only a site in azure has private endpoints, and this one is in {site.cloud}"
+        yield Problem(what, "remove it", f"{key}.private_endpoints")
+    if site.cloud == "azure" and site.network.private_endpoints:
+        where = f"{key}.private_endpoints" if own and own.private_endpoints else "network.private_endpoints"
+        yield from _private_endpoint_problems(site, where)
     if site.cloud != "aws":
         if own and (own.vpc or own.subnets):
             yield Problem(f"only a site in aws has a VPC, and this one is in {site.cloud}", "remove it", f"{key}.vpc")
@@ -60,6 +66,16 @@ def _site_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:
     if network.way_out != "cheapest":
         where = f"{key}.way_out" if own and "way_out" in own.model_fields_set else "network.way_out"
         yield from _way_out_problems(spec, site, where)
+
+
+def _private_endpoint_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
+    if not site.network.is_private:
+        what = f"{site.name} is public, and private endpoints are for a private network"
+        yield Problem(what, "remove it, or write mode: private", key)
+    elif not site.environment_from and not site.registry_login:
+        yield Problem(f"{site.name} has no secret in Key Vault", "remove vault", key)
+    if len(set(site.network.private_endpoints)) < len(site.network.private_endpoints):
+        yield Problem("names vault twice", "keep one of them", key)
 
 
 def _way_out_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Problem]:

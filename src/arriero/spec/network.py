@@ -22,6 +22,19 @@ VpcId = Annotated[str, BeforeValidator(values.vpc_id), values.schema(values.VPC_
 SubnetId = Annotated[str, BeforeValidator(values.subnet_id), values.schema(values.SUBNET_PATTERN)]
 
 
+def _private_endpoint(value: object) -> object:
+    """Says of what else could be meant why it is not asked for here."""
+    if value == "registry":
+        what = "can't be: Container Instances pulls through a private endpoint with a managed identity only, and these"
+        raise ValueError(f"{what} groups have none; remove registry")
+    if value == "storage":
+        raise ValueError("needs no word: a private site has one wherever models come from storage; remove storage")
+    return value
+
+
+PrivateEndpoint = Annotated[Literal["vault"], BeforeValidator(_private_endpoint)]
+
+
 class Network(Section):
     """The site's own address range, who may reach port 11434, and how targets reach out."""
 
@@ -39,6 +52,11 @@ class Network(Section):
     way_out: Literal["cheapest", "nat", "endpoints"] = Field(
         default="cheapest",
         description="How private targets at AWS reach what they need: a NAT gateway, or endpoints of AWS's services.",
+    )
+    private_endpoints: tuple[PrivateEndpoint, ...] = Field(
+        default=(),
+        description="What a private site at Azure reaches through private endpoints besides its stored models: `vault` "
+        "is the Key Vaults of its secrets, for who deploys or scales from the site's network.",
     )
     vpc: VpcId | None = Field(default=None, description="Your own VPC at AWS; `cidr` is its range then.")
     subnets: tuple[SubnetId, ...] = Field(

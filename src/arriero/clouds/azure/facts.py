@@ -1,11 +1,13 @@
-"""What an Azure site holds, read side by side: one round of requests, and one more for the groups' states."""
+"""What an Azure site holds, read side by side: one round of requests, and one more for the groups' states; for a site
+with a private endpoint one more for that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, files, groups, network, spares, vaults
+from arriero.clouds.azure import alerts, files, groups, network, private_link, spares, vaults
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -40,10 +42,14 @@ def read_site(ref: SiteRef) -> SiteFacts:
         told, ready = pool.submit(alerts.read, arm, ref), pool.submit(spares.read, arm, ref, parent)
         versions = {each: pool.submit(vaults.connect().newest, each) for each in ref.secrets}
         storage = files.read(arm, ref, pool)
+        given = pool.submit(private_link.vaults, arm, ref.vaults)
         items = group_items(arm, ref, pool)
+        link = private_link.read(arm, ref, pool, parts["virtualNetworks"].result())
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
         resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
-        stored, watching, kept_ready = storage.resources(ref), told.result(), ready.result()
+        resources += link.resources() if link else ()
+        stored, watching, known = storage.resources(ref), told.result(), given.result()
+        kept_ready = ready.result()
     is_in_use = bool(resources)
     return SiteFacts(
         site=ref.site,
@@ -61,6 +67,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         count=groups.live_count(items),
         problem=_elsewhere(resources, ref),
         kept=() if is_in_use else stored,
+        given=known,
         secrets={reference: version.result() for reference, version in versions.items()},
     )
 

@@ -39,6 +39,7 @@ class Reading:
                 "location": account["location"].lower(),
                 "is_private": properties.get("allowBlobPublicAccess") is False,
                 "tls": properties.get("minimumTlsVersion"),
+                "public_access": properties.get("publicNetworkAccess") != "Disabled",
             }
             found.append(Resource(wish.ACCOUNT_KIND, account["name"], values, account["id"], account.get("tags") or {}))
         if share:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import alerts, files, groups, spares
+from arriero.clouds.azure import alerts, files, groups, private_link, spares
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
-from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, azure_spares, storage
+from arriero.plan.wanted import azure_alerts, azure_files, azure_private, azure_secrets, azure_spares, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -23,6 +23,7 @@ REMOVAL_ORDER = {
     azure_spares.POOL_KIND: ("StandbyPool", "standbyContainerGroupPools", spares.VERSION),
     azure_spares.PROFILE_KIND: ("ContainerInstance", "containerGroupProfiles", groups.VERSION),
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
+    azure_private.ENDPOINT_KIND: ("Network", "privateEndpoints", NETWORK_VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
     "azure.nat_gateway": ("Network", "natGateways", NETWORK_VERSION),
     "azure.public_ip": ("Network", "publicIPAddresses", NETWORK_VERSION),
@@ -47,6 +48,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_allowed_sources": list(wish.allowed_sources(site)),
         "azure_site_port": wish.PORT,
         **_storage(site, plan, found),
+        **private_link.variables(site, plan, found),
         "azure_site_groups": _new_groups(site, plan, found),
         "azure_site_retired_groups": [
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
@@ -89,12 +91,14 @@ def _parts(found: SiteFacts) -> list[Json]:
     addresses = {r.name for r in ours if r.kind == "azure.public_ip"}
     gateways = [r for r in found.resources if r.kind == "azure.nat_gateway" and r not in ours]
     ours += [r for r in gateways if set(cast("tuple[str, ...]", r.properties["public_ips"])) <= addresses]
-    return [
+    parts: list[Json] = [
         {"provider": provider, "type": kind, "api_version": version, "name": resource.name}
         for our_kind, (provider, kind, version) in REMOVAL_ORDER.items()
         for resource in ours
         if resource.kind == our_kind
     ]
+    group = found.find("azure.resource_group")
+    return [*parts, *private_link.zone_parts(ours, group.name if group else "")]
 
 
 def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
@@ -109,6 +113,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "account": account,
         "share": azure_files.SHARE,
         "quota_gib": azure_files.QUOTA_GIB,
+        **private_link.access(site, plan, found),
     }
     properties: dict[str, Json] = {
         "osType": "Linux",

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from arriero.cost import private_endpoint
 from arriero.errors import Problem, Refused
 from arriero.pipeline.iam import aws, azure
 from arriero.spec.model import Spec
@@ -64,6 +65,9 @@ def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
         yield Problem(what, "bake the model for this export", "models")
     for name in spec.sites:
         network = spec.site(name).network
+        if private_endpoint.vaults(spec.site(name)):
+            what = f"{name} has private endpoints, and what they need is not among the permissions"
+            yield Problem(what, "remove it for this export", f"sites.{name}.network.private_endpoints")
         if network.vpc:
             what = f"{network.vpc} is yours and carries no tag of the service, by which these policies know a network"
             yield Problem(what, "write a policy for the security groups there yourself", f"sites.{name}.network.vpc")

@@ -23,7 +23,15 @@ from ipaddress import ip_network
 from arriero.errors import Problem, Refused
 from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import azure_alerts, azure_files, azure_secrets, azure_spares, sidecar, storage
+from arriero.plan.wanted import (
+    azure_alerts,
+    azure_files,
+    azure_private,
+    azure_secrets,
+    azure_spares,
+    sidecar,
+    storage,
+)
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -35,6 +43,7 @@ KINDS: Mapping[str, str] = {
     "azure.storage_group": "storage",
     "azure.storage_account": "storage",
     "azure.file_share": "storage",
+    **azure_private.KINDS,
     "azure.stored_models": "seed",
     "azure.container_group": "targets",
     "azure.action_group": "alerts",
@@ -42,7 +51,7 @@ KINDS: Mapping[str, str] = {
     "azure.spare_profile": "spares",
     "azure.spare_pool": "spares",
 }
-IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",)}
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",), **azure_private.IMMUTABLE}
 
 GROUP_KIND = "azure.container_group"
 DEFINITION_TAG = "arriero-definition"
@@ -75,10 +84,11 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     kept, resting = _kept(pattern, found, count), _resting(site, pattern, found)
     taken = {group.name for group in _groups(found)}
     names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
-    files = azure_files.wanted(site, found, base_name(site))
+    base = base_name(site)
+    files = (*azure_files.wanted(site, found, base), *azure_private.wanted(site, found, base))
     groups = [replace(pattern, name=name) for name in names]
     rest = [replace(pattern, name=group.name, details={"is_at_rest": True}) for group in resting]
-    alerts = azure_alerts.wanted(site, groups, base_name(site))
+    alerts = azure_alerts.wanted(site, groups, base)
     spares = azure_spares.wanted(site, found, pattern, count)
     return (*_surroundings(site), *files, *groups, *rest, *alerts, *spares)
 
@@ -105,7 +115,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
             f"deploy.stop_within: {site.deploy.stop_within} is not applied"
         )
     module = "arriero.fleet.container_group" if has_secrets(site) else "azure_rm_resource"
-    said += azure_files.notes(site, module)
+    said += [*azure_files.notes(site, module), *azure_private.notes(site)]
     if site.deploy.hung_after is not None:
         said.append(
             "deploy.hung_after becomes a liveness probe, which azure_rm_containerinstance can't express: "

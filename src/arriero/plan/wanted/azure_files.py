@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from arriero.cost import private_endpoint
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import sidecar, storage
 from arriero.spec.model import ResolvedSite
@@ -42,7 +43,12 @@ def wanted(site: ResolvedSite, found: SiteFacts, base: str) -> tuple[Resource, .
         kinds = (GROUP_KIND, ACCOUNT_KIND, SHARE_KIND, MODELS_KIND)
         return tuple(resource for resource in found.resources if resource.kind in kinds)
     tags = {SERVICE_TAG: site.service, SITE_TAG: site.name}
-    account: dict[str, Value] = {"location": site.region, "is_private": True, "tls": "TLS1_2"}
+    account: dict[str, Value] = {
+        "location": site.region,
+        "is_private": True,
+        "tls": "TLS1_2",
+        "public_access": not private_endpoint.leads_to_storage(site),
+    }
     return (
         Resource(GROUP_KIND, group_name(base), {"location": site.region}, tags=tags),
         Resource(ACCOUNT_KIND, account_name(found.account, base), account, tags=tags),
