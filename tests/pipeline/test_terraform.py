@@ -20,7 +20,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, aws_network, azure, storage
+from arriero.plan.wanted import aws, aws_gpu, aws_network, azure, storage
 from arriero.spec.model import Model, Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -214,8 +214,9 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for the storage of models, with which no module is written."""
-    assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS
+    """But for the storage of models and machines with GPUs, with which no module is written."""
+    machines = {aws_gpu.PROFILE, aws_gpu.TEMPLATE, aws_gpu.GROUP, aws_gpu.PROVIDER}
+    assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS - machines
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
     refused = {"azure.spare_profile", "azure.spare_pool"}
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - storage.KEPT_KINDS - unsaid - refused
@@ -248,6 +249,13 @@ def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
     site = {**SITES["azure-east"], "registry_login": "https://llm-vault.vault.azure.net/secrets/registry"}
     wish = spec({"sites": {"azure-east": site}})
     with pytest.raises(Refused, match=r"sites\.azure-east\.registry_login: Terraform would read azure-east's secrets"):
+        module.files(wish, nothing(wish))
+
+
+def test_machines_with_gpus_are_refused() -> None:
+    site = {**SITES["aws-east"], "gpu": "T4", "size": {"cpu": "2 vCPU", "memory": "8GiB"}}
+    wish = spec({"sites": {"aws-east": site}})
+    with pytest.raises(Refused, match=r"sites\.aws-east\.gpu: aws-east runs on machines with GPUs, and this"):
         module.files(wish, nothing(wish))
 
 

@@ -66,7 +66,7 @@ def rightsize(
         wanted = [
             (ref, facts.sites[ref.site], has_size_since(ref.site, here.spec, history, earliest))
             for ref in read.refs(here.spec, only)
-            if ref.cloud != "local" and not facts.sites[ref.site].problem
+            if ref.cloud != "local" and not ref.machines and not facts.sites[ref.site].problem
         ]
         series = metrics.read(wanted, now)
         running = edge.find(here.project)
@@ -76,6 +76,8 @@ def rightsize(
     unmeasured = [ref.site for ref in read.refs(here.spec, only) if ref.cloud == "local"]
     if unmeasured:
         print(f"! {', '.join(unmeasured)}: nobody measures this machine's servers; nothing is advised", file=sys.stderr)
+    if machines := [ref.site for ref in read.refs(here.spec, only) if ref.machines]:
+        print(f"! {', '.join(machines)}: nobody measures GPUs; nothing is advised", file=sys.stderr)
     print("".join(f"! {each}\n" for each in problems), end="", file=sys.stderr)
     written = _write(here, overlay, found) if write else None
     _tell(found, written, as_json)

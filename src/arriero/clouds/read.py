@@ -54,6 +54,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         secrets=azure_secrets.references(site) if site.cloud == "azure" else (),
         spares=site.spares > 0,
         vaults=private_endpoint.vaults(site),
+        machines=site.gpu is not None,
     )
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from arriero.catalog import catalog
 from arriero.catalog.catalog import Source
 from arriero.catalog.prices import BUILT_IN, Prices
-from arriero.cost import private_endpoint, way_out
+from arriero.cost import machine, private_endpoint, way_out
 from arriero.cost.money import Money
 from arriero.spec.model import ResolvedSite
 
@@ -133,7 +133,9 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
     if site.alb:
         yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
-    if site.cloud == "aws" and count:
+    if site.gpu and count:
+        yield from _machines(site, count, prices)
+    elif site.cloud == "aws" and count:
         spot = site.spot.of(count) if site.spot else 0
         if count > spot:
             yield _Need("vCPU", "fargate.vcpu", cpu * (count - spot), "vCPU-hour")
@@ -160,6 +162,16 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
         yield _Need("public IPv4", "public_ipv4", Decimal(1), "address-hour")
         if endpoints := private_endpoint.count(site):
             yield _Need("private endpoint", private_endpoint.KEY, Decimal(endpoints), "hour")
+
+
+def _machines(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
+    """A machine is paid whole, whether its targets fill it or not."""
+    chosen = machine.chosen(site, prices)
+    number = Decimal(machine.needed(site, chosen, count))
+    yield _Need(chosen.name, f"ec2.{chosen.name}", number, "machine-hour")
+    yield _Need("disk", "ec2.disk", number * machine.disk_gib(site, chosen), "GB-hour")
+    if not site.network.is_private:
+        yield _Need("public IPv4", "public_ipv4", number, "address-hour")
 
 
 def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:

@@ -23,7 +23,7 @@ SERVICE_TAG, SITE_TAG, RELEASE_TAG = "arriero-service", "arriero-site", "arriero
 
 @dataclass(frozen=True, slots=True)
 class SiteRef:
-    """Enough to find a site's things in its cloud."""
+    """Enough to find a site's things in its cloud; `machines`: whether it has some of its own, with GPUs."""
 
     service: str
     site: str
@@ -36,6 +36,7 @@ class SiteRef:
     secrets: tuple[str, ...] = ()
     spares: bool = False
     vaults: tuple[str, ...] = ()
+    machines: bool = False
 
 
 @dataclass(frozen=True, slots=True)

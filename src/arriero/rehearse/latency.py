@@ -20,6 +20,9 @@ class Recorded:
 RECORDED = {
     "fargate.task_start": Recorded(70, "aws/containers-roadmap#696: a 900 MB image, from RunTask to RUNNING"),
     "fargate.task_stop": Recorded(5, "derived: SIGTERM ends Ollama at once; the rest is the agent's report"),
+    "ec2.machine_start": Recorded(
+        300, "derived: a capacity provider's default warm-up, hashicorp/terraform-provider-aws#39420"
+    ),
     "aci.group_create": Recorded(110, "virtual-kubelet/azure-aci#151 (2021): a 900 MB image; 60 s for one of 44 MB"),
     "aci.group_create_cached": Recorded(35, "MicrosoftDocs/azure-docs#31689: an image that ACI holds in its cache"),
     "aci.spare_taken": Recorded(2, "derived: the group of a standby pool runs already; a PUT and the reads after it"),

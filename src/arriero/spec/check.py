@@ -47,7 +47,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     for name, site in spec.sites.items():
         found += _place_problems(name, site)
         found += _host_problems(name, site, own_addresses)
-        found += gpu_problems(name, site)
+        found += gpu_problems(spec, name, site)
     found += _adoption_problems(spec)
     found += size_problems(spec)
     found += scale_problems(spec)

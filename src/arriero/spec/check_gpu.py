@@ -1,37 +1,117 @@
-"""GPUs: neither Fargate nor ACI has any, and some that people still ask for are gone altogether."""
+"""GPUs: EC2 machines have some, ACI has none any more, and some that people still ask for are gone altogether."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from arriero.catalog import catalog
+from arriero.catalog import catalog, gpu_machines, model_memory
+from arriero.catalog.gpu_machines import Machine
 from arriero.errors import Problem
-from arriero.spec.model import Site
+from arriero.spec.gpu import Gpu
+from arriero.spec.model import ResolvedSite, Site, Spec
 
 CLOUDS = {"aws": "AWS", "azure": "Azure"}
+_MIB = 2**20
 
 
-def gpu_problems(name: str, site: Site) -> Iterator[Problem]:
-    """Why a site can't have the GPU it asks for, and where there is one."""
+def gpu_problems(spec: Spec, name: str, site: Site) -> Iterator[Problem]:
+    """Why a site can't have the GPU it asks for, and what would do."""
     if site.gpu is None:
         return
     key = f"sites.{name}.gpu"
     if site.cloud == "local":
         yield Problem("a local Ollama finds this machine's GPU by itself", "remove the line", key)
         return
-    gone = catalog.retired(site.gpu)
+    gone = catalog.retired(site.gpu.type)
+    none = catalog.without_gpu(site.cloud) if site.cloud == "azure" else None
     if gone:
-        what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date}), and {_why(site.cloud)}"
-        successors = ", ".join(gone.successors)
-        yield Problem(what, f"its successors are {successors}; remove gpu, or serve it there and not here", key)
+        why = f", and {_why(none)}" if none else ""
+        what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date}){why}"
+        here = "remove gpu, or serve it there and not here" if none else "write one of those GPUs, like gpu: T4"
+        yield Problem(what, f"its successors are {', '.join(gone.successors)}; {here}", key)
+    elif none:
+        yield Problem(_why(none), f"remove gpu; {CLOUDS[site.cloud]} has {_offers(site.cloud)}", key)
+    elif not gpu_machines.with_gpu(site.cloud, site.gpu.type):
+        what = f"AWS has no GPU '{site.gpu.type}' that is known here"
+        yield Problem(
+            what, f"write one of {', '.join(gpu_machines.types(site.cloud))}; the machine is found by it", key
+        )
     else:
-        yield Problem(_why(site.cloud), f"remove gpu; {CLOUDS[site.cloud]} has {_offers(site.cloud)}", key)
+        yield from _machine_problems(spec.site(name), site.gpu, key)
+        yield from _company_problems(spec, site, key)
 
 
-def _why(cloud: str) -> str:
-    none = catalog.without_gpu(cloud)
-    if none is None:
-        raise KeyError(cloud)
+def machines(site: ResolvedSite) -> tuple[Machine, ...]:
+    """Those that a target of the site has room on."""
+    gpu = site.gpu
+    if gpu is None:
+        return ()
+    return gpu_machines.fitting(site.cloud, gpu.type, gpu.count, float(site.size.cpu), site.size.memory.in_gib)
+
+
+def _machine_problems(site: ResolvedSite, gpu: Gpu, key: str) -> Iterator[Problem]:
+    able = gpu_machines.with_gpu(site.cloud, gpu.type, gpu.count)
+    if not able:
+        most = max(each.gpus for each in gpu_machines.with_gpu(site.cloud, gpu.type))
+        yield Problem(f"no machine has {gpu}", f"ask for {most} at most", f"{key}.count")
+        return
+    if not machines(site):
+        what = f"no machine with {gpu} has room for a target of {site.size.cpu} and {site.size.memory}"
+        largest = max(able, key=lambda each: (each.memory_gib, each.cpu))
+        yield Problem(what, f"use a smaller size; the largest is {largest}", key)
+        return
+    yield from _memory_problems(site, gpu, key)
+
+
+def _memory_problems(site: ResolvedSite, gpu: Gpu, key: str) -> Iterator[Problem]:
+    """Whether the largest models that may be loaded together fit into the GPUs of one target, as far as is known."""
+    context = site.ollama.context_length or model_memory.DEFAULT_CONTEXT
+    parallel = site.ollama.num_parallel
+    sizes = {model.name: model_memory.size_of(model.name) for model in site.models}
+    needs = {name: size.bytes_with(context, parallel) for name, size in sizes.items() if size}
+    together = sorted(needs, key=lambda name: -needs[name])[: site.ollama.max_loaded_models]
+    needed, room = sum(needs[name] for name in together), _room(site.cloud, gpu.type, gpu.count)
+    if needed <= room:
+        return
+    weights = sum(size.weights_bytes for name, size in sizes.items() if size and name in together)
+    what = (
+        f"{' and '.join(together)} with {parallel} x {context} tokens of context take {_gb(needed)}, "
+        f"and {gpu} has room for {_gb(room)}"
+    )
+    ways = ["lower ollama.num_parallel or ollama.context_length"] if weights < room else []
+    if larger := _smallest_with(site.cloud, needed):
+        ways.append(f"write gpu: {{type: {larger.type}, count: {larger.count}}}")
+    yield Problem(what, ", or ".join(ways) or "serve a smaller model", key)
+
+
+def _smallest_with(cloud: str, needed: int) -> Gpu | None:
+    """The GPUs with the least memory in which so many bytes have room."""
+    offers = {(each.gpu, each.gpus) for each in gpu_machines.machines(cloud)}
+    able = [(_room(cloud, gpu, count), gpu, count) for gpu, count in offers if _room(cloud, gpu, count) >= needed]
+    return Gpu(type=min(able)[1], count=min(able)[2]) if able else None
+
+
+def _room(cloud: str, gpu: str, count: int) -> int:
+    """Bytes for models in so many of that GPU."""
+    return (gpu_machines.with_gpu(cloud, gpu)[0].gpu_mib - model_memory.BESIDES_MIB) * count * _MIB
+
+
+def _company_problems(spec: Spec, site: Site, key: str) -> Iterator[Problem]:
+    """What of the rest of the spec does not go with GPUs."""
+    if site.spot is not None:
+        what = "machines with GPUs run on demand here, and the site asks for Spot"
+        yield Problem(what, "remove it, or remove gpu", key.removesuffix("gpu") + "spot")
+    for index, model in enumerate(spec.models):
+        if model.source == "storage":
+            what = f"{key} and models from storage do not go together yet"
+            yield Problem(
+                what, "remove `from: storage`: the model is baked into the image then", f"models[{index}].from"
+            )
+    if spec.image.variant == "cpu":
+        yield Problem(f"has no libraries for the GPUs of {key}", "write variant: cuda, or remove it", "image.variant")
+
+
+def _why(none: catalog.WithoutGpu) -> str:
     return f"{none.service} has had no GPUs since {none.since}" if none.since else f"{none.service} has no GPUs"
 
 
@@ -40,3 +120,7 @@ def _offers(cloud: str) -> str:
     for gpu in catalog.gpus(cloud):
         services.setdefault(gpu.service, []).append(gpu.gpu if gpu.gpu == gpu.name else f"{gpu.gpu} ({gpu.name})")
     return ", and ".join(f"{', '.join(gpus)} on {service}" for service, gpus in services.items())
+
+
+def _gb(amount: int) -> str:
+    return f"{amount / 10**9:.1f} GB"

@@ -17,6 +17,8 @@ def size_problems(spec: Spec) -> Iterator[Problem]:
     rules: dict[str, Rule] = {"aws": _fargate_problems, "azure": _aci_problems}
     sharing: dict[tuple[str, str], list[str]] = {}
     for name, site in spec.sites.items():
+        if site.gpu:  # its machines have sizes of their own: `check_gpu.py`
+            continue
         own = site.size is not None and bool(site.size.model_fields_set)
         sharing.setdefault((f"sites.{name}.size" if own else "size", site.cloud), []).append(name)
     for (key, cloud), names in sharing.items():

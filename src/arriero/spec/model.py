@@ -25,6 +25,7 @@ from arriero.spec.accounts import Accounts, Credentials
 from arriero.spec.budget import Budget
 from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
+from arriero.spec.gpu import Gpu
 from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ingress import Alb, Ingress
 from arriero.spec.ledger import Ledger
@@ -212,7 +213,9 @@ class Site(Section):
     network: Network | None = Field(default=None, description="Instead of the service's network.")
     off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")
     spot: Spot | None = Field(default=None, description="Instead of the service's share of Spot.")
-    gpu: str | None = Field(default=None, description="Neither Fargate nor ACI has GPUs: the check names what does.")
+    gpu: Gpu | None = Field(
+        default=None, description="For aws: the GPU of each target, which then runs on EC2 machines, not on Fargate."
+    )
 
 
 class Spec(Section):
@@ -270,6 +273,13 @@ class Spec(Section):
         default={}, description="Values that are never shown, each from one environment variable: `${VAR}`."
     )
 
+    @model_validator(mode="after")
+    def _choose_the_variant(self) -> Spec:
+        """Where a site has GPUs the image needs Ollama's libraries for them, unless the spec says another variant."""
+        if any(site.gpu for site in self.sites.values()) and "variant" not in self.image.model_fields_set:
+            object.__setattr__(self, "image", self.image.model_copy(update={"variant": "cuda"}))
+        return self
+
     def site(self, name: str) -> ResolvedSite:
         """The site with what it does not override filled in from the service's own sections."""
         site = self.sites[name]
@@ -279,7 +289,7 @@ class Spec(Section):
         if site.adopt and not site.hosts:  # nothing is started there
             least = most = len(site.adopt)
         spot = _over(self.spot or Spot(), site.spot) if self.spot or site.spot else None
-        spot = spot if spot is not None and spot.share and site.cloud == "aws" else None
+        spot = spot if spot is not None and spot.share and site.cloud == "aws" and site.gpu is None else None
         return ResolvedSite(
             service=self.name,
             name=name,
@@ -309,6 +319,7 @@ class Spec(Section):
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
             spot=spot,
+            gpu=site.gpu if site.cloud == "aws" else None,
             logs=self.logs,
             deploy=self.deploy if spot is None else _patient(self.deploy),
         )
@@ -357,6 +368,7 @@ class ResolvedSite(Section):
     off: OffHours | None = None
     alb: Alb | None = None
     spot: Spot | None = None
+    gpu: Gpu | None = None
     logs: Logs
     deploy: Deploy
 

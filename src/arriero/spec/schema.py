@@ -33,6 +33,11 @@ def schema() -> dict[str, Any]:
         "description": image["description"],
         "anyOf": [image["properties"]["name"], {**image, "description": "The image, how it is built and where kept."}],
     }
+    gpu = definitions["Gpu"]
+    definitions["Gpu"] = {
+        "description": gpu["description"],
+        "anyOf": [gpu["properties"]["type"], {**gpu, "description": "The GPU, and how many."}],
+    }
     network = definitions["Network"]
     definitions["Network"] = {
         "description": network["description"],
@@ -53,7 +58,8 @@ def _site_rule(cloud: str) -> dict[str, Any]:
         rule = {"anyOf": some, "properties": {"region": False, "hosts": {"minItems": 1}}}
     else:
         rule["properties"] |= {"hosts": False, "adopt": False}
-    rule["properties"]["gpu"] = False
+    if cloud != "aws":
+        rule["properties"]["gpu"] = False
     return {"if": {"properties": {"cloud": {"const": cloud}}, "required": ["cloud"]}, "then": rule}
 
 

@@ -63,7 +63,7 @@ class Cloud:
             subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
             group = ec2.create_security_group(GroupName="llm", Description="llm", VpcId=vpc)["GroupId"]
             self._networks[region] = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}}
-            self.client("ecs", region).create_cluster(clusterName="llm")
+            self.client("ecs", region).create_cluster(clusterName="llm", capacityProviders=["FARGATE", "FARGATE_SPOT"])
         return self._networks[region]
 
     def second_zone(self, region: str = EAST) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.aws import autoscaling, balancing, ecs, files, identity, network, tasks
+from arriero.clouds.aws import autoscaling, balancing, ecs, files, identity, machines, network, tasks
 from arriero.clouds.aws.clients import HOME_REGION, Clients, clients
 from arriero.clouds.aws.errors import door
 from arriero.errors import Problem
 from arriero.plan.model import Resource, SiteFacts, SiteRef, TargetFacts
+from arriero.plan.wanted import aws_gpu
 
 _THREADS = 12
 
@@ -40,6 +41,8 @@ def read_site(ref: SiteRef) -> SiteFacts:
         scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running)
         names = {**network_found.names, **{resource.id: resource.name for resource in balancers.result()}}
         others, kept = _present(readers), storage.result()
+        has_machines = ref.machines or machines.is_known_to(next((r for r in others if r.kind == "aws.cluster"), None))
+        capacity = machines.read(made, ref, names) if has_machines else ()
         stored = files.resources(kept, ref, names) if kept else ()
         is_in_use = bool(kept and (kept.targets or others))
         return SiteFacts(
@@ -51,6 +54,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
                 *network_found.resources,
                 *balancing.named(balancers.result(), names),
                 *others,
+                *capacity,
                 *(stored if is_in_use else ()),
                 *([definition] if definition else []),
                 *(ecs.service_resource(each, names) for each in running),
@@ -84,7 +88,13 @@ def other_sites(service: str, known: Collection[str]) -> tuple[SiteRef, ...]:
         )
         roles = [(str(role["Path"]), str(role["RoleName"])) for page in pages for role in page["Roles"]]
     found = {
-        SiteRef(service, name.removeprefix(f"{service}-").rpartition("-")[0], "aws", path.split("/")[3])
+        SiteRef(
+            service,
+            name.removeprefix(f"{service}-").rpartition("-")[0],
+            "aws",
+            path.split("/")[3],
+            machines=(path, aws_gpu.role_name(name.rpartition("-")[0])) in roles,
+        )
         for path, name in roles
         if path.count("/") == 4 and name.startswith(f"{service}-") and name.endswith(("-exec", "-task"))
     }

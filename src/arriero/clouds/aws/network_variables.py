@@ -9,7 +9,7 @@ from arriero.cost import way_out
 from arriero.events import Json
 from arriero.plan.firewall import group_rule
 from arriero.plan.model import SiteFacts, SitePlan
-from arriero.plan.wanted import aws_alb, aws_network, aws_task
+from arriero.plan.wanted import aws, aws_alb, aws_network, aws_task
 from arriero.spec import ingress_values as of_ingress
 from arriero.spec.ingress import Alb
 from arriero.spec.model import ResolvedSite
@@ -23,7 +23,7 @@ def network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
         "aws_site_way_out": cast(Json, aws_network.way(site, found) or "internet"),
         "aws_site_groups": _groups(site, found),
         "aws_site_endpoints": list(way_out.interfaces(site)) if aws_network.way(site, found) == "endpoints" else [],
-        "aws_site_public_ip": not site.network.is_private,
+        "aws_site_public_ip": aws.has_public_tasks(site),
         "aws_site_vpc_id": site.network.vpc or _id(found, "aws.vpc"),
         "aws_site_route_table_id": _id(found, "aws.route_table", aws_network.base_name(site)),
         "aws_site_edge_table_id": _id(found, "aws.route_table", aws_network.edge_name(site)),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from arriero.clouds.aws import network_variables
+from arriero.clouds.aws import machine_variables, network_variables
 from arriero.clouds.aws.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_capacity, aws_files, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import aws_capacity, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -33,11 +33,12 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         **network_variables.ingress(site, plan, found),
         "aws_site_log_group": f"/arriero/{site.service}/{site.name}",
         "aws_site_retention_days": site.logs.retention_days,
-        "aws_site_capacity_providers": list(aws_capacity.PROVIDERS),
+        "aws_site_capacity_providers": list(aws_capacity.providers(site)),
         "aws_site_strategy": [
             {"capacity_provider": provider, "base": cast(int, shares["base"]), "weight": cast(int, shares["weight"])}
             for provider, shares in aws_capacity.strategy(site).items()
         ],
+        **machine_variables.machines(plan, found),
         **_service(site, plan, found),
         "aws_site_scaling": _scaling(site, plan, found),
         "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
@@ -61,20 +62,22 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:
 
 def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
     own = wish.roles_policies(site)
-    roles = [r for end in ("exec", *own) if (r := found.find("aws.role", f"{wish.base_name(site)}-{end}"))]
+    ends = ("exec", *own, *(["machine"] if site.gpu else []))
+    roles = [r for end in ends if (r := found.find("aws.role", f"{wish.base_name(site)}-{end}"))]
     held = [
         (r.name, *each) for r in roles for each in cast("Mapping[str, Any]", r.properties["inline_policies"]).items()
     ]
     inline = {"exec": wish.execution_policies(site), **own}
     stray = [(role, policy) for role, policy, _ in held if policy not in inline.get(role.rpartition("-")[2], {})]
-    free: list[Json] = [{"name": f"{wish.base_name(site)}-{end}", "policies": []} for end in own]
+    trust = _trust(wish.trust())
+    free: list[Json] = [{"name": f"{wish.base_name(site)}-{end}", "policies": [], "trust": trust} for end in own]
     prefix = f"arn:{wish.partition(site.region)}:iam::aws:policy/"
     return {
         "aws_site_role_path": aws_task.role_path(site),
-        "aws_site_trust": {"Version": "2012-10-17", "Statement": [cast(Json, wish.trust())]},
         "aws_site_roles": [
-            {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"]},
+            {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"], "trust": trust},
             *free,
+            *([_machine_role(site, prefix)] if site.gpu else []),
         ],
         "aws_site_own_policies": [
             {"role": f"{wish.base_name(site)}-{end}", "policy": name, "document": cast(Json, document)}
@@ -83,6 +86,15 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
         ],
         "aws_site_stray_policies": [{"role": role, "policy": policy} for role, policy in stray],
     }
+
+
+def _machine_role(site: ResolvedSite, prefix: str) -> Json:
+    name = aws_gpu.role_name(wish.base_name(site))
+    return {"name": name, "policies": [f"{prefix}{aws_gpu.POLICY}"], "trust": _trust(aws_gpu.trust())}
+
+
+def _trust(statement: Mapping[str, Any]) -> Json:
+    return {"Version": "2012-10-17", "Statement": [cast(Json, statement)]}
 
 
 def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
@@ -216,6 +228,7 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
     ids = {f"{kind}s": [r.id for r in _referring_first(of(kind))] for kind in kinds}
     return {
         **{key: cast(Json, value) for key, value in {**names, **ids, **files}.items()},
+        **machine_variables.gone(resources),
         "stand_ins": [],
         "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
         "task_definitions": cast(Json, revisions),

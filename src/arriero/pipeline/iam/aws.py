@@ -11,7 +11,7 @@ from arriero.cost import way_out
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_alb, aws_scaling
+from arriero.plan.wanted import aws_alb, aws_gpu, aws_scaling
 from arriero.plan.wanted.aws_task import role_path
 from arriero.spec.model import ResolvedSite, Spec
 
@@ -19,11 +19,14 @@ _LINKED_ROLES = {
     "linked-role": "ecs.amazonaws.com/AWSServiceRoleForECS",
     "scaling-role": "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
     "replication-role": "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication",
+    "machines-linked-role": "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
+_MACHINES = ("machine-group", "capacity-provider", "instance-profile", "machine-role", "started")
 _NETWORK = (
     "vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint",
+    "launch-template",
 )  # fmt: skip
 
 
@@ -33,9 +36,16 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     # Another account's repository is left alone.
     keeps_rules = repository is not None and repository.account == spec.accounts.aws
     scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "aws")
+    has_machines = any(site.gpu for site in place.sites)
     alb = spec.ingress.alb
-    more = {"scaling": scales, "ingress": bool(alb), "waf": bool(alb and alb.web_acls), "registry": keeps_rules}
-    more |= {"replication": keeps_rules and bool(registries.copies(spec))}
+    more = {
+        "scaling": scales,
+        "machines": has_machines,
+        "ingress": bool(alb),
+        "waf": bool(alb and alb.web_acls),
+        "registry": keeps_rules,
+        "replication": keeps_rules and bool(registries.copies(spec)),
+    }
     parts = ("network", *place.ways_out, "service", "ledger", *(part for part, is_asked in more.items() if is_asked))
     return {part: {"Version": "2012-10-17", "Statement": _statements(part, place)} for part in parts}
 
@@ -74,9 +84,9 @@ class _Place:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "aws"]
+        self.sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "aws"]
         self._account = spec.accounts.aws
-        self._partition = wish.partition(self._sites[0].region)
+        self._partition = wish.partition(self.sites[0].region)
 
     def arns(self, kind: str) -> Sequence[str]:
         if kind == "*":
@@ -90,17 +100,19 @@ class _Place:
             return [self._arn("ecr", each.region, f"repository/{each.name}") for each in there]
         if kind in _LINKED_ROLES:
             return [self._arn("iam", "", f"role/aws-service-role/{_LINKED_ROLES[kind]}")]
-        return [arn for site in self._sites for arn in self._of_site(kind, site)]
+        return [arn for site in self.sites for arn in self._of_site(kind, site)]
 
     @property
     def ways_out(self) -> Sequence[str]:
         """How private sites' targets reach out: each way is a part of its own."""
-        private = [site for site in self._sites if site.network.is_private and not site.network.vpc]
+        private = [site for site in self.sites if site.network.is_private and not site.network.vpc]
         return sorted({way_out.cheapest(site) for site in private})
 
     def condition(self, part: str, only: str) -> Mapping[str, Any]:
-        regions, home = sorted({site.region for site in self._sites}), registries.place(self._spec)
+        regions, home = sorted({site.region for site in self.sites}), registries.place(self._spec)
         made = sorted({w.action for w in permissions.calls("aws").of_part(part) if w.only == "new"})
+        names = (wish.EXECUTION_POLICY, *([aws_gpu.POLICY] if any(site.gpu for site in self.sites) else []))
+        attached = [f"arn:{self._partition}:iam::aws:policy/{name}" for name in names]
         conditions: Mapping[str, Mapping[str, Any]] = {
             "": {},
             "ours": {"StringEquals": {f"aws:ResourceTag/{SERVICE_TAG}": self._spec.name}},
@@ -112,13 +124,14 @@ class _Place:
             "cluster": {"ArnEquals": {"ecs:cluster": self.arns("cluster")}},
             "tasks": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
             "ecs": {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
+            "machines": {"StringEquals": {"iam:AWSServiceName": "autoscaling.amazonaws.com"}},
+            "machine": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            "starting": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
             "autoscaling": {"StringEquals": {"iam:AWSServiceName": "ecs.application-autoscaling.amazonaws.com"}},
             "balancing": {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
             "scaling": {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}},
             "metrics": {"StringEquals": {"cloudwatch:namespace": aws_scaling.NAMESPACE}},
-            "execution": {
-                "ArnEquals": {"iam:PolicyARN": f"arn:{self._partition}:iam::aws:policy/{wish.EXECUTION_POLICY}"}
-            },
+            "attached": {"ArnEquals": {"iam:PolicyARN": attached if len(attached) > 1 else attached[0]}},
         }
         return conditions[only]
 
@@ -136,16 +149,38 @@ class _Place:
         kinds = ("load-balancer", "target-group") if kind == "balanced" else (kind,)
         return [self._arn("elasticloadbalancing", site.region, patterns[each]) for each in kinds]
 
+    def _machines(self, kind: str, site: ResolvedSite) -> Sequence[str]:
+        """What only a site with GPUs has, by its name."""
+        base, region = wish.base_name(site), site.region
+        if not site.gpu:
+            return []
+        if kind == "machine-group":
+            return [self._arn("autoscaling", region, f"autoScalingGroup:*:autoScalingGroupName/{base}")]
+        if kind == "started":
+            return [self._arn("ec2", region, f"{each}/*") for each in ("instance", "volume")]
+        if kind == "capacity-provider":
+            return [self._arn("ecs", region, f"capacity-provider/{aws_gpu.provider_name(base)}")]
+        what = "instance-profile" if kind == "instance-profile" else "role"
+        paths = ("/", role_path(site)) if kind == "instance-profile" else (role_path(site),)
+        return [self._arn("iam", "", f"{what}{path}{aws_gpu.role_name(base)}") for path in paths]
+
     def _of_site(self, kind: str, site: ResolvedSite) -> Sequence[str]:
         base, region = wish.base_name(site), site.region
+        if kind in _MACHINES:
+            return self._machines(kind, site)
         if kind in _BALANCING:
             return self._balancing(kind, site)
         if kind in _NETWORK:
             return [self._arn("ec2", region, f"{kind}/*")]
         if kind == "tagged":
-            return [arn for each in ("cluster", "service") for arn in self._of_site(each, site)]
-        if kind in ("role", "task-role", "execution-role"):
-            ends = {"task-role": ("task",), "execution-role": ("exec",)}.get(kind, ("task", "exec"))
+            return [arn for each in ("cluster", "service", "capacity-provider") for arn in self._of_site(each, site)]
+        if kind in ("role", "task-role", "execution-role", "attached-role"):
+            machine = ["machine"] if site.gpu else []
+            ends = {
+                "task-role": ("task",),
+                "execution-role": ("exec",),
+                "attached-role": ("exec", *machine),
+            }.get(kind, ("task", "exec", *machine))
             # A role that is not there yet has no path to be known by.
             paths = ("/", role_path(site)) if kind == "role" else (role_path(site),)
             roles = [self._arn("iam", "", f"role{path}{base}-{end}") for path in paths for end in ends]

@@ -49,7 +49,7 @@ class ImagePlan:
 
 def plan(project: Project, spec: Spec) -> ImagePlan:
     notes: list[str] = []
-    if spec.image.variant == "cuda":
+    if spec.image.variant == "cuda" and not any(site.gpu for site in spec.sites.values()):
         notes.append("variant cuda: neither Fargate nor Container Instances has GPUs; it is for machines that have")
     wanted = recipe(spec)
     numbers = {each.name: each for each in wanted.models}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_alb, aws_capacity, aws_files, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import aws_alb, aws_capacity, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
 from arriero.plan.wanted.aws_network import base_name as base_name
 from arriero.plan.wanted.aws_network import site_tags as site_tags
 from arriero.spec import secret_values
@@ -20,6 +20,7 @@ from arriero.spec.model import ResolvedSite
 # Roles come first and go last: IAM is global, so by their path a site is found that nothing else remembers.
 KINDS: Mapping[str, str] = {
     "aws.role": "identity",
+    aws_gpu.PROFILE: "identity",
     "aws.vpc": "network",
     "aws.internet_gateway": "network",
     "aws.subnet": "network",
@@ -32,6 +33,9 @@ KINDS: Mapping[str, str] = {
     aws_alb.BALANCER: "ingress",
     "aws.file_system": "storage",
     "aws.log_group": "logs",
+    aws_gpu.TEMPLATE: "machines",
+    aws_gpu.GROUP: "machines",
+    aws_gpu.PROVIDER: "machines",
     "aws.cluster": "cluster",
     "aws.stored_models": "seed",
     "aws.task_definition": "service",
@@ -52,13 +56,15 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
-    """The whole wish. Raises Refused where the network that stands can never become the one that is asked for."""
+    """The whole wish. Raises Refused where what stands can never become what is asked for."""
+    aws_gpu.refuse_a_move(site, found)
     network, subnets = aws_network.wanted(site, found), aws_network.target_subnets(site, found)
     files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnets)
     balancer = aws_alb.wanted(
         site, base_name(site), site_tags(site), aws_network.balancer_subnets(site, found), tuple(subnets.values())
     )
-    made = (*_roles(site), *network, *balancer, *files, _log_group(site))
+    machines = aws_gpu.wanted(site, base_name(site), site_tags(site), tuple(subnets)) if site.gpu else ()
+    made = (*_roles(site), *network, *balancer, *files, _log_group(site), *machines)
     labels = aws_task.labels(site, release, digest)
     scaling = aws_scaling.wanted(site, service_name(site, found, release), count, labels)
     return (*made, *_service(site, found, release, count, digest), *scaling)
@@ -71,6 +77,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     said += aws_files.notes(site)
     said += aws_alb.notes(site)
     said += aws_capacity.notes(site)
+    said += aws_gpu.notes(site)
     home = ecr_region(site.image)
     if home not in ("", site.region):
         said.append(
@@ -87,12 +94,12 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
 
 
 def has_more_disk(site: ResolvedSite) -> bool:
-    return int(site.size.storage.in_gib) != aws_task.INCLUDED_STORAGE_GIB
+    return site.gpu is None and int(site.size.storage.in_gib) != aws_task.INCLUDED_STORAGE_GIB
 
 
 def needs_own_module(site: ResolvedSite) -> bool:
     """Whether the task definition holds something that `community.aws.ecs_taskdefinition` has no parameter for."""
-    return has_more_disk(site) or storage.is_used(site)
+    return has_more_disk(site) or storage.is_used(site) or site.gpu is not None
 
 
 def log_group_name(site: ResolvedSite) -> str:
@@ -136,6 +143,11 @@ def removal_reasons(
 def _release_of(resource: Resource) -> int:
     release = resource.tags.get(RELEASE_TAG, "")
     return int(release) if release.isdecimal() else 0
+
+
+def has_public_tasks(site: ResolvedSite) -> bool:
+    """ECS gives tasks on EC2 machines no public address; the machine has one."""
+    return site.gpu is None and not site.network.is_private
 
 
 def partition(region: str) -> str:
@@ -188,7 +200,8 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
         (f"{base_name(site)}-exec", (EXECUTION_POLICY,), execution_policies(site)),
         *own,
     )
-    return tuple(
+    machines = aws_gpu.role(base_name(site), aws_task.role_path(site), site_tags(site)) if site.gpu else ()
+    made = (
         Resource(
             "aws.role",
             name,
@@ -197,6 +210,7 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
         )
         for name, attached, own in rows
     )
+    return (*made, *machines)
 
 
 def _log_group(site: ResolvedSite) -> Resource:
@@ -209,7 +223,7 @@ def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
     base, labels = base_name(site), aws_task.labels(site, release, digest)
     document = aws_task.document(site, labels)
     cluster: dict[str, Value] = {
-        "capacity_providers": aws_capacity.PROVIDERS,
+        "capacity_providers": tuple(sorted(aws_capacity.providers(site))),
         "default_strategy": {"FARGATE": {"base": 0, "weight": 1}},
     }
     return (
@@ -247,7 +261,7 @@ def _service_properties(
         "network": {
             "subnets": tuple(sorted(aws_network.target_subnets(site, found))),
             "security_groups": (base_name(site),),
-            "public_ip": not site.network.is_private,
+            "public_ip": has_public_tasks(site),
         },
         "load_balancers": aws_alb.attachments(site, base_name(site)),
         "grace_seconds": aws_alb.grace_seconds(site),

@@ -1,4 +1,6 @@
-"""Which capacity a site's tasks run on: Fargate on demand, or a base of it and a share of Fargate Spot."""
+"""Which capacity a site's tasks run on: Fargate on demand, or a base of it and a share of Fargate Spot; with GPUs the
+site's own machines.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,22 @@ from collections.abc import Mapping
 from math import gcd
 
 from arriero.plan.model import Value
+from arriero.plan.wanted import aws_gpu
 from arriero.spec.model import ResolvedSite
 
 ON_DEMAND, SPOT = "FARGATE", "FARGATE_SPOT"
 PROVIDERS = (ON_DEMAND, SPOT)
 
 
+def providers(site: ResolvedSite) -> tuple[str, ...]:
+    """Those that the cluster knows."""
+    return (*PROVIDERS, *([_machines(site)] if site.gpu else []))
+
+
 def strategy(site: ResolvedSite) -> Mapping[str, Mapping[str, Value]]:
     """By capacity provider, as ECS has it: the base first, then by weights. Only the first one may have a base."""
+    if site.gpu:
+        return {_machines(site): {"base": 0, "weight": 1}}
     if site.spot is None:
         return {ON_DEMAND: {"base": 0, "weight": 1}}
     spot = round(site.spot.share * 100)
@@ -32,3 +42,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
         f"spot: {site.spot.base} on demand, {site.spot.share} of what is above it Spot, which AWS may take back after "
         "a warning; ECS puts nothing in its place while there is none: arriero controller does, on demand",
     )
+
+
+def _machines(site: ResolvedSite) -> str:
+    return aws_gpu.provider_name(f"{site.service}-{site.name}")

@@ -21,7 +21,7 @@ from arriero.cost import way_out
 from arriero.cost.way_out import WayOut
 from arriero.errors import Problem, Refused
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_alb, storage
+from arriero.plan.wanted import aws_alb, aws_gpu, storage
 from arriero.plan.wanted.aws_files import NFS
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
@@ -177,6 +177,8 @@ def group_rules(site: ResolvedSite, found: SiteFacts) -> Mapping[str, Mapping[st
         ways_out = [*_lines(HTTPS, (peer(endpoint_group(site)), s3_list(site)))]
     else:
         ways_out = [line for port in egress_ports(site) for line in _lines(port, ("0.0.0.0/0",))]
+    if site.gpu:
+        groups[aws_gpu.group_name(base)] = {"ingress": (), "egress": tuple(sorted(ways_out))}
     if storage.is_used(site):
         ways_out += _lines(NFS, subnets.values())
     groups[base] = {"ingress": _lines(PORT, sources), "egress": tuple(sorted(ways_out))}
@@ -189,6 +191,7 @@ def descriptions(site: ResolvedSite) -> Mapping[str, str]:
     return {
         base: f"Ollama targets of {base}",
         gateway_group(site): f"Who may reach the Ollama targets of {base}",
+        aws_gpu.group_name(base): f"Machines of the Ollama targets of {base}",
         endpoint_group(site): f"Endpoints for the Ollama targets of {base}",
     }
 

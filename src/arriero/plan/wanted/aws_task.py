@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Value
-from arriero.plan.wanted import sidecar, storage
+from arriero.plan.wanted import aws_gpu, sidecar, storage
 from arriero.spec.model import ResolvedSite
 
 CONTAINER = "ollama"
@@ -30,6 +30,7 @@ COMPARED = (
     "requiresCompatibilities",
     "runtimePlatform",
     "ephemeralStorage",
+    "placementConstraints",
     "executionRoleArn",
     "taskRoleArn",
     "volumes",
@@ -51,6 +52,7 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
     The roles are named without account (`/arriero/llm/us-east-1/llm-east-exec`), for a plan must not depend on one.
     """
     base, path = f"{site.service}-{site.name}", role_path(site)
+    disk = {"ephemeralStorage": {"sizeInGiB": int(site.size.storage.in_gib)}}
     return {
         "family": base,
         "cpu": str(int(site.size.cpu * 1024)),
@@ -58,7 +60,7 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
         "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
-        "ephemeralStorage": {"sizeInGiB": int(site.size.storage.in_gib)},
+        **(aws_gpu.of_a_task(site) if site.gpu else disk),
         "executionRoleArn": f"{path}{base}-exec",
         "taskRoleArn": f"{path}{base}-task",
         "volumes": [{"name": "scratch"}, *([_files()] if storage.is_used(site) else [])],
@@ -134,6 +136,8 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
         ollama["mountPoints"].append({**_STORAGE, "readOnly": True})
         ollama["dependsOn"] = [{"containerName": storage.LAYING, "condition": "SUCCESS"}]
     ollama["dockerLabels"] = dict(labels)
+    if site.gpu:
+        ollama["resourceRequirements"] = aws_gpu.requirements(site)
     if not site.sidecar:
         return [{**ollama, "portMappings": _PORT_MAPPINGS}]
     ollama["entryPoint"] = list(sidecar.SERVER_COMMAND)

@@ -11,12 +11,14 @@ from moto.core.responses import ActionResult
 from moto.ecs import models as ecs
 from moto.ecs.exceptions import ECSException, InvalidParameterException, ServiceNotFoundException
 from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.ssm.models import ssm_backends
 
+from arriero.rehearse.aws.capacity_api import CapacityBackend
 from arriero.rehearse.aws.ecs_service import StageService
 from arriero.rehearse.aws.ecs_task import StageTask
 
 
-class StageEcsBackend(ecs.EC2ContainerServiceBackend):
+class StageEcsBackend(CapacityBackend):
     """One region's ECS. State is changed here by calls, and by the reconciler; both hold the world's lock."""
 
     services: dict[str, StageService]  # type: ignore[assignment]
@@ -28,11 +30,14 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):
         return moto.ecs.urls
 
     @staticmethod
-    def _calculate_task_resource_requirements(task_definition: Any) -> dict[str, Any]:
-        """moto fails when memory stands at the task only, which Fargate allows; there is no instance to fill."""
-        if "FARGATE" in (task_definition.requires_compatibilities or []):
-            return {}
-        return dict(ecs.EC2ContainerServiceBackend._calculate_task_resource_requirements(task_definition))
+    def _calculate_task_resource_requirements(_: Any) -> dict[str, Any]:
+        """Nothing: Fargate has no machine to fill, and machines are filled by `machines.py`."""
+        return {}
+
+    def parameter(self, name: str) -> str:
+        """The value of one of SSM's public parameters; empty where there is none."""
+        found = ssm_backends[self.account_id][self.region_name].get_parameters([name])
+        return str(found[name].value) if name in found else ""
 
     def update_cluster_resources(self, *_: Any, **__: Any) -> None:
         """Nothing: the reconciler counts what is there."""
@@ -41,6 +46,7 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):
         existing = self.clusters.get(cluster_name)
         if existing is not None and existing.status == "ACTIVE":
             return existing
+        self.refuse_unknown(options.get("capacity_providers") or ())
         cluster = super().create_cluster(cluster_name, *arguments, **options)
         cluster.tags = cluster.tags or []  # moto answers "no tags" by leaving the list out, AWS by an empty one
         return cluster
@@ -53,6 +59,9 @@ class StageEcsBackend(ecs.EC2ContainerServiceBackend):
         if any(task.last_status != "STOPPED" for task in self.tasks.get(cluster.name, {}).values()):
             text = "The Cluster cannot be deleted while Tasks are active."
             raise ECSException("ClusterContainsTasksException", text)
+        if self.container_instances.get(cluster.name):
+            text = "The Cluster cannot be deleted while Container Instances are active or draining."
+            raise ECSException("ClusterContainsContainerInstancesException", text)
         return super().delete_cluster(cluster_str)
 
     def create_service(self, cluster_str: str, service_name: str, *arguments: Any, **options: Any) -> Any:
@@ -149,6 +158,8 @@ class StageEcsResponse(EC2ContainerServiceResponse):
         return cast(StageEcsBackend, ecs.ecs_backends[self.current_account][self.region])
 
     def create_service(self) -> ActionResult:
+        backend, request = self.ecs_backend, _plain(self.params)
+        backend.refuse_what_does_not_go_together(backend._get_cluster(request.get("cluster") or "default"), request)
         answer = super().create_service()
         service = cast(dict[str, StageService], answer.result)["service"]
         cluster = self.ecs_backend.clusters[service.cluster_name]
@@ -156,7 +167,9 @@ class StageEcsResponse(EC2ContainerServiceResponse):
         return answer
 
     def update_service(self) -> ActionResult:
-        return ActionResult({"service": self.ecs_backend.change_service(_plain(self.params))})
+        backend, request = self.ecs_backend, _plain(self.params)
+        backend.refuse_what_does_not_go_together(backend._get_cluster(request.get("cluster") or "default"), request)
+        return ActionResult({"service": backend.change_service(request)})
 
     def update_task_protection(self) -> ActionResult:
         request = _plain(self.params)

@@ -1,4 +1,4 @@
-"""A Fargate task as the API shows it; the processes behind it are the runtime's (`runtime.py`)."""
+"""A task as the API shows it, on Fargate or on a machine; the processes behind it are the runtime's (`runtime.py`)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class StageTask(ecs.Task):
         self.cpu = task_definition.cpu
         self.memory = task_definition.memory
         self.platform_family = "Linux"
-        self.platform_version = "1.4.0"
+        self.platform_version = None if self.needs_machine else "1.4.0"  # Fargate's
         self.version = 1
         self.protected_until: datetime | None = None
         self.has_settled = False
@@ -79,6 +79,11 @@ class StageTask(ecs.Task):
 
     def advance(self) -> None:
         """Nothing: describing a task does not move it."""
+
+    @property
+    def needs_machine(self) -> bool:
+        """Whether it runs on a machine of EC2; it waits until it has been given one."""
+        return self.launch_type == "EC2"
 
     @property
     def address(self) -> str:

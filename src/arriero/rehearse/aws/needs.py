@@ -23,12 +23,14 @@ _NETWORK = {
     "route-table": "RouteTableId",
     "security-group": "GroupId",
     "natgateway": "NatGatewayId", "elastic-ip": "AllocationId", "vpc-endpoint": "VpcEndpointId",
+    "launch-template": "LaunchTemplateId",
 }  # fmt: skip
 # In lists some of them have other names.
 _LISTED = {"security-group": "SecurityGroupId"}
 _BALANCING_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing"
 _SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 _REPLICATION_ROLE = "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication"
+_MACHINES_ROLE = "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
 
 
@@ -69,13 +71,19 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
         context["application-autoscaling:service-namespace"] = str(call.fields.get("ServiceNamespace", ""))
     elif wanted.only == "autoscaling":
         context["iam:AWSServiceName"] = "ecs.application-autoscaling.amazonaws.com"
+    elif wanted.only == "machines":
+        context["iam:AWSServiceName"] = "autoscaling.amazonaws.com"
     elif wanted.only == "balancing":
         context["iam:AWSServiceName"] = "elasticloadbalancing.amazonaws.com"
     elif wanted.only == "replication":
         context["iam:AWSServiceName"] = "replication.ecr.amazonaws.com"
     elif wanted.only == "metrics":
         context["cloudwatch:namespace"] = str(call.fields.get("Namespace", ""))
-    elif wanted.only == "execution":
+    elif wanted.only == "starting":
+        context["ec2:CreateAction"] = "RunInstances"
+    elif wanted.only == "machine":
+        context["iam:PassedToService"] = "ec2.amazonaws.com"
+    elif wanted.only == "attached":
         context["iam:PolicyARN"] = str(call.fields.get("PolicyArn", ""))
     return context
 
@@ -147,6 +155,8 @@ def _family(call: Call) -> Iterable[str]:
 
 def _tagged(call: Call) -> Iterable[str]:
     """What is tagged, or is made with tags."""
+    if call.action == "CreateCapacityProvider":
+        return _providers(call)
     made = {"CreateCluster": "cluster", "CreateService": "service", "RegisterTaskDefinition": "task-definition"}
     if call.action in made:
         return _OTHERS[made[call.action]](call)
@@ -159,6 +169,37 @@ def _role(call: Call) -> Iterable[str]:
     roles = get_backend("iam")[ACCOUNT]["global"].roles.values()
     path = next((role.path for role in roles if role.name == name), None) or str(call.fields.get("Path", "/"))
     return [f"arn:aws:iam::{ACCOUNT}:role{path}{name}"]
+
+
+def _providers(call: Call) -> Iterable[str]:
+    """Capacity providers, named alone or in a list."""
+    fields = call.fields
+    named = fields.get("capacityProviders") or fields.get("capacityProvider") or fields.get("name") or "none"
+    return [
+        _arn(call, "ecs", f"capacity-provider/{_short(n)}") for n in (named if isinstance(named, list) else [named])
+    ]
+
+
+def _profile(call: Call) -> Iterable[str]:
+    """With its path, once it is there."""
+    name = str(call.fields.get("InstanceProfileName", ""))
+    profiles = get_backend("iam")[ACCOUNT]["global"].instance_profiles.values()
+    path = next((each.path for each in profiles if each.name == name), None) or str(call.fields.get("Path", "/"))
+    return [f"arn:aws:iam::{ACCOUNT}:instance-profile{path}{name}"]
+
+
+def _machine_role(call: Call) -> Iterable[str]:
+    """The role in the profile of the launch template that a new group names."""
+    named = call.fields.get("LaunchTemplate.LaunchTemplateId") or call.fields.get("LaunchTemplate.LaunchTemplateName")
+    templates = [each for each in _ec2(call).launch_templates.values() if named in (each.id, each.name)]
+    profiles = {each.latest_version().data.get("IamInstanceProfile", {}).get("Arn") for each in templates}
+    known = get_backend("iam")[ACCOUNT]["global"].instance_profiles.values()
+    return [role.arn for each in known if each.arn in profiles for role in each.roles]
+
+
+def _machine_group(call: Call) -> Iterable[str]:
+    name = call.fields.get("AutoScalingGroupName") or call.fields.get("Tags.member.1.ResourceId") or "none"
+    return [_arn(call, "autoscaling", f"autoScalingGroup:new:autoScalingGroupName/{name}")]
 
 
 def _log_group(call: Call) -> Iterable[str]:
@@ -231,6 +272,11 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "alarm": _alarm,
     "balancing-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_BALANCING_ROLE}"],
     "replication-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_REPLICATION_ROLE}"],
+    "machine-group": _machine_group,
+    "started": lambda call: [_arn(call, "ec2", f"{each}/new") for each in ("instance", "volume")],
+    "machines-linked-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_MACHINES_ROLE}"],
+    "capacity-provider": _providers,
+    "instance-profile": _profile,
     "scaling-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_SCALING_ROLE}"],
     "task": _in_cluster("task", "tasks", "task"),
     "task-definition": _family,
@@ -238,6 +284,8 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "task-role": lambda call: [str(call.fields["taskRoleArn"])],
     "execution-role": lambda call: [str(call.fields["executionRoleArn"])] if "family" in call.fields else _role(call),
     "role": _role,
+    "attached-role": _role,
+    "machine-role": _machine_role,
     "log-group": _log_group,
     "log-group-itself": _log_group_itself,
     "load-balancer": _balancing("loadbalancer/app", "LoadBalancerArn"),

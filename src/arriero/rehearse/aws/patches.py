@@ -14,12 +14,16 @@ from typing import Any
 
 import moto.applicationautoscaling.models
 import moto.applicationautoscaling.responses
+import moto.autoscaling.models
 import moto.autoscaling.responses
 import moto.ce.responses
 import moto.cloudwatch.models
 import moto.cloudwatch.responses
 import moto.ec2.models.elastic_network_interfaces
+import moto.ec2.models.instances
+import moto.ec2.models.launch_templates
 import moto.ec2.models.nat_gateways
+import moto.ec2.responses.launch_templates
 import moto.ecr.models
 import moto.ecs.models
 import moto.ecs.urls
@@ -28,7 +32,9 @@ import moto.efs.urls
 import moto.ssm.models
 import moto.ssm.urls
 from moto.core.exceptions import JsonRESTError
-from moto.core.responses import BaseResponse, EmptyResult
+from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.ec2.exceptions import InvalidAMIIdError
+from moto.ec2.utils import parse_user_data
 
 from arriero.rehearse.aws import autoscaling_api, billing, images, watching
 from arriero.rehearse.aws.alarming import Alarming
@@ -51,6 +57,9 @@ def fill_the_gaps() -> None:
     _autoscaling_can_disable_metrics()
     _parameters_can_be_pickled()
     _gateways_are_known_by_tags_and_let_their_address_go()
+    _images_may_be_parameters()
+    _deleted_groups_end_protected_machines()
+    _templates_hold_what_was_asked_for()
 
 
 def bill_by(meter: Meter) -> None:
@@ -217,6 +226,66 @@ def _gateways_are_known_by_tags_and_let_their_address_go() -> None:
 
     describe_nat_gateways.whole, delete_nat_gateway.whole = whole, delete  # type: ignore[attr-defined]
     theirs.describe_nat_gateways, theirs.delete_nat_gateway = describe_nat_gateways, delete_nat_gateway
+
+
+def _images_may_be_parameters() -> None:
+    """Gap: `resolve:ssm:` names an image by a public parameter, which is looked up when a machine starts."""
+    theirs: Any = moto.ec2.models.instances.InstanceBackend
+    whole = getattr(theirs.run_instances, "whole", theirs.run_instances)
+
+    def run_instances(self: Any, image_id: str, *arguments: Any, **options: Any) -> Any:
+        _, is_parameter, name = image_id.partition("resolve:ssm:")
+        if is_parameter:
+            found = moto.ssm.models.ssm_backends[self.account_id][self.region_name].get_parameters([name])
+            if name not in found:
+                raise InvalidAMIIdError(name)
+            image_id = str(found[name].value)
+        return whole(self, image_id, *arguments, **options)
+
+    run_instances.whole = whole  # type: ignore[attr-defined]
+    theirs.run_instances = run_instances
+
+
+def _deleted_groups_end_protected_machines() -> None:
+    """Gap: a group that is deleted by force leaves machines running that are protected from scale-in."""
+    theirs: Any = moto.autoscaling.models.AutoScalingBackend
+    whole = getattr(theirs.delete_auto_scaling_group, "whole", theirs.delete_auto_scaling_group)
+
+    def delete_auto_scaling_group(self: Any, group_name: str) -> None:
+        if group_name in self.autoscaling_groups:
+            for state in self.autoscaling_groups[group_name].instance_states:
+                state.protected_from_scale_in = False
+        whole(self, group_name)
+
+    delete_auto_scaling_group.whole = whole  # type: ignore[attr-defined]
+    theirs.delete_auto_scaling_group = delete_auto_scaling_group
+
+
+def _templates_hold_what_was_asked_for() -> None:
+    """Gap: a launch template's own tags get among those of its machines, versions after the first can start no
+    machine, and none can be deleted.
+    """
+    template: Any = moto.ec2.models.launch_templates.LaunchTemplate
+    response: Any = moto.ec2.responses.launch_templates.LaunchTemplates
+    whole = getattr(template.create_version, "whole", template.create_version)
+
+    def create_version(self: Any, data: dict[str, Any], description: str) -> Any:
+        tags = [each for each in data.get("TagSpecifications", ()) if each["ResourceType"] != "launch-template"]
+        given = data.get("UserData")
+        script = {"UserData": parse_user_data(given) if isinstance(given, str) else given} if given else {}
+        kept = {key: value for key, value in data.items() if key not in ("TagSpecifications", "UserData")}
+        return whole(self, {**kept, **script, **({"TagSpecifications": tags} if tags else {})}, description)
+
+    def delete_launch_template_versions(self: Any) -> ActionResult:
+        found = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
+        gone = [int(number) for number in self._get_param("Versions", [])]
+        found.versions = [each for each in found.versions if each.number not in gone]
+        rows = [{"LaunchTemplateId": found.id, "LaunchTemplateName": found.name, "VersionNumber": n} for n in gone]
+        return ActionResult({"SuccessfullyDeletedLaunchTemplateVersions": rows})
+
+    create_version.whole = whole  # type: ignore[attr-defined]
+    template.create_version = create_version
+    response.delete_launch_template_versions = delete_launch_template_versions
 
 
 def _dictionaries() -> defaultdict[str, dict[str, str]]:

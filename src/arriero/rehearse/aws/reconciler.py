@@ -23,6 +23,7 @@ from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.balancers import Balancers
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_task import StageTask
+from arriero.rehearse.aws.machines import Machines
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.scheduler import Scheduler
 from arriero.rehearse.aws.task_life import TaskLife
@@ -67,6 +68,7 @@ class Reconciler:
         self._balancers, self._attaching = balancers, attaching
         self._life = TaskLife(processes, latency, self._probes, attaching, troubles)
         self._scheduler = Scheduler(self._running, latency, troubles)
+        self._machines = Machines(latency)
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler of the emulated ECS", daemon=True)
@@ -135,8 +137,9 @@ class Reconciler:
             self._processes.release(name)
         if now - self._metered_at >= _METER_SECONDS:
             self._metered_at = now
-            tasks = [_usage(run.task) for run in self._running.values() if run.containers]
-            self._meter.tick(self._clock.now(), [*tasks, *self._balancers.usages()])
+            tasks = [_usage(r.task) for r in self._running.values() if r.containers and not r.task.needs_machine]
+            machines = [usage for backend in self._regions() for usage in self._machines.usages(backend)]
+            self._meter.tick(self._clock.now(), [*tasks, *machines, *self._balancers.usages()])
         if self._version() != before:
             self._changed()
 
@@ -153,6 +156,7 @@ class Reconciler:
         for service in list(backend.services.values()):
             if service.status != "INACTIVE":
                 self._scheduler.reconcile(backend, service, now)
+        self._machines.settle(backend, now)
         self._attaching.settle(backend)
         self._scheduler.count(backend)
         self._forget(backend)
@@ -186,6 +190,7 @@ class Reconciler:
             for number in (
                 *(task.version for tasks in backend.tasks.values() for task in tasks.values()),
                 *(hash((s.status, s.events[0]["id"] if s.events else "")) for s in backend.services.values()),
+                *(hash(name) for machines in backend.container_instances.values() for name in machines),
             )
         )
 

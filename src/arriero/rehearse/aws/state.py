@@ -21,6 +21,7 @@ from typing import Any
 
 import moto
 import moto.backends
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from moto.core.base_backend import BackendDict, BaseBackend
 from moto.ec2.models import EC2Backend
@@ -155,9 +156,14 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, item: Any) -> Any:
-        if isinstance(item, ParameterDict):  # a dictionary that can't be made without its arguments
-            made_with = (item.account_id, item.region_name)
-            return (ParameterDict, made_with, item.__dict__, None, iter(item.items()))
+        """The key that EC2 takes for encrypted disks is made anew: nothing here is encrypted by it. Of SSM's parameters
+        those are kept that are not AWS's own, which every fresh backend reads when it is asked.
+        """
+        if isinstance(item, rsa.RSAPrivateKey):
+            return rsa.generate_private_key, (65537, item.key_size)
+        if isinstance(item, ParameterDict):
+            own = [(name, versions) for name, versions in item.items() if not name.startswith("/aws/service/")]
+            return ParameterDict, (item.account_id, item.region_name), None, None, iter(own)
         return (threading.RLock, ()) if isinstance(item, _LOCKS) else NotImplemented
 
 

@@ -64,6 +64,8 @@ class TaskLife:
 
     def _provision(self, run: RunningTask, now: float) -> None:
         task = run.task
+        if task.needs_machine and not task.container_instance_arn:
+            return
         problem = _what_fargate_misses(run)
         problem = problem or self._what_it_can_t_pull(run)
         if problem:

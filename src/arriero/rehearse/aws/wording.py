@@ -89,6 +89,18 @@ def no_capacity(service: str) -> str:
     )
 
 
+def not_placed(service: str, reason: str) -> str:
+    return (
+        f"(service {service}) was unable to place a task because no container instance met all of its requirements. "
+        f"Reason: {reason} "
+        "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+    )
+
+
+def machine_gone(machine: str) -> str:
+    return f"Host EC2 (instance {machine}) terminated."
+
+
 def cannot_assume(role_arn: str) -> str:
     return (
         f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "

@@ -1,0 +1,74 @@
+"""Machines with GPUs that a cloud sells, by what they hold. Their prices are under `ec2.<name>`.
+
+A container gets less than a machine has: Linux and the container agent keep some of its memory. How much differs by
+type, and AWS gives no figure (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/memory-management.html); a
+sixteenth is left free here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from arriero.catalog.catalog import Source
+
+_KEPT = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`gpu_mib` is the memory of each of its `gpus`, in MiB."""
+
+    name: str
+    cloud: str
+    cpu: int
+    memory_gib: float
+    gpu: str
+    gpus: int
+    gpu_mib: int
+
+    @property
+    def usable_gib(self) -> float:
+        """The memory that its containers can have together."""
+        return self.memory_gib * (1 - _KEPT)
+
+    def holds(self, gpus: int, cpu: float, memory_gib: float) -> int:
+        """How many targets that ask for so much have room on it at once."""
+        return int(min(self.gpus // gpus, self.cpu // cpu, self.usable_gib // memory_gib))
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.gpus} x {self.gpu}, {self.cpu} vCPU, {self.usable_gib:g}GiB for containers)"
+
+
+@cache
+def machines(cloud: str) -> tuple[Machine, ...]:
+    """All that are known, by GPU; the smaller first."""
+    return tuple(Machine(**row) for row in _data()["machines"] if row["cloud"] == cloud)
+
+
+@cache
+def source() -> Source:
+    return Source(**_data()["source"])
+
+
+def types(cloud: str) -> tuple[str, ...]:
+    """The GPUs that can be had on machines, the smallest first."""
+    return tuple(dict.fromkeys(machine.gpu for machine in machines(cloud)))
+
+
+def with_gpu(cloud: str, gpu: str, gpus: int = 1) -> tuple[Machine, ...]:
+    """Those that have at least so many of that GPU; case doesn't matter."""
+    return tuple(each for each in machines(cloud) if each.gpu.lower() == gpu.lower() and each.gpus >= gpus)
+
+
+def fitting(cloud: str, gpu: str, gpus: int, cpu: float, memory_gib: float) -> tuple[Machine, ...]:
+    """Those on which at least one target has room that asks for so much."""
+    return tuple(each for each in with_gpu(cloud, gpu, gpus) if each.holds(gpus, cpu, memory_gib))
+
+
+@cache
+def _data() -> Any:
+    return json.loads(resources.files("arriero.catalog").joinpath("data/gpu_machines.json").read_text("utf-8"))

@@ -1,0 +1,26 @@
+"""The key `gpu` of a site: which GPU each target has, and how many of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from arriero.spec.section import Section
+
+
+class Gpu(Section):
+    """The GPUs of one target; written `T4` or `{type: T4, count: 1}`. Which machines have them, arriero finds."""
+
+    type: Annotated[str, Field(strict=True, min_length=1, max_length=60)] = Field(
+        description="As its maker names it: T4, A10G, L4 or L40S."
+    )
+    count: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(default=1, description="How many each target has.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_a_bare_type(cls, data: Any) -> Any:
+        return {"type": data} if isinstance(data, str) else data
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.type}"
