@@ -75,6 +75,29 @@ def test_an_estimate_can_be_written_as_json() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "region", "price"),
+    [
+        ("enhanced", "us-east-1", Money(Decimal("0.07"))),
+        ("enhanced", "eu-west-1", None),
+        ("enabled", "us-east-1", None),
+    ],
+)
+def test_container_insights_is_billed_by_figures_and_in_no_sum(value: str, region: str, price: Money | None) -> None:
+    site = {"cloud": "aws", "region": region}
+    found = _estimate(site, 2, metrics={"container_insights": value})
+    assert [(use.unit, use.unit_price) for use in found.by_use if use.item == "Container Insights"] == [
+        ("metric-month", price)
+    ]
+    assert found.hourly == _estimate(site, 2).hourly
+
+
+def test_container_insights_that_nobody_asked_for_or_that_is_off_costs_nothing() -> None:
+    site = {"cloud": "aws", "region": "us-east-1"}
+    off = _estimate(site, 2, metrics={"container_insights": "disabled"})
+    assert [use.item for use in off.by_use] == [use.item for use in _estimate(site, 2).by_use] == ["logs"]
+
+
 def test_money_is_exact_and_rounded_only_when_shown() -> None:
     third = Money(Decimal("0.335"))
     assert str(third) == "$0.34"
@@ -85,9 +108,13 @@ def test_money_is_exact_and_rounded_only_when_shown() -> None:
 
 
 def _estimate(
-    site: dict[str, Any], count: int, alb: dict[str, Any] | None = None, models: Sequence[Any] = ("llama2",)
+    site: dict[str, Any],
+    count: int,
+    alb: dict[str, Any] | None = None,
+    models: Sequence[Any] = ("llama2",),
+    **more: Any,
 ) -> Estimate:
     site = {**site, "hosts": tuple(site.get("hosts", ()))}
     whole = {"name": "llm", "image": "acme/ollama", "models": models, "sites": {"one": site}}
-    spec = Spec.model_validate({**whole, **({"ingress": {"alb": alb}} if alb else {})})
+    spec = Spec.model_validate({**whole, **({"ingress": {"alb": alb}} if alb else {}), **more})
     return estimate(spec.site("one"), count)

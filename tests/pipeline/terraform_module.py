@@ -158,7 +158,10 @@ def _aws_service(module: Module) -> Read:
         yield "aws.log_group", group.pop("name"), days, group.pop("tags")
         done(group)
     for _, cluster in module.of("aws_ecs_cluster"):
-        yield "aws.cluster", cluster.pop("name"), {}, cluster.pop("tags")
+        settings = {each.pop("name"): each.pop("value") for each in many(cluster, "setting")}
+        insights = {"container_insights": settings.pop("containerInsights")} if settings else {}
+        assert settings == {}
+        yield "aws.cluster", cluster.pop("name"), insights, cluster.pop("tags")
         done(cluster)
     for _, one in module.of("aws_ecs_cluster_capacity_providers"):
         properties = {

@@ -220,3 +220,14 @@ def test_machines_are_among_it_where_a_site_has_gpus_and_only_that_sites() -> No
     [attaching] = [each for each in found["aws-service.json"]["Statement"] if "iam:AttachRolePolicy" in each["Action"]]
     assert len(attaching["Condition"]["ArnEquals"]["iam:PolicyARN"]) == 2
     assert {arn.rpartition("/")[2] for arn in attaching["Resource"]} == {"llm-a-exec", "llm-g-exec", "llm-g-machine"}
+
+
+def test_container_insights_of_a_cluster_may_be_set_where_the_spec_asks_for_it() -> None:
+    given = spec({"a": EAST}, aws=AWS).model_dump() | {"metrics": {"container_insights": "enhanced"}}
+    found = iam.files(Spec.model_validate(given), Path())
+    assert set(found) - set(documents({"a": EAST})) == {"aws-insights.json"}
+    [held] = json.loads(found["aws-insights.json"])["Statement"]
+    assert (held["Action"], held["Resource"]) == (
+        ["ecs:UpdateClusterSettings"],
+        [f"arn:aws:ecs:us-east-1:{AWS}:cluster/llm-a"],
+    )

@@ -80,6 +80,7 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
+    "each task is measured": {"metrics": {"container_insights": "enhanced"}},
 }
 
 

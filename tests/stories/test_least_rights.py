@@ -29,6 +29,7 @@ accounts: {aws: "123456789012", azure: 00000000-0000-0000-0000-000000000001}
 sites:
   aws-east: {cloud: aws, region: us-east-1, network: private}
   azure-east: {cloud: azure, region: eastus}
+metrics: {container_insights: enhanced}
 """
 TAKEN_AWAY = {"aws": "ecs:CreateService", "azure": "Microsoft.ContainerInstance/containerGroups/write"}
 
@@ -48,7 +49,8 @@ def test_the_policies_are_those_of_the_spec(place: Place) -> None:
     assert place.arriero("export", "iam", "--out", "iam").code == 0
     assert place.arriero("export", "iam", "--out", "iam", "--check").code == 0
     assert set(documents(place.folder / "iam")) == {
-        "aws-network.json", "aws-nat.json", "aws-service.json", "aws-ledger.json", "azure-role.json"
+        "aws-network.json", "aws-nat.json", "aws-service.json", "aws-insights.json", "aws-ledger.json",
+        "azure-role.json",
     }  # fmt: skip
 
 

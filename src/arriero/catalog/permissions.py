@@ -31,8 +31,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """`parts` says for each call what it belongs to: network, nat, endpoints, service, scaling, machines, ingress, waf,
-    site, rest, spares, ledger, registry, replication, secrets (at Azure: data actions).
+    """`parts` says for each call what it belongs to: network, nat, endpoints, service, insights, scaling, machines,
+    ingress, waf, site, rest, spares, ledger, registry, replication, secrets (at Azure: data actions).
 
     `besides` has permissions that no call of a plain deployment needs, each with its part and the reason.
     """

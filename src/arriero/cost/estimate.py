@@ -182,13 +182,14 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
         wanted = [*wanted, way_out.traffic(way_out.cheapest(site, prices))]
     if private_endpoint.count(site):
         wanted = [*wanted, ("private endpoint data", private_endpoint.DATA_KEY)]
-    for item, key in wanted:
-        price = prices.find(site.cloud, site.region, key)
-        yield ByUse(item, "GB", Money(price.amount) if price else None, price.source if price else None)
+    rows = [(item, key, "GB") for item, key in wanted]
     if site.alb:  # the greatest of new connections, open ones, bytes and rules, hour by hour
-        price = prices.find(site.cloud, site.region, "load_balancer.capacity")
-        unit_price, source = (Money(price.amount), price.source) if price else (None, None)
-        yield ByUse("load balancer capacity", "LCU-hour", unit_price, source)
+        rows.append(("load balancer capacity", "load_balancer.capacity", "LCU-hour"))
+    if site.cloud == "aws" and site.metrics.is_billed:  # how many figures there are goes by tasks and containers
+        rows.append(("Container Insights", f"container_insights.{site.metrics.container_insights}", "metric-month"))
+    for item, key, unit in rows:
+        price = prices.find(site.cloud, site.region, key)
+        yield ByUse(item, unit, Money(price.amount) if price else None, price.source if price else None)
 
 
 def _line_json(line: Line) -> dict[str, object]:

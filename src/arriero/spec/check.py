@@ -70,6 +70,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += storage_problems(spec)
     found += spot_problems(spec)
     found += spare_problems(spec)
+    found += _metrics_problems(spec)
     return tuple(found)
 
 
@@ -176,6 +177,11 @@ def _patience_problems(spec: Spec) -> Iterator[Problem]:
     if days not in catalog.log_retention_days():
         nearest = min(catalog.log_retention_days(), key=lambda known: abs(known - days))
         yield Problem(f"CloudWatch can't keep logs for {days} days", f"use {nearest}", "logs.retention_days")
+
+
+def _metrics_problems(spec: Spec) -> Iterator[Problem]:
+    if spec.metrics.container_insights and not any(site.cloud == "aws" for site in spec.sites.values()):
+        yield Problem("no site is in AWS, which alone has it", "remove it", "metrics.container_insights")
 
 
 def _credential_problems(spec: Spec) -> Iterator[Problem]:

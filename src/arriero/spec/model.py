@@ -10,14 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from arriero.secret import Secret
 from arriero.spec import image_values, secret_values, values
@@ -30,6 +23,7 @@ from arriero.spec.image import Image, accept_a_bare_name
 from arriero.spec.ingress import Alb, Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.logs import Logs
+from arriero.spec.metrics import Metrics
 from arriero.spec.network import Mode, Network
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
@@ -253,6 +247,7 @@ class Spec(Section):
         default=None, description="How many targets of sites on AWS run on capacity that may be taken back."
     )
     logs: Logs = Field(default=Logs(), description="How long logs are kept, and where they are sent.")
+    metrics: Metrics = Field(default=Metrics(), description="What the clouds measure besides, for money.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
     validation: Validation = Field(
         default=Validation(), description="What the service must answer, and how fast, for a release to be good."
@@ -321,6 +316,7 @@ class Spec(Section):
             spot=spot,
             gpu=site.gpu if site.cloud == "aws" else None,
             logs=self.logs,
+            metrics=self.metrics,
             deploy=self.deploy if spot is None else _patient(self.deploy),
         )
 
@@ -370,6 +366,7 @@ class ResolvedSite(Section):
     spot: Spot | None = None
     gpu: Gpu | None = None
     logs: Logs
+    metrics: Metrics = Metrics()
     deploy: Deploy
 
     @property

@@ -96,13 +96,13 @@ class AwsSite:
     def down(self) -> Played:
         return self.play("remove.yml", removal_variables(self.read(), purge=True))
 
-    def play(self, playbook: str, variables: Mapping[str, Any]) -> Played:
+    def play(self, playbook: str, variables: Mapping[str, Any], *words: str) -> Played:
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "arriero_cloud": "aws"}
         hosts = {"sites": {"hosts": {"aws-east": {**host, **variables}}}}
         inventory = self.folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"children": hosts}}))
         started = time.monotonic()
-        command = [str(Path(sys.prefix) / "bin/ansible-playbook"), "-i", str(inventory), str(PLAYS / playbook)]
+        command = [str(Path(sys.prefix) / "bin/ansible-playbook"), "-i", str(inventory), str(PLAYS / playbook), *words]
         done = subprocess.run(command, env=self._ansible(), capture_output=True, text=True, check=False)
         return Played(done.returncode, done.stdout + done.stderr, time.monotonic() - started)
 

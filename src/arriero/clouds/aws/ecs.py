@@ -16,7 +16,7 @@ Found = Mapping[str, Any]
 def read_cluster(ecs: Any, ref: SiteRef) -> Resource | None:
     """The cluster, or None. One without any tag and service is what a cut-off run left: the next one takes it up."""
     name = f"{ref.service}-{ref.site}"
-    clusters = ecs.describe_clusters(clusters=[name], include=["TAGS"])["clusters"]
+    clusters = ecs.describe_clusters(clusters=[name], include=["TAGS", "SETTINGS"])["clusters"]
     cluster = next((each for each in clusters if each["status"] != "INACTIVE"), None)
     if cluster is None:
         return None
@@ -27,6 +27,7 @@ def read_cluster(ecs: Any, ref: SiteRef) -> Resource | None:
     properties: dict[str, Value] = {
         "capacity_providers": tuple(sorted(cluster.get("capacityProviders", ()))),
         "default_strategy": _strategy(cluster.get("defaultCapacityProviderStrategy", ())),
+        "container_insights": _setting(cluster, "containerInsights"),
     }
     return Resource("aws.cluster", name, properties, cluster["clusterArn"], tags)
 
@@ -155,6 +156,11 @@ def _rollout(deployments: Iterable[Found]) -> str:
 
 def _strategy(items: Iterable[Found]) -> dict[str, Value]:
     return {each["capacityProvider"]: {"base": each.get("base", 0), "weight": each.get("weight", 0)} for each in items}
+
+
+def _setting(cluster: Found, name: str) -> Value:
+    """None where ECS doesn't say."""
+    return next((str(each["value"]) for each in cluster.get("settings", ()) if each["name"] == name), None)
 
 
 def _tags(item: Found) -> dict[str, str]:

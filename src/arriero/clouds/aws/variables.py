@@ -34,6 +34,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "aws_site_log_group": f"/arriero/{site.service}/{site.name}",
         "aws_site_retention_days": site.logs.retention_days,
         "aws_site_capacity_providers": list(aws_capacity.providers(site)),
+        "aws_site_container_insights": [each] if (each := site.metrics.container_insights) else [],
         "aws_site_strategy": [
             {"capacity_provider": provider, "base": cast(int, shares["base"]), "weight": cast(int, shares["weight"])}
             for provider, shares in aws_capacity.strategy(site).items()

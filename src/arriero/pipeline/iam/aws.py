@@ -41,6 +41,7 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     more = {
         "scaling": scales,
         "machines": has_machines,
+        "insights": bool(spec.metrics.container_insights),
         "ingress": bool(alb),
         "waf": bool(alb and alb.web_acls),
         "registry": keeps_rules,

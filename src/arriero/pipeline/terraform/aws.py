@@ -77,7 +77,9 @@ def _log_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
 def _cluster(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [cluster] = resources
     there = {"": cluster.name} if site.standing(cluster) else {}
-    yield Piece("aws_ecs_cluster", site.label, ours(site, name=cluster.name, tags=tags(site)), there)
+    insights = cluster.properties.get("container_insights")
+    settings = {"setting": Blocks(({"name": "containerInsights", "value": cast(str, insights)},))} if insights else {}
+    yield Piece("aws_ecs_cluster", site.label, ours(site, name=cluster.name, tags=tags(site), **settings), there)
     providers = ours(
         site,
         cluster_name=Raw(f"aws_ecs_cluster.{site.label}.name"),

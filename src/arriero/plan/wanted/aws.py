@@ -1,8 +1,7 @@
 """What one region of AWS should hold: a network of the site's own, roles, logs, and an ECS service on Fargate.
 
 Everything is named from the base `<service>-<site>`; `aws_network.py` has the network. What no Ansible module can set
-is not wished for, else a plan would never be empty: Container Insights follows the account's setting, and ECS managed
-tags stay off.
+is not wished for, else a plan would never be empty: ECS managed tags stay off.
 """
 
 from __future__ import annotations
@@ -78,6 +77,11 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     said += aws_alb.notes(site)
     said += aws_capacity.notes(site)
     said += aws_gpu.notes(site)
+    if site.metrics.is_billed:
+        said.append(
+            f"metrics.container_insights is {site.metrics.container_insights}: AWS bills each of its figures by the "
+            "month, which is in no sum here, as their number goes by tasks and containers"
+        )
     home = ecr_region(site.image)
     if home not in ("", site.region):
         said.append(
@@ -222,12 +226,8 @@ def _log_group(site: ResolvedSite) -> Resource:
 def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     base, labels = base_name(site), aws_task.labels(site, release, digest)
     document = aws_task.document(site, labels)
-    cluster: dict[str, Value] = {
-        "capacity_providers": tuple(sorted(aws_capacity.providers(site))),
-        "default_strategy": {"FARGATE": {"base": 0, "weight": 1}},
-    }
     return (
-        Resource("aws.cluster", base, cluster, tags=site_tags(site)),
+        Resource("aws.cluster", base, _cluster_properties(site), tags=site_tags(site)),
         Resource(
             "aws.task_definition",
             base,
@@ -242,6 +242,16 @@ def _service(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
             tags=labels,
         ),
     )
+
+
+def _cluster_properties(site: ResolvedSite) -> Mapping[str, Value]:
+    """Container Insights only where the spec says something of it: a new cluster has what the account's default is."""
+    insights = site.metrics.container_insights
+    return {
+        "capacity_providers": tuple(sorted(aws_capacity.providers(site))),
+        "default_strategy": {"FARGATE": {"base": 0, "weight": 1}},
+        **({"container_insights": insights} if insights else {}),
+    }
 
 
 def _service_properties(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -63,6 +63,19 @@ class StageEcsBackend(CapacityBackend):
             text = "The Cluster cannot be deleted while Container Instances are active or draining."
             raise ECSException("ClusterContainsContainerInstancesException", text)
         return super().delete_cluster(cluster_str)
+
+    def update_cluster_settings(self, request: Mapping[str, Any]) -> ecs.Cluster:
+        """Those that are named. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ClusterSetting.html"""
+        cluster = self._get_cluster(request["cluster"])
+        if cluster.status != "ACTIVE":
+            raise ECSException("ClusterNotFoundException", "Cluster not found.")
+        asked = {each["name"]: each["value"] for each in request["settings"]}
+        for name, value in asked.items():
+            if name != "containerInsights" or value not in ("enhanced", "enabled", "disabled"):
+                raise InvalidParameterException(f"Invalid setting: {name} can't be {value}.")
+        held = {each["name"]: each["value"] for each in cluster.settings}
+        cluster.settings = [{"name": name, "value": value} for name, value in {**held, **asked}.items()]
+        return cluster
 
     def create_service(self, cluster_str: str, service_name: str, *arguments: Any, **options: Any) -> Any:
         cluster = self._get_cluster(cluster_str)
@@ -156,6 +169,17 @@ class StageEcsResponse(EC2ContainerServiceResponse):
     @property
     def ecs_backend(self) -> StageEcsBackend:
         return cast(StageEcsBackend, ecs.ecs_backends[self.current_account][self.region])
+
+    def describe_clusters(self) -> ActionResult:
+        settings = "DescribeClustersResponse.clusters.Cluster.settings"
+        if "SETTINGS" in self._get_param("include", []):
+            self._include_in_response(settings)
+        else:
+            self._exclude_from_response(settings)
+        return super().describe_clusters()
+
+    def update_cluster_settings(self) -> ActionResult:
+        return ActionResult({"cluster": self.ecs_backend.update_cluster_settings(_plain(self.params))})
 
     def create_service(self) -> ActionResult:
         backend, request = self.ecs_backend, _plain(self.params)
