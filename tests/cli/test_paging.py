@@ -41,6 +41,15 @@ def spec(tmp_path: Path) -> str:
             ("--prefix", "/a/../b"),
             "--prefix: '/a/../b' is not a path of letters, digits and dashes; write it like /arriero",
         ),
+        (
+            ("--trusted-proxy", "nginx"),
+            "--trusted-proxy: 'nginx' does not appear to be an IPv4 or IPv6 network; "
+            "write it like 127.0.0.1, or 10.0.0.0/8",
+        ),
+        (
+            ("--trusted-proxy", "10.0.0.1/8"),
+            "--trusted-proxy: 10.0.0.1/8 has host bits set; write it like 127.0.0.1, or 10.0.0.0/8",
+        ),
         (("--prefix", '/"><script>'), "is not a path of letters, digits and dashes"),
     ],
 )

@@ -32,12 +32,12 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Skips where there is none; .ci/run installs it."""
+def chromium(*more: str) -> Iterator[Browser]:
+    """Skips where there is none; .ci/run installs it. `more` are flags of its own."""
     if not CHROMIUM:
         pytest.skip("no chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *more]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         try:
             yield browser
@@ -69,11 +69,15 @@ class Watched:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
 
-def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "light") -> Watched:
+def tab(
+    browser: Browser, width: int = 1280, height: int = 900, scheme: str = "light", *, trusts_all: bool = False
+) -> Watched:
+    """`trusts_all`: any certificate will do."""
     context: BrowserContext = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme=scheme,
         reduced_motion="reduce",  # type: ignore[arg-type]
+        ignore_https_errors=trusts_all,
     )
     context.set_default_timeout(PATIENCE_MS)
     watched = Watched(context.new_page())
@@ -93,15 +97,17 @@ def free_port() -> int:
 class Served:
     """`arriero ui` as a process of its own, at a port and below a prefix."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.port, self._folder, self._words = free_port(), folder, words
+    def __init__(self, folder: Path, *words: str, prefix: str = "/fleet") -> None:
+        self.port, self.prefix, self._folder, self._words = free_port(), prefix, folder, words
         self.start()
 
-    def url(self, path: str = "/fleet/") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+    def url(self, path: str = "") -> str:
+        """Of the page, or of a path."""
+        return f"http://127.0.0.1:{self.port}{path or f'{self.prefix}/'}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "arriero", "ui", "--port", str(self.port), "--prefix", "/fleet", *self._words]
+        words = ["--port", str(self.port), "--prefix", self.prefix, *self._words]
+        command = [sys.executable, "-m", "arriero", "ui", *words]
         with (self._folder / "ui.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -109,7 +115,7 @@ class Served:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                urllib.request.urlopen(self.url("/fleet/healthz"), timeout=1).read()
+                urllib.request.urlopen(self.url(f"{self.prefix}/healthz"), timeout=1).read()
                 return
             except OSError:
                 assert self._process.poll() is None, (self._folder / "ui.log").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from arriero.control.client import Gateway
 from arriero.deploy import edge
 from arriero.deploy.project import Project
 from arriero.errors import ArrieroError, Problem, Refused
+from arriero.gateway.access.sources import Sources
 from arriero.observe.asking import stream
 from arriero.secret import Secret
 from arriero.spec.load import Loaded
@@ -49,6 +50,14 @@ def ui(
         typer.Option(help="A name by which browsers call it (may be repeated).", metavar="NAME", show_default=False),
     ] = None,
     prefix: Annotated[str, typer.Option(help="The path it stands below, like /arriero, behind a proxy.")] = "",
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A proxy, or a range, whose X-Forwarded-For says who asks (may be repeated).",
+            metavar="RANGE",
+            show_default=False,
+        ),
+    ] = None,
     reports: Annotated[
         list[Path] | None,
         typer.Option(help="A folder of reports to show besides .arriero/reports.", metavar="DIR", show_default=False),
@@ -62,7 +71,7 @@ def ui(
     Example: [bold]arriero ui --port 8080[/bold]
     """
     project, loaded = load_project(file, overlay, SecretsUnread())
-    below = _checked_prefix(prefix)
+    below, trusted = _checked_prefix(prefix), _checked_proxies(trusted_proxy or [])
     desk = _desk(project, loaded, is_staged(loaded.spec, rehearse), below, reports or [])
     if address not in LOOPBACK and not desk.doors.has_keys:
         what = f"{address} can be reached from other machines, and there are no API keys"
@@ -74,7 +83,7 @@ def ui(
     from arriero.ui.page.serving import serve
 
     typer.echo(f"The page is at http://{address}:{port}{below}/ (Ctrl-C ends it).", err=True)
-    serve(desk, address, port, host or ())
+    serve(desk, address, port, host or (), trusted)
 
 
 def _desk(project: Project, loaded: Loaded, staged: bool, prefix: str, reports: list[Path]) -> Desk:
@@ -159,6 +168,13 @@ def _checked_prefix(prefix: str) -> str:
         what = f"{prefix!r} is not a path of letters, digits and dashes"
         raise Refused(Problem(what, "write it like /arriero", "--prefix"))
     return below
+
+
+def _checked_proxies(ranges: Sequence[str]) -> Sources:
+    try:
+        return Sources(ranges)
+    except ValueError as error:
+        raise Refused(Problem(str(error), "write it like 127.0.0.1, or 10.0.0.0/8", "--trusted-proxy")) from None
 
 
 def _refuse_taken(address: str, port: int) -> None:

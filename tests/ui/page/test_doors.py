@@ -14,6 +14,7 @@ import pytest
 
 from arriero.clock import ManualClock
 from arriero.control.keys import Key, KeysError, Role, make_lock, write
+from arriero.gateway.access.sources import Sources
 from arriero.ui.page.doors import TRIES, Doors, Visitor
 from arriero.ui.page.entry import Entry
 
@@ -197,6 +198,33 @@ def test_after_ten_wrong_keys_there_is_a_pause(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
+    ("trusted", "first", "second", "is_counted_apart"),
+    [
+        (("10.0.0.0/8",), "192.0.2.1", "192.0.2.2", True),
+        (("10.0.0.9",), "192.0.2.1", "192.0.2.2", True),
+        # What a client wrote itself stands to the left of what the proxy knows.
+        (("10.0.0.0/8",), "198.51.100.1, 192.0.2.1", "198.51.100.2, 192.0.2.1", False),
+        # Proxies in a row.
+        (("10.0.0.0/8",), "192.0.2.1, 10.0.0.5", "192.0.2.2, 10.0.0.5", True),
+        (("10.0.0.0/8",), "nonsense", "none", False),
+        # The proxy that asks is not trusted, whatever it says.
+        ((), "192.0.2.1", "192.0.2.2", False),
+        (("172.16.0.0/12",), "192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_behind_a_trusted_proxy_each_browser_has_tries_of_its_own(
+    home: Home, trusted: tuple[str, ...], first: str, second: str, is_counted_apart: bool
+) -> None:
+    text = home.add("seer", "viewer")
+    entry = Entry(behind, home.doors(), "llm", trusted=Sources(trusted))
+    for _ in range(TRIES):
+        assert ask(entry, "/login", "POST", "key=wrong", x_forwarded_for=first, **ORIGIN)[0] == 403
+    assert ask(entry, "/login", "POST", f"key={text}", x_forwarded_for=first, **ORIGIN)[0] == 429
+    found = ask(entry, "/login", "POST", f"key={text}", x_forwarded_for=second, **ORIGIN)[0]
+    assert found == (303 if is_counted_apart else 429)
+
+
+@pytest.mark.parametrize(
     ("headers", "kind", "method", "said"),
     [
         ({"host": "evil.example.com"}, "http", "GET", "this page is not known by that name"),
@@ -221,7 +249,8 @@ def test_other_sites_pages_reach_nothing(
 
 def test_a_wrong_prefix_is_told_where_the_page_is(home: Home) -> None:
     entry = Entry(behind, home.doors(), "llm", "/arriero")
-    assert ask(entry, "/other/")[::2] == (404, "Nothing is here: the page is at /arriero/")
+    where = "the page is at /arriero/, and a proxy has to pass that path on as it is"
+    assert ask(entry, "/other/")[::2] == (404, f"Nothing is here: {where}")
     assert ask(entry, "/arrieros/")[0] == 404
     assert ask(entry, "/arriero")[::2] == (200, "/ this machine viewer /arriero")
 

@@ -37,11 +37,17 @@ class Sources:
 
 
 def client_address(peer: str, request: Request, trusted: Sources) -> str:
-    """The nearest address that is not a trusted proxy's: from the right, since a client can write the left part."""
-    if not trusted or peer not in trusted:
+    """The nearest address that is not a trusted proxy's."""
+    if not trusted:
         return peer
-    lines = [value.decode("latin-1") for value in request.all_of(FORWARDED_FOR)]
-    for part in reversed(",".join(lines).split(",")):
+    return nearest(peer, [value.decode("latin-1") for value in request.all_of(FORWARDED_FOR)], trusted)
+
+
+def nearest(peer: str, forwarded: Iterable[str], trusted: Sources) -> str:
+    """The same, of the header's lines: from the right, since a client can write the left part."""
+    if peer not in trusted:
+        return peer
+    for part in reversed(",".join(forwarded).split(",")):
         address = _plain(part.strip())
         if address is None:
             return peer

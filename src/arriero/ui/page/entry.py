@@ -11,6 +11,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from arriero.gateway.access.sources import FORWARDED_FOR, Sources, nearest
 from arriero.ui.page import login
 from arriero.ui.page.doors import SEERS, STAYS, Doors, Visitor
 
@@ -22,6 +23,7 @@ Headers = list[tuple[bytes, bytes]]
 
 COOKIE = "arriero_page"
 FORM_BYTES = 4096
+_BY_TLS = {"http": "https", "websocket": "wss"}
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 # Vue compiles its templates in the browser, and NiceGUI writes its start into the page: hence the two `unsafe`s.
 POLICY = (
@@ -39,23 +41,37 @@ GUARDS: Headers = [
 
 
 class Entry:
-    """`hosts` are names besides this machine's by which the page is called; `prefix` is empty or like `/arriero`."""
+    """`hosts` are names besides this machine's by which the page is called; `prefix` is empty or like `/arriero`;
+    `trusted` are proxies whose X-Forwarded-For says who asks, for wrong keys are counted by address.
+    """
 
-    def __init__(self, app: App, doors: Doors, service: str, prefix: str = "", hosts: frozenset[str] = frozenset()):
+    def __init__(
+        self,
+        app: App,
+        doors: Doors,
+        service: str,
+        prefix: str = "",
+        hosts: frozenset[str] = frozenset(),
+        trusted: Sources | None = None,
+    ) -> None:
         self.app = app
         self._doors, self._service, self._prefix = doors, service, prefix
+        self._trusted = trusted or Sources(())
         self._hosts = LOOPBACK | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        scope = self._as_browsers_see_it(scope)
         answer = _Answer(scope, send)
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if why := self._refusal(scope, headers):
             await answer.text(403, why)
         elif (path := self._below(scope["path"])) is None:
-            await answer.text(404, f"Nothing is here: the page is at {self._prefix}/")
+            # Who reads this at the right address has a proxy that takes the prefix away.
+            where = f"the page is at {self._prefix}/, and a proxy has to pass that path on as it is"
+            await answer.text(404, f"Nothing is here: {where}")
         elif path == "/healthz":
             await answer.text(200, "ok")
         elif path in ("/login", "/logout"):
@@ -76,6 +92,13 @@ class Entry:
         if (origin or not is_reading) and urlsplit(origin).netloc != host:
             return "this comes from another site's page"
         return ""
+
+    def _as_browsers_see_it(self, scope: Scope) -> Scope:
+        """With the address of who asks, as a trusted proxy says it; and https, where any says that they came by it."""
+        peer, *port = scope.get("client") or ("", 0)
+        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == FORWARDED_FOR]
+        found = {**scope, "client": (nearest(peer, lines, self._trusted), *port)}
+        return {**found, "scheme": _BY_TLS[scope["type"]]} if _is_by_tls(scope) else found
 
     def _below(self, path: str) -> str | None:
         if not self._prefix:
@@ -160,9 +183,13 @@ def cookie_of(header: str) -> str:
 
 def _cookie(value: str, prefix: str, seconds: int, scope: Scope) -> bytes:
     """For https alone where the browser came by it, as a proxy says."""
-    secure = "; Secure" if (b"x-forwarded-proto", b"https") in scope["headers"] else ""
+    secure = "; Secure" if _is_by_tls(scope) else ""
     told = f"{COOKIE}={value}; Path={prefix or '/'}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
     return told.encode()
+
+
+def _is_by_tls(scope: Scope) -> bool:
+    return (b"x-forwarded-proto", b"https") in scope["headers"]
 
 
 async def _field(receive: Receive, name: str) -> str:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 
 from arriero.errors import ArrieroError, Problem
+from arriero.gateway.access.sources import Sources
 from arriero.ui.page.desk import Desk
 from arriero.ui.page.entry import Entry, cookie_of
 from arriero.ui.page.login import style
@@ -36,8 +37,10 @@ AWAY_SECONDS, HISTORY = 30.0, 60
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def serve(desk: Desk, host: str, port: int, hosts: Iterable[str] = ()) -> None:
-    """Serves until it is ended by a signal. Raises ArrieroError where the address is taken."""
+def serve(desk: Desk, host: str, port: int, hosts: Iterable[str] = (), trusted: Sources | None = None) -> None:
+    """Serves until it is ended by a signal; `trusted` are proxies that say who asks. Raises ArrieroError where the
+    address is taken.
+    """
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _routes(desk)
     ui.run_with(
@@ -46,10 +49,11 @@ def serve(desk: Desk, host: str, port: int, hosts: Iterable[str] = ()) -> None:
         show_welcome_message=False,
     )  # fmt: skip
     names = frozenset((*hosts, host))
-    door = Entry(outer, desk.doors, desk.service, desk.prefix, names)
+    door = Entry(outer, desk.doors, desk.service, desk.prefix, names, trusted)
     settings = uvicorn.Config(
         door, host=host, port=port, lifespan="on", access_log=False, log_level="warning", server_header=False,
         ws_per_message_deflate=False, timeout_graceful_shutdown=2, ws_max_size=1_048_576,
+        proxy_headers=False,  # by itself it believes whoever is on this machine, and what they pass on of others
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run()
