@@ -294,6 +294,16 @@ def _nsg_rule(rule: Values) -> tuple[str, str]:
 
 
 def _azure_targets(module: Module) -> Read:
+    names: dict[str, str] = {}
+    for address, workspace in module.of("azurerm_log_analytics_workspace"):
+        properties = {
+            "location": workspace["location"],
+            "retention_days": workspace.pop("retention_in_days"),
+            "sku": workspace.pop("sku"),
+        }
+        names[address] = _placed(workspace)
+        yield "azure.log_workspace", names[address], properties, workspace.pop("tags")
+        done(workspace)
     for _, group in module.of("azurerm_container_group"):
         containers = {each.pop("name"): _container(each) for each in many(group, "container")}
         [subnet] = group.pop("subnet_ids")
@@ -307,6 +317,14 @@ def _azure_targets(module: Module) -> Read:
             "location": group["location"],
             "tags": dict(group["tags"]),
         }
+        for told in many(group, "diagnostics"):
+            [log] = many(told, "log_analytics")
+            assert log.pop("log_type") == "ContainerInstanceLogs"
+            assert log.pop("workspace_key")
+            # Both are known once the workspace stands: tfparse says whose they are.
+            asked = json.dumps(log.pop("workspace_id"))
+            [properties["logs_to"]] = [name for address, name in names.items() if address in asked]
+            done(log)
         yield "azure.container_group", _placed(group), properties, group.pop("tags")
         done(group)
 

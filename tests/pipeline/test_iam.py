@@ -12,7 +12,7 @@ import pytest
 from arriero.catalog import permissions
 from arriero.errors import Refused
 from arriero.pipeline.iam import files as iam
-from arriero.spec.model import Spec
+from arriero.spec.model import Logs, Spec
 
 AWS, AZURE = "123456789012", "00000000-0000-0000-0000-000000000001"
 EAST = {"cloud": "aws", "region": "us-east-1"}
@@ -37,6 +37,16 @@ def test_only_the_clouds_that_the_spec_uses_get_files() -> None:
     assert set(documents({"a": EAST})) == {"aws-network.json", "aws-service.json", "aws-ledger.json"}
     assert set(documents({"b": BOTH["b"]})) == {"azure-role.json"}
     assert documents({"c": {"cloud": "local", "hosts": ["127.0.0.1"]}}) == {}
+
+
+def test_a_workspace_is_written_read_and_asked_where_the_spec_has_one() -> None:
+    keeping = spec(BOTH, aws=AWS, azure=AZURE).model_copy(update={"logs": Logs(to_workspace=True)})
+    role = json.loads(iam.files(keeping, Path())["azure-role.json"])
+    more = set(role["Actions"]) - set(documents()["azure-role.json"]["Actions"])
+    logs = "Microsoft.ContainerInstance/containerGroups/containers/logs/read"
+    assert {action.split("/")[0] for action in more - {logs}} == {"Microsoft.OperationalInsights"}
+    assert logs in more
+    assert more >= {f"Microsoft.OperationalInsights/workspaces/{each}" for each in ("write", "sharedKeys/action")}
 
 
 def test_whatever_changes_anything_is_bound_to_the_service_and_the_account() -> None:

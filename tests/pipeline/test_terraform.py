@@ -44,6 +44,7 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "without a sidecar": {"sidecar": False},
     "a probe through the sidecar": {"deploy": {"hung_after": "30s"}},
     "a probe without a sidecar": {"sidecar": False, "deploy": {"hung_after": "30s"}},
+    "a workspace keeps the lines": {"logs": {"to_workspace": True, "retention_days": 90}},
     "others may reach it": {"network": {"cidr": "10.9.0.0/20", "allow_from": ["198.51.100.0/24", "203.0.113.7/32"]}},
     "private, through a NAT gateway": {"network": {"mode": "private", "allow_from": ["10.8.0.0/24"]}},
     "private, through endpoints": {

@@ -71,11 +71,12 @@ def test_the_role_is_told_where_values_are_and_the_body_holds_none() -> None:
 
 
 def test_the_plan_names_one_module_whatever_else_the_groups_hold() -> None:
-    given = {"models": [{"name": "llama2", "from": "storage"}], "deploy": {"hung_after": "1m"}}
+    given: dict[str, Any] = {"models": [{"name": "llama2", "from": "storage"}], "deploy": {"hung_after": "1m"}}
+    given["logs"] = {"to_workspace": True}
     secret = {"cloud": "azure", "region": "eastus", "environment_from": {"HF_TOKEN": TOKEN}}
     whole = Spec.model_validate({"name": "llm", "image": "acme/llm:1", "sites": {"east": secret}, **given})
     said = [note for note in wish.notes(whole.site("east")) if "the groups are made by" in note]
-    assert len(said) == 3
+    assert len(said) == 4
     assert all("the groups are made by arriero.fleet.container_group" in note for note in said)
 
 

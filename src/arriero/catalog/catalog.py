@@ -191,6 +191,12 @@ def log_retention_days() -> tuple[int, ...]:
     return tuple(_data("logs")["retention_days"])
 
 
+def workspace_retention_days() -> tuple[int, int]:
+    """How long a workspace of Log Analytics may keep lines at least and at most."""
+    least, most = _data("logs")["workspace_days"]
+    return least, most
+
+
 def regions(cloud: str) -> tuple[str, ...]:
     """The names of a cloud's regions, sorted; none for a cloud without regions."""
     return tuple(sorted(_data("regions").get(cloud, ()))) if cloud in ("aws", "azure") else ()

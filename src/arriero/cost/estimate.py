@@ -178,6 +178,8 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
     wanted = {"aws": [("logs", "logs.ingested")], "azure": [("NAT gateway data", "nat_gateway.data")]}.get(
         site.cloud, []
     )
+    if site.has_workspace:
+        wanted = [*wanted, ("logs", "logs.ingested")]
     if site.cloud == "aws" and site.network.is_private and not site.network.vpc:
         wanted = [*wanted, way_out.traffic(way_out.cheapest(site, prices))]
     if private_endpoint.count(site):

@@ -37,6 +37,8 @@ class SiteRef:
     spares: bool = False
     vaults: tuple[str, ...] = ()
     machines: bool = False
+    has_workspace: bool = False
+    """Whether the spec asks for a workspace of logs, so that it is looked for even where nothing writes there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_image import image_problems
 from arriero.spec.check_ingress import ingress_problems
 from arriero.spec.check_ledger import ledger_problems
+from arriero.spec.check_logs import log_problems
 from arriero.spec.check_network import network_problems
 from arriero.spec.check_policy import policy_problems
 from arriero.spec.check_scale import scale_problems
@@ -58,6 +59,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += _writing_problems(spec)
     found += network_problems(spec)
     found += _patience_problems(spec)
+    found += log_problems(spec)
     found += _credential_problems(spec)
     found += policy_problems(spec)
     found += failover_problems(spec)
@@ -173,10 +175,6 @@ def _patience_problems(spec: Spec) -> Iterator[Problem]:
     if not limits.stop_min_seconds <= stop <= limits.stop_max_seconds:
         what = f"is {stop}; Fargate allows {limits.stop_min_seconds}s to {limits.stop_max_seconds}s"
         yield Problem(what, f"use {limits.stop_max_seconds}s or less, 2s or more", "deploy.stop_within")
-    days = spec.logs.retention_days
-    if days not in catalog.log_retention_days():
-        nearest = min(catalog.log_retention_days(), key=lambda known: abs(known - days))
-        yield Problem(f"CloudWatch can't keep logs for {days} days", f"use {nearest}", "logs.retention_days")
 
 
 def _metrics_problems(spec: Spec) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Spares, which Azure keeps ready in a standby pool: where there can be none, or nobody would take one.
 
 A pool makes its groups from a container group profile, which Azure keeps. What a group may be told only while it is
-made (values of secrets, a storage's key) would be kept there a second time, and be renewed by nobody.
+made (values of secrets, keys of a storage or a workspace) would be kept there a second time, and be renewed by nobody.
 """
 
 from __future__ import annotations
@@ -42,3 +42,6 @@ def _site_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
     if given := [*site.environment_from, *(["registry_login"] if site.registry_login else [])]:
         what = f"are made from a profile that Azure keeps, and the value of {given[0]} would be kept there, too"
         yield Problem(what, "remove the line, or that secret", key)
+    if site.has_workspace:
+        what = "are made from a profile that Azure keeps, and the key of the workspace of logs would be kept there, too"
+        yield Problem(what, "remove the line, or logs.to_workspace", key)

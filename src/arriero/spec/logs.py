@@ -31,4 +31,9 @@ class Logs(Section):
     retention_days: Annotated[int, Field(strict=True, ge=1, le=3653)] = Field(
         default=30, description="Days; CloudWatch has certain numbers only, such as 7, 30, 90 or 365."
     )
+    to_workspace: bool = Field(
+        default=False,
+        strict=True,
+        description="Azure: a workspace of Log Analytics keeps each site's lines so long; alone, ACI keeps 4 MB.",
+    )
     ship: Ship | None = Field(default=None, description="Where all lines are sent as they come.")

@@ -370,6 +370,11 @@ class ResolvedSite(Section):
     deploy: Deploy
 
     @property
+    def has_workspace(self) -> bool:
+        """Whether a workspace of Log Analytics keeps what its targets write."""
+        return self.cloud == "azure" and self.logs.to_workspace
+
+    @property
     def server_environment(self) -> dict[str, str]:
         """The environment of one Ollama server, OLLAMA_* keys included; the spec's own `environment` wins."""
         settings = {

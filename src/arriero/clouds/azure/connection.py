@@ -11,10 +11,10 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from arriero.clouds.azure.errors import no_subscription
 from arriero.secret import Secret
@@ -25,6 +25,7 @@ CONNECT_SECONDS, READ_SECONDS = 5, 30
 RETRIES = 3
 
 Found = Mapping[str, Any]
+Client = TypeVar("Client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +139,41 @@ def pipeline(login: Login, address: str, scope: str) -> Any:
     )
 
 
+class ByLogin(Generic[Client]):
+    """One client for each login: facts are read every two seconds, and a new token each time is three requests more."""
+
+    def __init__(self, make: Callable[[Login], Client]) -> None:
+        self._make = make
+        self._open: dict[Login, Client] = {}
+        self._lock = threading.Lock()
+
+    def of_environment(self) -> Client:
+        """For this process's environment as it is now; a login that changes has another. Raises CloudError."""
+        login = Login.from_environment(os.environ)
+        with self._lock:
+            if login not in self._open:
+                self._open[login] = self._make(login)
+            return self._open[login]
+
+
+_arms = ByLogin(Arm)
+
+
 def connect() -> Arm:
-    """The client for this process's environment. It is made once for each login, so that tokens are asked for once."""
-    login = Login.from_environment(os.environ)
-    with _lock:
-        if login not in _open:
-            _open[login] = Arm(login)
-        return _open[login]
-
-
-# The one piece of shared state here: facts are read every two seconds, and a new login each time would be three more
-# requests. A login that changes is another key.
-_open: dict[Login, Arm] = {}
-_lock = threading.Lock()
+    """The client for this process's environment. Raises CloudError."""
+    return _arms.of_environment()
 
 
 def _names_something_gone(response: Any) -> bool:
     """A 404 also says that the subscription or the provider is unknown, and that is an error."""
     code = str((_json(response).get("error") or {}).get("code", ""))
-    return code in ("ResourceNotFound", "ResourceGroupNotFound", "NotFound", "ParentResourceNotFound")
+    return code in (
+        "ResourceNotFound",
+        "ResourceGroupNotFound",
+        "NotFound",
+        "ParentResourceNotFound",
+        "ContainerLogNotAvailable",
+    )
 
 
 def _json(response: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, files, groups, network, private_link, spares, vaults
+from arriero.clouds.azure import alerts, files, groups, network, private_link, spares, vaults, workspaces
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -43,13 +43,18 @@ def read_site(ref: SiteRef) -> SiteFacts:
         versions = {each: pool.submit(vaults.connect().newest, each) for each in ref.secrets}
         storage = files.read(arm, ref, pool)
         given = pool.submit(private_link.vaults, arm, ref.vaults)
+        logs = pool.submit(workspaces.read, arm, ref) if ref.has_workspace else None
         items = group_items(arm, ref, pool)
         link = private_link.read(arm, ref, pool, parts["virtualNetworks"].result())
+        # One that the spec asks for no more is looked for only while a group writes there.
+        is_written = any(workspaces.id_in(item["properties"]) for item in items)
+        workspace = logs.result() if logs else workspaces.read(arm, ref) if is_written else None
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
         resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
         resources += link.resources() if link else ()
-        stored, watching, known = storage.resources(ref), told.result(), given.result()
-        kept_ready = ready.result()
+        resources += [workspaces.as_resource(workspace)] if workspace else []
+        stored, watching, kept_ready = storage.resources(ref), told.result(), ready.result()
+        known = {workspaces.id_of(workspace): str(workspace["name"])} if workspace else {}
     is_in_use = bool(resources)
     return SiteFacts(
         site=ref.site,
@@ -59,7 +64,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         resources=(
             *resources,
             *(stored if is_in_use else ()),
-            *(groups.as_resource(item) for item in items),
+            *(groups.as_resource(item, known) for item in items),
             *watching,
             *kept_ready,
         ),
@@ -67,7 +72,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         count=groups.live_count(items),
         problem=_elsewhere(resources, ref),
         kept=() if is_in_use else stored,
-        given=known,
+        given=given.result(),
         secrets={reference: version.result() for reference, version in versions.items()},
     )
 

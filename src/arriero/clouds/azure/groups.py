@@ -8,9 +8,11 @@ from typing import Any, cast
 
 from arriero.clouds.azure.files import volume_of
 from arriero.clouds.azure.network import last
+from arriero.clouds.azure.workspaces import id_in
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, TargetFacts, TargetState, Value
 from arriero.plan.wanted import azure_secrets
 from arriero.plan.wanted.azure import DEFINITION_TAG, GROUP_KIND, PORT
+from arriero.plan.wanted.azure_logs import MEMBER
 
 Found = Mapping[str, Any]
 
@@ -33,7 +35,8 @@ def is_ours(item: Found, ref: SiteRef) -> bool:
     return tagged or bool(re.fullmatch(rf"{re.escape(f'{ref.service}-{ref.site}')}-r\d+-\d+", item["name"]))
 
 
-def as_resource(item: Found) -> Resource:
+def as_resource(item: Found, workspaces: Mapping[str, str] | None = None) -> Resource:
+    """`workspaces` are the names of those that are known, by their ids; another is told by its id."""
     properties = item["properties"]
     tags = {key: str(value) for key, value in (item.get("tags") or {}).items()}
     address = properties.get("ipAddress") or {}
@@ -49,6 +52,7 @@ def as_resource(item: Found) -> Resource:
         },
         **_around(properties),
         **_login(properties, tags),
+        **_logs(properties, workspaces or {}),
         "tags": {key: tags[key] for key in OUR_TAGS if key in tags},
     }
     details: Mapping[str, Value] = {
@@ -182,6 +186,11 @@ def _login(properties: Found, tags: Mapping[str, str]) -> Mapping[str, Value]:
     """To the image's registry, whose password Azure never tells."""
     servers = ",".join(str(each.get("server")) for each in properties.get("imageRegistryCredentials") or ())
     return azure_secrets.of_group(tags, servers)
+
+
+def _logs(properties: Found, workspaces: Mapping[str, str]) -> Mapping[str, Value]:
+    found = id_in(properties)
+    return {MEMBER: workspaces.get(found, found)} if found else {}
 
 
 def _init(properties: Found) -> Mapping[str, Value]:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import facts, files, group_secrets, groups, spares
+from arriero.clouds.azure import facts, files, group_secrets, groups, spares, workspaces
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.scaling import Require, Standing, Throttled
@@ -137,7 +137,20 @@ def _copy(pattern: Found) -> dict[str, Any]:
 
 
 def _with_keys(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:
-    """Azure never tells the key of a share that a group mounts: it is asked for, and goes into the request alone."""
+    """Azure never tells the keys that a group was given, of a share or a workspace: they are asked for, and go into the
+    request alone.
+    """
+    return _with_workspace_key(arm, ref, _with_storage_key(arm, ref, body))
+
+
+def _with_workspace_key(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:
+    if not workspaces.id_in(body["properties"]):
+        return body
+    given = {**body["properties"]["diagnostics"]["logAnalytics"], "workspaceKey": workspaces.key(arm, ref).reveal()}
+    return {**body, "properties": {**body["properties"], "diagnostics": {"logAnalytics": given}}}
+
+
+def _with_storage_key(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:
     volumes = body["properties"].get("volumes") or []
     if not any("azureFile" in volume for volume in volumes):
         return body

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import alerts, files, groups, private_link, spares
+from arriero.clouds.azure import alerts, files, groups, private_link, spares, workspaces
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
-from arriero.plan.wanted import azure_alerts, azure_files, azure_private, azure_secrets, azure_spares, storage
+from arriero.plan.wanted import (
+    azure_alerts,
+    azure_files,
+    azure_logs,
+    azure_private,
+    azure_secrets,
+    azure_spares,
+    storage,
+)
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -24,6 +32,7 @@ REMOVAL_ORDER = {
     azure_spares.PROFILE_KIND: ("ContainerInstance", "containerGroupProfiles", groups.VERSION),
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
     azure_private.ENDPOINT_KIND: ("Network", "privateEndpoints", NETWORK_VERSION),
+    azure_logs.KIND: ("OperationalInsights", "workspaces", workspaces.VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
     "azure.nat_gateway": ("Network", "natGateways", NETWORK_VERSION),
     "azure.public_ip": ("Network", "publicIPAddresses", NETWORK_VERSION),
@@ -47,6 +56,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_subnet_cidr": wish.subnet_prefix(site.network.cidr),
         "azure_site_allowed_sources": list(wish.allowed_sources(site)),
         "azure_site_port": wish.PORT,
+        **_logs(site),
         **_storage(site, plan, found),
         **private_link.variables(site, plan, found),
         "azure_site_groups": _new_groups(site, plan, found),
@@ -99,6 +109,12 @@ def _parts(found: SiteFacts) -> list[Json]:
     ]
     group = found.find("azure.resource_group")
     return [*parts, *private_link.zone_parts(ours, group.name if group else "")]
+
+
+def _logs(site: ResolvedSite) -> dict[str, Json]:
+    """The workspace to have, if one is asked for. The role asks for its id and its key: no variable holds them."""
+    keeping: dict[str, Json] = {"name": wish.base_name(site), "retention_days": site.logs.retention_days}
+    return {"azure_site_workspaces": [keeping] if site.has_workspace else []}
 
 
 def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
@@ -267,6 +283,14 @@ def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json
         properties["initContainers"] = [_container_body(site, name, each) for name, each in first.items()]
         account = azure_files.account_name(subnet_id.split("/")[2], wish.base_name(site))
         properties["volumes"] = files.volumes(account, is_read_only=True)
+    if site.has_workspace:
+        properties["diagnostics"] = {
+            "logAnalytics": {
+                "workspaceId": azure_logs.WORKSPACE_ID,
+                "workspaceKey": azure_logs.WORKSPACE_KEY,
+                "logType": azure_logs.LOG_TYPE,
+            }
+        }
     return {
         "name": group.name,
         "tags": dict(group.tags),

@@ -8,12 +8,10 @@ https://learn.microsoft.com/azure/key-vault/general/rbac-guide for the permissio
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.clouds.azure.connection import Found, Login, pipeline
+from arriero.clouds.azure.connection import ByLogin, Found, Login, pipeline
 from arriero.clouds.azure.errors import explain
 from arriero.errors import CloudError, Problem
 from arriero.secret import Secret
@@ -73,18 +71,12 @@ class Vaults:
         return found
 
 
+_vaults = ByLogin(Vaults)
+
+
 def connect() -> Vaults:
-    """The client for this process's environment, made once for each login. Raises CloudError."""
-    login = Login.from_environment(os.environ)
-    with _lock:
-        if login not in _open:
-            _open[login] = Vaults(login)
-        return _open[login]
-
-
-# As in `connection.py`: one login, one token.
-_open: dict[Login, Vaults] = {}
-_lock = threading.Lock()
+    """The client for this process's environment. Raises CloudError."""
+    return _vaults.of_environment()
 
 
 def _problem(response: Any, vault: str, name: str, action: str) -> Problem | None:

@@ -16,11 +16,14 @@ def role(spec: Spec) -> Mapping[str, Any]:
     """As `az role definition create` takes it. No data action: blobs are read and written with the account's key."""
     known = permissions.calls("azure")
     sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "azure"]
-    scales = any(site.scale_by == "cloud" for site in sites)
-    rests = any(site.scale_by == "load" and site.min == 0 for site in sites)
-    spares = any(site.spares for site in sites)
-    more = {"alerts": scales, "rest": rests, "spares": spares, "registry": purging.place(spec) is not None}
-    more["replication"] = bool(registries.abroad(spec))
+    more = {
+        "alerts": any(site.scale_by == "cloud" for site in sites),
+        "rest": any(site.scale_by == "load" and site.min == 0 for site in sites),
+        "spares": any(site.spares for site in sites),
+        "registry": purging.place(spec) is not None,
+        "replication": bool(registries.abroad(spec)),
+        "workspace": any(site.has_workspace for site in sites),
+    }
     parts = ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
     actions = sorted({wanted.action for part in parts for wanted in known.of_part(part)}, key=str.lower)
     # The sites' resource groups are made and removed, so the role is given where they are: in the subscription.

@@ -19,6 +19,7 @@ from arriero.plan.wanted.azure import (
     probe,
     probe_failures,
 )
+from arriero.plan.wanted.azure_logs import KIND, LOG_TYPE, MEMBER
 
 FOREIGN_NOTE = "This group was there before the service: Terraform will not remove it."
 
@@ -148,6 +149,29 @@ def _subnet_of(network: Resource) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", network.properties["subnet"] or {})
 
 
+def _workspace(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+    for workspace in resources:
+        body = _inside(
+            site,
+            workspace.name,
+            sku=str(workspace.properties["sku"]),
+            retention_in_days=cast(int, workspace.properties["retention_days"]),
+            tags=_tags(site),
+        )
+        yield Piece("azurerm_log_analytics_workspace", site.label, body, site.imported(workspace))
+
+
+def _diagnostics(site: Site) -> Body:
+    """The key is Terraform's own to ask for; its state holds it."""
+    workspace = f"azurerm_log_analytics_workspace.{site.label}"
+    told: Body = {
+        "log_type": LOG_TYPE,
+        "workspace_id": Raw(f"{workspace}.workspace_id"),
+        "workspace_key": Raw(f"{workspace}.primary_shared_key"),
+    }
+    return {"diagnostics": Blocks(({"log_analytics": Blocks((told,))},))}
+
+
 def _container_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piece]:
     """All of them in one block: they are copies of one pattern, and differ in their names only."""
     if not groups:
@@ -163,6 +187,7 @@ def _container_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piec
         "subnet_ids": [Raw(f"azurerm_subnet.{site.label}.id")],
         "tags": wish["tags"],
         "container": Blocks(tuple(_container(site, name, each) for name, each in wish["containers"].items())),
+        **(_diagnostics(site) if MEMBER in wish else {}),
     }
     standing = {group.name: found.id for group in groups if (found := site.standing(group))}
     yield Piece("azurerm_container_group", site.label, body, standing)
@@ -196,5 +221,6 @@ MAKERS: Mapping[str, Maker] = {
     "azure.public_ip": _public_ip,
     "azure.nat_gateway": _nat_gateway,
     "azure.virtual_network": _virtual_network,
+    KIND: _workspace,
     "azure.container_group": _container_groups,
 }

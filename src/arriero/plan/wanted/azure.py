@@ -7,10 +7,10 @@ the old one removed once the new one answers. A site that may run nothing keeps 
 stopped, and what the next ones are made from.
 
 Which module makes a group: `azure_rm_containerinstance`, unless the wish holds what it can't express (a liveness
-probe, models from storage); then the same immutable group goes through `azure_rm_resource`, and one with secrets
-through our own `container_group`, whatever else it holds. The first is the default because it waits for the creation
-and retries when throttled, and because the gateway already steers around a server that hangs: a probe that kills it on
-top costs a model load, so it has to be asked for.
+probe, models from storage, a workspace); then the same immutable group goes through `azure_rm_resource`, and one with
+secrets through our own `container_group`, whatever else it holds. The first is the default because it waits for the
+creation and retries when throttled, and because the gateway already steers around a server that hangs: a probe that
+kills it on top costs a model load, so it has to be asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, Sit
 from arriero.plan.wanted import (
     azure_alerts,
     azure_files,
+    azure_logs,
     azure_private,
     azure_secrets,
     azure_spares,
@@ -40,6 +41,7 @@ KINDS: Mapping[str, str] = {
     "azure.public_ip": "network",
     "azure.nat_gateway": "network",
     "azure.virtual_network": "network",
+    azure_logs.KIND: "logs",
     "azure.storage_group": "storage",
     "azure.storage_account": "storage",
     "azure.file_share": "storage",
@@ -70,6 +72,7 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
         "containers": _containers(site, azure_secrets.defined(site)),
         "restart_policy": "Always",
         **azure_files.around(site),
+        **azure_logs.around(site, base_name(site)),
         **azure_secrets.defined_login(site),
     }
 
@@ -86,11 +89,12 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
     base = base_name(site)
     files = (*azure_files.wanted(site, found, base), *azure_private.wanted(site, found, base))
+    logs = azure_logs.wanted(site, found, base)
     groups = [replace(pattern, name=name) for name in names]
     rest = [replace(pattern, name=group.name, details={"is_at_rest": True}) for group in resting]
     alerts = azure_alerts.wanted(site, groups, base)
     spares = azure_spares.wanted(site, found, pattern, count)
-    return (*_surroundings(site), *files, *groups, *rest, *alerts, *spares)
+    return (*_surroundings(site), *logs, *files, *groups, *rest, *alerts, *spares)
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
@@ -108,13 +112,13 @@ def has_rest(site: ResolvedSite, found: SiteFacts, release: int, digest: str) ->
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
     """What the plan says about this site because Container Instances can't do it, or does it by another way."""
-    said = ["Container Instances keeps the last 4 MB of a container's log; logs.retention_days is not applied"]
+    module = "arriero.fleet.container_group" if has_secrets(site) else "azure_rm_resource"
+    said = azure_logs.notes(site, module)
     if site.deploy.stop_within > GRACE_SECONDS:
         said.append(
             f"Container Instances gives a stopping server {GRACE_SECONDS}s; "
             f"deploy.stop_within: {site.deploy.stop_within} is not applied"
         )
-    module = "arriero.fleet.container_group" if has_secrets(site) else "azure_rm_resource"
     said += [*azure_files.notes(site, module), *azure_private.notes(site)]
     if site.deploy.hung_after is not None:
         said.append(
@@ -131,7 +135,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
 
 def needs_resource_module(site: ResolvedSite) -> bool:
     """Whether a group holds something that `azure_rm_containerinstance` has no argument for."""
-    return site.deploy.hung_after is not None or storage.is_used(site) or has_secrets(site)
+    return site.deploy.hung_after is not None or storage.is_used(site) or site.has_workspace or has_secrets(site)
 
 
 def has_secrets(site: ResolvedSite) -> bool:
@@ -220,6 +224,7 @@ def _pattern(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
         "containers": _containers(site, azure_secrets.of_ollama(secrets)),
         **azure_files.around(site),
         **azure_secrets.of_group(secrets, azure_secrets.server(site.image)),
+        **azure_logs.around(site, name),
         "tags": dict(tags),
     }
     return Resource(GROUP_KIND, f"{name}-r{release}", properties, tags={**tags, **secrets})

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
-from arriero.rehearse.azure import blobs, identity, router, vaults
+from arriero.rehearse.azure import blobs, identity, log_store, router, vaults
 from arriero.rehearse.azure.alerting import Alerting
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.log import RequestLog, is_writing, named
+from arriero.rehearse.azure.log_store import LogStore
 from arriero.rehearse.azure.needs import needs_of
 from arriero.rehearse.azure.reconciler import Reconciler
 from arriero.rehearse.azure.schemas import judging_version
@@ -29,7 +30,7 @@ from arriero.rehearse.certificates import server_context
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
-from arriero.rehearse.permissions import Permits
+from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes, Server
 from arriero.rehearse.tripwire import Tripwire
@@ -55,7 +56,7 @@ class AzureEmulator:
         self._folder = folder / "azure"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         clock = clock or SystemClock()
-        hosts = (MANAGEMENT, identity.HOST, f"*{blobs.SUFFIX}", f"*{vaults.SUFFIX}")
+        hosts = (MANAGEMENT, identity.HOST, log_store.HOST, f"*{blobs.SUFFIX}", f"*{vaults.SUFFIX}")
         context, self._authority = server_context(self._folder, hosts)
         self._identity = Identity.kept_in(self._folder, clock)
         self._log = RequestLog(folder / "requests.jsonl", clock)
@@ -67,7 +68,8 @@ class AzureEmulator:
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
         self._vaults = vaults.Vaults(self._world, self._identity, self._permits)
-        self._reconciler = Reconciler(self._world, processes, self._faults)
+        self._logs = LogStore(self._folder / "workspaces", self._world)
+        self._reconciler = Reconciler(self._world, processes, self._faults, self._logs)
         self._alerting = Alerting(self._world, self._reconciler.servers)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host, self._is_resolved)
 
@@ -191,6 +193,8 @@ class AzureEmulator:
                 return self._blob(request)
             elif request.host.endswith(vaults.SUFFIX):
                 return self._secret(request)
+            elif request.host == log_store.HOST:
+                return self._question(request)
             else:
                 time.sleep(self._world.latency.seconds("arm.call"))
                 answer, region = self._manage(request)
@@ -226,6 +230,21 @@ class AzureEmulator:
         self._log.request(request, region, answer.status, needs=needs)
         return answer
 
+    def _question(self, request: Request) -> Answer:
+        """To a workspace of Log Analytics, which is lost with its region."""
+        time.sleep(self._world.latency.seconds("arm.call"))
+        with self._world.state.lock:
+            workspace = self._logs.asked(request) or {}
+            region, needs = workspace.get("location", ""), needs_of(request, workspace.get("id", ""))
+            try:
+                self._identity.check(request, log_store.AUDIENCE)
+                self._check_permissions(needs)
+                answer = refused(_CUT) if self._faults.is_lost(region) else self._logs.answer(request)
+            except ArmError as error:
+                answer = refused(error)
+        self._log.request(request, region, answer.status, needs=needs)
+        return answer
+
     def _is_resolved(self, host: str) -> bool:
         return not host.endswith(vaults.SUFFIX) or self._vaults.is_there(host)
 
@@ -233,14 +252,14 @@ class AzureEmulator:
         if not self._reconciler.is_alive:
             raise ArmError(500, "InternalServerError", "The emulated Azure has broken down; its log says why.")
         self._identity.check(request)
-        self._check_permissions(request)
+        self._check_permissions(needs_of(request))
         region = self._region(request)
         return router.answer(self._world, self._faults, request), region
 
-    def _check_permissions(self, request: Request) -> None:
+    def _check_permissions(self, needs: Iterable[Need]) -> None:
         """Words: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
         role = self._permits.now().azure
-        denied = next((need for need in needs_of(request) if role and not role.allows(need)), None)
+        denied = next((need for need in needs if role and not role.allows(need)), None)
         if denied:
             message = (
                 f"The client '{CLIENT}' with object id '{CLIENT}' does not have authorization to perform action"

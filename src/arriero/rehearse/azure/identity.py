@@ -54,13 +54,13 @@ class Identity:
             return self._token(tenant, dict(parse_qsl(request.raw.decode(errors="replace"))))
         return Answer(404, {"error": "invalid_request", "error_description": "AADSTS90014: no such endpoint."})
 
-    def check(self, request: Request) -> None:
-        """Raises what Resource Manager answers to a missing, foreign or old token."""
+    def check(self, request: Request, audience: str = MANAGEMENT) -> None:
+        """Raises what Resource Manager answers to a missing, foreign or old token, or one for somebody else."""
         claims = self.claims(request)
         if not claims and not request.headers.get("authorization", "").lower().startswith("bearer "):
             message = "Authentication failed. The 'Authorization' header is missing."
             raise ArmError(401, "AuthenticationFailed", message, {"WWW-Authenticate": "Bearer"})
-        if not claims or claims["aud"].rstrip("/") != MANAGEMENT:
+        if not claims or claims["aud"].rstrip("/") != audience:
             raise ArmError(401, "InvalidAuthenticationToken", "The access token is invalid.")
         if claims["exp"] < self.clock.now().timestamp():
             raise ArmError(401, "ExpiredAuthenticationToken", "The access token expiry has passed.")

@@ -55,6 +55,8 @@ def named(request: Request) -> tuple[str, str]:
             f"{request.method} secret{' versions' if request.path.endswith('/versions') else ''}",
             request.path.strip("/"),
         )
+    if request.host == "api.loganalytics.io":
+        return f"{request.method} query", ["", *request.path.strip("/").split("/")][-2]
     found = ResourceId.parse(request.path)
     if found:
         return f"{request.method} {found.type}", found.names[-1] if found.names else ""

@@ -11,13 +11,16 @@ from arriero.rehearse.azure.log import named
 from arriero.rehearse.permissions import Need
 
 
-def needs_of(request: Request) -> tuple[Need, ...]:
-    """All must be allowed. What no table knows needs an action of the request's own name."""
+def needs_of(request: Request, scope: str = "") -> tuple[Need, ...]:
+    """All must be allowed, over the request's path if not over another `scope`. What no table knows needs an action of
+    the request's own name.
+    """
+    scope = scope or request.path
     action, _ = named(request)
     wanted = _table().get(action.lower())
     if wanted is None:
-        return (Need(action, request.path, is_known=False),)
-    return tuple(Need(each.action, request.path) for each in wanted if not each.given or _holds(request, each.given))
+        return (Need(action, scope, is_known=False),)
+    return tuple(Need(each.action, scope) for each in wanted if not each.given or _holds(request, each.given))
 
 
 def secret_need(request: Request, secret: str) -> Need:

@@ -16,6 +16,7 @@ from arriero.errors import ArrieroError
 from arriero.rehearse.azure import group_rules, images, operations, standby_pools
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.faults import Faults
+from arriero.rehearse.azure.log_store import LogStore
 from arriero.rehearse.azure.probes import Probes
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
 from arriero.rehearse.azure.world import World
@@ -33,8 +34,8 @@ _GIGABYTE = 10**9
 class Reconciler:
     """Owns the servers of all container groups, by target and container."""
 
-    def __init__(self, world: World, processes: Processes, faults: Faults) -> None:
-        self._world, self._processes, self._faults = world, processes, faults
+    def __init__(self, world: World, processes: Processes, faults: Faults, logs: LogStore) -> None:
+        self._world, self._processes, self._faults, self._logs = world, processes, faults, logs
         self._probes = Probes()
         self._servers: dict[tuple[str, str], Server] = {}
         self._asked_to_end: set[int] = set()
@@ -72,6 +73,7 @@ class Reconciler:
             self._hold_frozen()
             if self._ticks % TICKS_A_METERING == 0:
                 self._world.meter.tick(self._world.today, self._usages())
+                self._logs.collect()
             operations.finish_due(self._world)
 
     def _usages(self) -> Iterator[Usage]:
@@ -202,6 +204,7 @@ class Reconciler:
         """Servers of deleted groups end in their own time; then their address and store go."""
         for target in list(self._world.state.leaving):
             if not self._end_servers(target):
+                self._logs.leave(target)
                 self._processes.release(target)
                 self._world.state.leaving.remove(target)
                 self._world.state.changed()
