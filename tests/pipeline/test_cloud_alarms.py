@@ -1,25 +1,33 @@
 """Each alarm of the clouds on planted series: one that fires, one that stays quiet; and the playbook that makes them.
 
 They are judged here as the clouds document it: CloudWatch by M of N minutes, a missing one as the alarm says; Azure by
-the mean over a window, which takes nothing for a missing minute.
+the mean over a window, which takes nothing for a missing minute, and by the number of lines that a question finds.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from arriero.clouds.azure import workspaces
 from arriero.errors import Refused
-from arriero.pipeline.alarms import azure, cloudwatch, files
+from arriero.pipeline.alarms import azure, azure_logs, cloudwatch, files
 from arriero.pipeline.alarms.azure import MetricAlert
+from arriero.pipeline.alarms.azure_logs import LogAlert
 from arriero.pipeline.alarms.cloudwatch import CloudWatchAlarm
 from arriero.plan import place
 from arriero.plan.model import Facts, SiteFacts
-from arriero.rehearse.azure import schemas
+from arriero.rehearse.azure import log_query, schemas
+from arriero.rehearse.azure.answers import ArmError
+from arriero.rehearse.azure.log_query import Row
+from arriero.spec.logs import Logs
 from arriero.spec.model import Spec
 
 Minutes = Sequence[Sequence[float]]
@@ -70,6 +78,14 @@ ALERTS = {alert.name.removeprefix("g-"): alert for alert in azure.alerts("g", "r
 BUSY, CALM = (60.0, 97.0), (40.0, 60.0)
 
 
+LOG_ALERTS = {
+    alert.name.removeprefix("llm-azure-east-"): alert for alert in azure_logs.alerts("llm-azure-east", "eastus")
+}
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
+FAILED = 'time=2026-11-29T11:59:00.000Z level=ERROR source=sched.go:455 msg="error loading llama server"'
+BEGUN = 'time=2026-11-29T11:59:00.000Z level=INFO source=routes.go:1297 msg="Listening on [::]:11434 (version 0.6.5)"'
+
+
 @pytest.mark.parametrize(
     ("name", "loud", "quiet"),
     [
@@ -100,8 +116,40 @@ def test_a_metric_alert_fires_and_stays_quiet(name: str, loud: float, quiet: flo
     assert not fires(alert, [None] * 60)
 
 
+def lines(number: int, text: str, group: str = "r1-1", container: str = "ollama", back: float = 5) -> list[Row]:
+    """So many of them, that many minutes ago."""
+    told = {"ContainerGroup_s": f"llm-azure-east-{group}", "ContainerName_s": container, "Message": text}
+    return [Row(NOON - timedelta(minutes=back), told)] * number
+
+
+def asks(alert: LogAlert, rows: list[Row]) -> bool:
+    """Whether some group has too many lines that the question finds in the window."""
+    within = [row for row in rows if row.at > NOON - timedelta(minutes=azure_logs.WINDOW_MINUTES)]
+    if not within:
+        return False
+    (table,) = log_query.answer(alert.question, within)["tables"]
+    column = [each["name"] for each in table["columns"]].index(azure_logs.GROUP_COLUMN)
+    by_group = Counter(row[column] if alert.is_by_group else "all" for row in table["rows"])
+    return any(number > alert.threshold for number in by_group.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "loud", "quiet"),
+    [
+        ("restarts", lines(4, BEGUN), lines(3, BEGUN) + lines(3, BEGUN, "r1-2")),
+        ("restarts", lines(4, BEGUN, "r2-1"), lines(9, BEGUN, container="sidecar") + lines(9, BEGUN, back=31)),
+        ("errors", lines(6, FAILED) + lines(5, FAILED, "r1-2"), lines(10, FAILED) + lines(50, BEGUN)),
+        ("errors", lines(11, FAILED), lines(11, FAILED, "seed") + lines(11, FAILED, back=40)),
+    ],
+)
+def test_a_log_alert_fires_and_stays_quiet(name: str, loud: list[Row], quiet: list[Row]) -> None:
+    assert asks(LOG_ALERTS[name], loud)
+    assert not asks(LOG_ALERTS[name], quiet)
+
+
 def test_every_alarm_was_tried() -> None:
     assert (set(ALARMS), set(ALERTS)) == ({"nothing-runs", "memory", "cpu"}, {"memory", "cpu"})
+    assert set(LOG_ALERTS) == {"restarts", "errors"}
 
 
 def test_a_metric_alert_is_what_arm_s_schema_takes() -> None:
@@ -113,6 +161,29 @@ def test_a_metric_alert_is_what_arm_s_schema_takes() -> None:
     broken["properties"] = {**broken["properties"], "severity": "high"}
     with pytest.raises(Exception, match="severity"):
         schemas.check("Microsoft.Insights/metricAlerts", azure.API_VERSION, ("a",), broken)
+
+
+def test_a_log_alert_is_what_the_reference_takes() -> None:
+    for alert in LOG_ALERTS.values():
+        body: Any = dict(alert.body(SUBSCRIPTION))
+        check = partial(schemas.check, "Microsoft.Insights/scheduledQueryRules", azure_logs.API_VERSION, (alert.name,))
+        check(body)
+        for key, wrong in (("windowSize", "PT31M"), ("severity", 5), ("action", [])):
+            with pytest.raises(ArmError, match=key):
+                check({**body, "properties": {**body["properties"], key: wrong}})
+
+
+def test_log_alerts_are_there_where_a_workspace_is_and_need_no_group_by_name() -> None:
+    keeping = SPEC.model_copy(update={"logs": Logs(to_workspace=True)})
+    (play,) = YAML(typ="safe", pure=True).load(files.files(keeping, FACTS)[files.PLAYBOOK])
+    (away,) = YAML(typ="safe", pure=True).load(files.files(keeping, FACTS)[files.AWAY])
+    names = ["Watch llm-azure-east-restarts", "Watch llm-azure-east-errors"]
+    assert [task["name"] for task in play["tasks"]][-2:] == names
+    assert [task["name"] for task in away["tasks"]][-2:] == [f"{name} no more" for name in names]
+    asked = play["tasks"][-1]["azure.azcollection.azure_rm_resource"]
+    workspace = f"llm-azure-east/providers/{workspaces.TYPE}/llm-azure-east"
+    assert asked["body"]["properties"]["scopes"] == [f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{workspace}"]
+    assert (asked["resource_group"], asked["body"]["location"]) == ("llm-azure-east", "eastus")
 
 
 def test_the_playbook_watches_every_service_and_group_of_the_plan() -> None:

@@ -1,7 +1,8 @@
-"""The exported alarms are played on both clouds by Ansible's own modules, told by planted figures, and taken away.
+"""The exported alarms are played on both clouds by Ansible's own modules, told by what is planted, and taken away.
 
-No service stands but the container group that Azure's rules watch: alarms need none. A minute of the stage's monitors
-lasts a second; planted figures go by the clock's. The tests go on from one another, in their order, on one stage.
+No service stands but the container group and the workspace that Azure's rules watch: alarms need none. A minute of the
+stage's monitors lasts a second; planted figures go by the clock's, planted lines by the stage's. The tests go on from
+one another, in their order, on one stage.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import pytest
 from places import Place, open_spec, wait_for
 from ruamel.yaml import YAML
 
+from arriero.clouds.azure import workspaces
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.endpoints import Endpoints
+from arriero.pipeline.alarms import azure_logs
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.timeout(600), pytest.mark.long]
 
@@ -35,14 +38,17 @@ image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
 scale: {min: 1}
+logs: {to_workspace: true}
 sites:
   aws-east: {cloud: aws, region: us-east-1}
   azure-east: {cloud: azure, region: eastus}
 """
 REGION, GROUP, IN = "us-east-1", "llm-azure-east-r1-1", "/resourceGroups/llm-azure-east"
+TAGS = {"arriero-service": "llm", "arriero-site": "azure-east"}
+KEEPS = {"location": "eastus", "tags": TAGS, "properties": {"sku": {"name": "PerGB2018"}}}
 WATCHED = {
     "location": "eastus",
-    "tags": {"arriero-service": "llm", "arriero-site": "azure-east"},
+    "tags": TAGS,
     "properties": {
         "osType": "Linux",
         "containers": [
@@ -59,6 +65,8 @@ WATCHED = {
 }
 TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 MINUTES = 45
+FAILED = 'time=2026-11-29T11:59:00.000Z level=ERROR source=sched.go:455 msg="error loading llama server"'
+BEGUN = 'time=2026-11-29T11:59:00.000Z level=INFO source=routes.go:1297 msg="Listening on [::]:11434 (version 0.6.5)"'
 BUSY, CALM = (60.0, 97.0, 60.0), (60.0, 60.0, 60.0)
 
 
@@ -104,6 +112,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, pager: Pager) -> Iterator[Pl
         with entered(place) as arm:
             arm.put(IN, "2022-09-01", {"location": "eastus"})
             arm.put(f"{IN}/providers/Microsoft.ContainerInstance/containerGroups/{GROUP}", "2025-09-01", WATCHED)
+            arm.put(f"{IN}/providers/{workspaces.TYPE}/llm-azure-east", workspaces.VERSION, KEEPS)
             receiver = {"name": "pager", "serviceUri": pager.url, "useCommonAlertSchema": True}
             told = {"groupShortName": "on-call", "enabled": True, "webhookReceivers": [receiver]}
             on_call = f"{IN}/providers/Microsoft.Insights/actionGroups/on-call"
@@ -150,9 +159,13 @@ def alarms(place: Place) -> list[dict[str, Any]]:
     return found
 
 
-def rules(place: Place) -> list[Any]:
+def rules(place: Place, kind: str = "metricAlerts", version: str = "2018-03-01") -> list[Any]:
     with entered(place) as arm:
-        return arm.list(f"{IN}/providers/Microsoft.Insights/metricAlerts", "2018-03-01")
+        return arm.list(f"{IN}/providers/Microsoft.Insights/{kind}", version)
+
+
+def log_rules(place: Place) -> list[Any]:
+    return rules(place, "scheduledQueryRules", azure_logs.API_VERSION)
 
 
 def status(place: Place, rule: str) -> str:
@@ -175,8 +188,22 @@ def plant(
     fresh.replace(folder / f"llm-{site}.json")
 
 
+def plant_lines(place: Place, *series: tuple[str, str, float]) -> None:
+    """For five minutes from now on, of each group every so many seconds that line."""
+    folder, now = place.stage / "lines", datetime.now(UTC)
+    folder.mkdir(exist_ok=True)
+    told = [
+        {"at": (now + timedelta(seconds=n * every)).isoformat(), "group": group, "container": "ollama", "text": text}
+        for group, text, every in series
+        for n in range(int(300 / every))
+    ]
+    fresh = folder / "fresh"
+    fresh.write_text("".join(f"{json.dumps(row)}\n" for row in told))
+    fresh.replace(folder / "llm-azure-east.jsonl")
+
+
 def test_played_twice_it_changes_nothing_the_second_time(place: Place) -> None:
-    assert changed(place, "alarms/alarms.yml", "-e", "@who.json") == 5
+    assert changed(place, "alarms/alarms.yml", "-e", "@who.json") == 7
     assert changed(place, "alarms/alarms.yml", "-e", "@who.json") == 0
 
 
@@ -201,7 +228,8 @@ def test_what_the_clouds_hold_is_what_the_file_says(place: Place) -> None:
         assert alarm["AlarmDescription"] == told["description"]
         assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
     there = {rule["name"]: rule["properties"] for rule in rules(place)}
-    asked = [t["azure.azcollection.azure_rm_resource"] for t in play["tasks"][3:]]
+    at_azure = [t["azure.azcollection.azure_rm_resource"] for t in play["tasks"][3:]]
+    asked = [each for each in at_azure if each["resource_type"] == "metricAlerts"]
     assert there.keys() == {f"{GROUP}-memory", f"{GROUP}-cpu"} == {each["resource_name"] for each in asked}
     for each in asked:
         told, rule = each["body"]["properties"], there[each["resource_name"]]
@@ -209,6 +237,13 @@ def test_what_the_clouds_hold_is_what_the_file_says(place: Place) -> None:
             assert rule[key] == told[key], key
         assert (rule["windowSize"], rule["evaluationFrequency"]) == (told["windowSize"], told["evaluationFrequency"])
         assert [each["actionGroupId"].rpartition("/")[2] for each in rule["actions"]] == ["on-call"]
+    there = {rule["name"]: rule["properties"] for rule in log_rules(place)}
+    asked = [each for each in at_azure if each["resource_type"] == "scheduledQueryRules"]
+    assert there.keys() == {"llm-azure-east-restarts", "llm-azure-east-errors"} == {e["resource_name"] for e in asked}
+    for each in asked:
+        told, rule = each["body"]["properties"], there[each["resource_name"]]
+        assert {key: rule[key] for key in told if key != "actions"} == {k: v for k, v in told.items() if k != "actions"}
+        assert [one.rpartition("/")[2] for one in rule["actions"]["actionGroups"]] == ["on-call"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +285,24 @@ def test_each_metric_alert_is_unhealthy_by_loud_figures_and_calls_and_healthy_by
     assert planted(near) == "Healthy"
 
 
+# In the window of thirty minutes, here of a second each: too many, and as many as may be. Each group starts by itself.
+LOUD = {"restarts": [(GROUP, BEGUN, 4.0)], "errors": [(GROUP, FAILED, 0.5)]}
+NEAR = {"restarts": [(GROUP, BEGUN, 12.0), ("llm-azure-east-r1-2", BEGUN, 12.0)], "errors": [(GROUP, FAILED, 3.1)]}
+
+
+@pytest.mark.parametrize(("name", "other"), [("restarts", "errors"), ("errors", "restarts")])
+def test_each_log_alert_calls_by_loud_lines_and_is_resolved_by_fewer(
+    place: Place, pager: Pager, name: str, other: str
+) -> None:
+    rule, before = f"llm-azure-east-{name}", len(pager.calls)
+    plant_lines(place, *LOUD[name], *NEAR[other])
+    assert wait_for(lambda: (rule, "Fired") in pager.calls[before:], 240)
+    plant_lines(place, *NEAR[name], *NEAR[other])
+    assert wait_for(lambda: (rule, "Resolved") in pager.calls[before:], 240)
+    assert {each for each, change in pager.calls[before:] if change == "Fired"} == {rule}
+
+
 def test_taken_away_nothing_is_left_and_again_nothing_is_done(place: Place) -> None:
-    assert changed(place, "alarms/no-alarms.yml") == 5
-    assert (alarms(place), rules(place)) == ([], [])
+    assert changed(place, "alarms/no-alarms.yml") == 7
+    assert (alarms(place), rules(place), log_rules(place)) == ([], [], [])
     assert changed(place, "alarms/no-alarms.yml") == 0

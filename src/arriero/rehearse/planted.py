@@ -1,7 +1,10 @@
-"""Figures of load that somebody planted on the stage: the emulated CloudWatch and Azure Monitor answer with them.
+"""What somebody planted on the stage: figures of load, with which the emulated CloudWatch and Azure Monitor answer, and
+lines of containers, which the emulated Log Analytics has among those that came to it.
 
 `metrics/<service>-<site>.json` in the stage's folder: `{"start": "2026-11-01T00:00:00Z", "step": 300, "cpu": [percent,
-…], "memory": [percent, …]}`. Read anew at every question; a site without a file has no figures, as a new one has none.
+…], "memory": [percent, …]}`, and `lines/<service>-<site>.jsonl` with one line of a container in each: `{"at":
+"2026-11-01T00:00:00Z", "group": …, "container": …, "text": …}`. Read anew at every question; a site without a file has
+none, as a new one.
 """
 
 from __future__ import annotations
@@ -34,6 +37,16 @@ class Planted:
         return by_period(zip(times, values, strict=True), start, end, period)
 
 
+@dataclass(frozen=True, slots=True)
+class PlantedLine:
+    """What a container is to have written then."""
+
+    at: datetime
+    group: str
+    container: str
+    text: str
+
+
 def by_period(
     points: Iterable[tuple[datetime, float]], start: datetime, end: datetime, period: float
 ) -> Mapping[datetime, list[float]]:
@@ -60,3 +73,9 @@ class Figures:
         told = json.loads(file.read_text())
         start = datetime.fromisoformat(told["start"])
         return Planted(start, float(told["step"]), tuple(told["cpu"]), tuple(told["memory"]))
+
+    def lines(self, name: str) -> list[PlantedLine]:
+        """By `<service>-<site>`; none where nothing was planted."""
+        file = self.folder / "lines" / f"{Path(name).name}.jsonl"
+        told = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [PlantedLine(datetime.fromisoformat(row.pop("at")), **row) for row in told]

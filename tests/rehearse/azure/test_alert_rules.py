@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from arriero.control.alerts import Alert, read
-from arriero.rehearse.azure.alert_rules import Condition, Rule, message, minutes
+from arriero.rehearse.azure.alert_messages import message
+from arriero.rehearse.azure.alert_rules import Condition, Rule, minutes, told
 
 CRITERION: dict[str, Any] = {
     "metricName": "CpuUsage",
@@ -71,9 +72,9 @@ def test_below_only_a_whole_window_tells_and_what_nobody_measured_is_no_low_load
 
 
 def test_what_it_sends_is_what_the_controller_reads() -> None:
-    told = json.dumps(message(HIGH, "Fired", 900.0, "2026-11-29T12:00:00Z", "1")).encode()
-    assert read(told) == Alert("g-1-cpu-high", True, "2026-11-29T12:00:00Z")
-    assert not read(json.dumps(message(HIGH, "Resolved", 0.0, "2026-11-29T12:00:00Z", "1")).encode()).is_fired
+    words = json.dumps(message(told(HIGH, 900.0), "Fired", "2026-11-29T12:00:00Z", "1")).encode()
+    assert read(words) == Alert("g-1-cpu-high", True, "2026-11-29T12:00:00Z")
+    assert not read(json.dumps(message(told(HIGH, 0.0), "Resolved", "2026-11-29T12:00:00Z", "1")).encode()).is_fired
 
 
 @pytest.mark.parametrize(("period", "expected"), [("PT1M", 1), ("PT1H", 60), ("PT1H30M", 90), ("P1D", 5), ("", 5)])

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.alarms import azure, cloudwatch
+from arriero.pipeline.alarms import azure, azure_logs, cloudwatch
 from arriero.pipeline.alarms.azure import MetricAlert
+from arriero.pipeline.alarms.azure_logs import LogAlert
 from arriero.pipeline.alarms.cloudwatch import PERIOD_SECONDS, CloudWatchAlarm
 from arriero.pipeline.yaml_file import yaml_file
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SitePlan
+from arriero.plan.wanted import azure_logs as workspaces
 from arriero.spec.model import Spec
 
 PLAYBOOK = "alarms.yml"
@@ -21,9 +23,10 @@ NEXT = """\
 Once it stands:   arriero env -- ansible-playbook alarms.yml -e @who.json
 In who.json, who is told: {"topics": {"us-east-1": ["arn:aws:sns:…"]}, "action_groups": [{"actionGroupId": "/sub…"}]}.
 To be rid of them: arriero env -- ansible-playbook no-alarms.yml
-Azure watches each container group by its name: be rid of them before a release, and make the files anew after it."""
+Azure's metric alerts watch container groups by name: be rid of them before a release, make the files anew after it."""
 
 _HERE: Mapping[str, Any] = {"hosts": "localhost", "gather_facts": False}
+_IDS = "{{ action_groups | map(attribute='actionGroupId') | list }}"
 _WHO: Mapping[str, Any] = {"topics": {}, "action_groups": []}
 
 
@@ -50,6 +53,12 @@ def alerts_of(site: SitePlan) -> tuple[MetricAlert, ...]:
     return tuple(alert for r in site.wanted if r.kind == "azure.container_group" for alert in _alerts(r, group))
 
 
+def log_alerts_of(site: SitePlan) -> tuple[LogAlert, ...]:
+    """None where no workspace keeps the site's lines."""
+    kept = [r.name for r in site.wanted if r.kind == workspaces.KIND]
+    return tuple(alert for name in kept for alert in azure_logs.alerts(name, site.region))
+
+
 def _alerts(resource: Resource, group: str) -> tuple[MetricAlert, ...]:
     containers = cast("Mapping[str, Mapping[str, Any]]", resource.properties["containers"])
     ollama = containers["ollama"]
@@ -60,19 +69,25 @@ def _tasks(spec: Spec, facts: Facts, site: SitePlan) -> Iterator[Mapping[str, An
     for alarm in alarms_of(site):
         yield {"name": f"Watch {alarm.name}", "amazon.aws.cloudwatch_metric_alarm": _cloudwatch(alarm)}
     account = facts.sites[site.site].account or spec.accounts.azure or ""
+    subscription = account or "{{ lookup('env', 'AZURE_SUBSCRIPTION_ID') }}"
     for alert in alerts_of(site):
-        subscription = account or "{{ lookup('env', 'AZURE_SUBSCRIPTION_ID') }}"
-        yield {"name": f"Watch {alert.name}", "azure.azcollection.azure_rm_resource": _azure(alert, subscription)}
+        rule = _azure(_rule(alert), alert.body(subscription), "{{ action_groups }}")
+        yield {"name": f"Watch {alert.name}", "azure.azcollection.azure_rm_resource": rule}
+    for log_alert in log_alerts_of(site):
+        rule = _azure(_log_rule(log_alert), log_alert.body(subscription), {"actionGroups": _IDS})
+        yield {"name": f"Watch {log_alert.name}", "azure.azcollection.azure_rm_resource": rule}
 
 
 def _away(site: SitePlan) -> Iterator[Mapping[str, Any]]:
     for alarm in alarms_of(site):
         gone = {"state": "absent", "region": alarm.region, "name": alarm.name}
         yield {"name": f"Watch {alarm.name} no more", "amazon.aws.cloudwatch_metric_alarm": gone}
-    for alert in alerts_of(site):
+    rules = [(alert.name, _rule(alert)) for alert in alerts_of(site)]
+    rules += [(log_alert.name, _log_rule(log_alert)) for log_alert in log_alerts_of(site)]
+    for name, rule in rules:
         yield {
-            "name": f"Watch {alert.name} no more",
-            "azure.azcollection.azure_rm_resource": {"state": "absent", **_rule(alert)},
+            "name": f"Watch {name} no more",
+            "azure.azcollection.azure_rm_resource": {"state": "absent", **rule},
         }
 
 
@@ -97,20 +112,26 @@ def _cloudwatch(alarm: CloudWatchAlarm) -> Mapping[str, Any]:
     }
 
 
-def _azure(alert: MetricAlert, subscription: str) -> Mapping[str, Any]:
-    body = dict(alert.body(subscription))
-    body["properties"] = {**body["properties"], "actions": "{{ action_groups }}"}
-    return {**_rule(alert), "body": body}
+def _azure(rule: Mapping[str, Any], alert: Mapping[str, Any], actions: Any) -> Mapping[str, Any]:
+    return {**rule, "body": {**alert, "properties": {**alert["properties"], "actions": actions}}}
 
 
 def _rule(alert: MetricAlert) -> Mapping[str, Any]:
+    return _named(alert.resource_group, "metricAlerts", alert.name, azure.API_VERSION)
+
+
+def _log_rule(alert: LogAlert) -> Mapping[str, Any]:
+    return _named(alert.workspace, "scheduledQueryRules", alert.name, azure_logs.API_VERSION)
+
+
+def _named(resource_group: str, kind: str, name: str, api_version: str) -> Mapping[str, Any]:
     """By `idempotency` it is looked at first, and left alone where it is as it should be, or gone."""
     return {
-        "resource_group": alert.resource_group,
+        "resource_group": resource_group,
         "provider": "Insights",
-        "resource_type": "metricAlerts",
-        "resource_name": alert.name,
-        "api_version": azure.API_VERSION,
+        "resource_type": kind,
+        "resource_name": name,
+        "api_version": api_version,
         "idempotency": True,
     }
 

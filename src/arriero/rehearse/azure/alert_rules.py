@@ -1,4 +1,4 @@
-"""What a metric alert of the emulated Azure Monitor says, minute by minute, and the message that it sends. Pure.
+"""What a metric alert of the emulated Azure Monitor says, minute by minute. Pure.
 
 Fired when the mean over its window breaks the threshold, resolved after three evaluations in a row in which it does
 not: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types
@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
+from arriero.rehearse.azure.alert_messages import Change, Told
 from arriero.rehearse.azure.answers import Document
 
 HEALTHY_FOR = 3
 _MINUTES = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?")
-Change = Literal["Fired", "Resolved", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +91,8 @@ def minutes(period: str) -> int:
     return int(match[1] or 0) * 60 + int(match[2] or 0) if match and (match[1] or match[2]) else 5
 
 
-def message(rule: Rule, change: Change, value: float, at: str, alert_id: str) -> dict[str, Any]:
-    """In the common alert schema."""
-    essentials = {
-        "alertId": f"/subscriptions/stage/providers/Microsoft.AlertsManagement/alerts/{alert_id}",
-        "alertRule": rule.name,
-        "severity": "Sev3",
-        "signalType": "Metric",
-        "monitorCondition": change,
-        "monitoringService": "Platform",
-        "alertTargetIDs": [rule.scope],
-        "configurationItems": [rule.scope.rpartition("/")[2]],
-        "originAlertId": alert_id,
-        "firedDateTime": at,
-        **({"resolvedDateTime": at} if change == "Resolved" else {}),
-        "description": "",
-        "essentialsVersion": "1.0",
-        "alertContextVersion": "1.0",
-    }
+def told(rule: Rule, value: float) -> Told:
+    """What its message says; `value` is the last minute's."""
     condition = {
         "metricName": rule.metric,
         "metricNamespace": "Microsoft.ContainerInstance/containerGroups",
@@ -120,9 +103,7 @@ def message(rule: Rule, change: Change, value: float, at: str, alert_id: str) ->
         "metricValue": value,
     }
     context = {
-        "properties": None,
         "conditionType": "SingleResourceMultipleMetricCriteria",
         "condition": {"windowSize": f"PT{rule.window_minutes}M", "allOf": [condition]},
     }
-    data = {"essentials": essentials, "alertContext": context}
-    return {"schemaId": "azureMonitorCommonAlertSchema", "data": data}
+    return Told(rule.name, rule.scope, rule.actions, "Metric", context)

@@ -1,8 +1,9 @@
 """Has the emulated Azure Monitor do what its rules say: measures container groups, and calls webhooks.
 
 One thread looks several times a minute (of the stage's own length) at the groups that rules watch, and judges at its
-end, by what was planted if anything was; webhooks are called in threads of their own, five times at most. Nothing is
-measured where no rule is, and nothing is sent to anywhere but this machine.
+end, by what was planted if anything was; then workspaces are asked what rules are about (`log_alerting.py`). Webhooks
+are called in threads of their own, five times at most. Nothing is measured where no rule is, and nothing is sent to
+anywhere but this machine.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from arriero.rehearse.azure import alert_rules, alert_status, group_rules
-from arriero.rehearse.azure.alert_rules import Change, Condition, Rule
+from arriero.rehearse.azure import alert_messages, alert_rules, alert_status, group_rules
+from arriero.rehearse.azure.alert_messages import Change, Told
+from arriero.rehearse.azure.alert_rules import Condition, Rule
 from arriero.rehearse.azure.ids import type_of
+from arriero.rehearse.azure.log_alerting import LogAlerting
+from arriero.rehearse.azure.log_store import LogStore
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.gauge import Gauge, Measurable, Measured
 from arriero.rehearse.processes import Server
@@ -39,8 +43,9 @@ ServersOf = Callable[[str, str], Iterator[tuple[str, Server]]]
 class Alerting:
     """`servers_of` gives the running servers of a region's group."""
 
-    def __init__(self, world: World, servers_of: ServersOf) -> None:
+    def __init__(self, world: World, servers_of: ServersOf, logs: LogStore) -> None:
         self._world, self._servers_of = world, servers_of
+        self._logs = LogAlerting(world, logs, self._tell)
         self._gauge = Gauge()
         self._conditions: dict[str, Condition] = {}
         self._minute_seconds = world.latency.minute_seconds
@@ -73,6 +78,7 @@ class Alerting:
             self._conditions = {key: self._conditions.get(key, Condition()) for key, _ in rules}
             for key, rule in rules:
                 self._judge(key, rule, alert_status.planted_now(self._world, rule) or means.get(rule.scope))
+            self._logs.minute(minute)
 
     def _run(self) -> None:
         while not self._ending.wait(self._minute_seconds / _GLANCES):
@@ -101,13 +107,16 @@ class Alerting:
         change = self._conditions[key].minute(rule, value)
         if not change or value is None:
             return
-        at = f"{self._world.today:%Y-%m-%dT%H:%M:%S}Z"
-        told = json.dumps(alert_rules.message(rule, change, value, at, str(uuid.uuid4()))).encode()
-        for url in self._webhooks(rule):
-            self._senders.submit(self._send, url, told, rule.name, change)
+        self._tell(alert_rules.told(rule, value), change)
 
-    def _webhooks(self, rule: Rule) -> Iterator[str]:
-        for action in rule.actions:
+    def _tell(self, told: Told, change: Change) -> None:
+        at = f"{self._world.today:%Y-%m-%dT%H:%M:%S}Z"
+        words = json.dumps(alert_messages.message(told, change, at, str(uuid.uuid4()))).encode()
+        for url in self._webhooks(told):
+            self._senders.submit(self._send, url, words, told.name, change)
+
+    def _webhooks(self, told: Told) -> Iterator[str]:
+        for action in told.actions:
             found = self._world.find(action)
             if found is not None and found["properties"].get("enabled"):
                 for each in found["properties"].get("webhookReceivers") or ():

@@ -70,7 +70,7 @@ class AzureEmulator:
         self._vaults = vaults.Vaults(self._world, self._identity, self._permits)
         self._logs = LogStore(self._folder / "workspaces", self._world)
         self._reconciler = Reconciler(self._world, processes, self._faults, self._logs)
-        self._alerting = Alerting(self._world, self._reconciler.servers)
+        self._alerting = Alerting(self._world, self._reconciler.servers, self._logs)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host, self._is_resolved)
 
     @property

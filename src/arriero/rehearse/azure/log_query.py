@@ -56,19 +56,29 @@ def answer(query: str, rows: Sequence[Row]) -> Document:
     """What `POST /v1/workspaces/…/query` answers. Raises ArmError for a table that no line has come to yet, and for
     what is not understood.
     """
-    table, *operators = [part.strip() for part in re.split(r"\n\s*\|", query.strip())]
-    if table != TABLE:
-        raise _unknown(table)
+    columns, left = _answered(query, rows)
     if not rows:
         raise ArmError(
             400, "BadArgumentError", f"'where' operator: Failed to resolve table or column expression named '{TABLE}'"
         )
-    columns, found = tuple(COLUMNS), list(rows)
-    for operator in operators:
-        columns, found = _applied(operator, columns, found)
     shown = [{"name": name, "type": COLUMNS[name]} for name in columns]
-    values = [[row.column(name) for name in columns] for row in found]
+    values = [[row.column(name) for name in columns] for row in left]
     return {"tables": [{"name": "PrimaryResult", "columns": shown, "rows": values}]}
+
+
+def found(query: str, rows: Sequence[Row]) -> list[Row]:
+    """The lines that it leaves, none where there is no table yet. Raises ArmError for what is not understood."""
+    return _answered(query, rows)[1]
+
+
+def _answered(query: str, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Row]]:
+    table, *operators = [part.strip() for part in re.split(r"\n\s*\|", query.strip())]
+    if table != TABLE:
+        raise _unknown(table)
+    columns, left = tuple(COLUMNS), list(rows)
+    for operator in operators:
+        columns, left = _applied(operator, columns, left)
+    return columns, left
 
 
 def _applied(operator: str, columns: tuple[str, ...], rows: list[Row]) -> tuple[tuple[str, ...], list[Row]]:

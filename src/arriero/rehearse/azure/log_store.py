@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from arriero.plan.model import SERVICE_TAG, SITE_TAG
 from arriero.rehearse.azure import accounts, log_query
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
@@ -73,6 +74,11 @@ class LogStore:
             raise ArmError(404, "WorkspaceNotFoundError", "The workspace could not be found")
         return Answer(200, log_query.answer(str(request.document().get("query", "")), self._rows(workspace)))
 
+    def lines(self, scope: str) -> list[Row]:
+        """Those that have arrived at the workspace of that path; none where there is none."""
+        found = self.world.find(scope)
+        return self._rows(str(found["properties"]["customerId"])) if found and type_of(found["id"]) == TYPE else []
+
     def _of(self, group: Document, run: GroupRun) -> None:
         told: Document = (group["properties"].get("diagnostics") or {}).get("logAnalytics") or {}
         workspace_id = str(told.get("workspaceId", ""))
@@ -104,11 +110,19 @@ class LogStore:
                 kept.write("".join(f"{line}\n" for line in lines))
 
     def _rows(self, workspace: str) -> list[Row]:
-        """Those that have arrived."""
+        """Those that have arrived, planted ones among them."""
         file, now = self._file(workspace), self.world.now
         told = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        kept = [Row(datetime.fromtimestamp(row.pop("at"), UTC), row) for row in told if row.pop("arrives") <= now]
+        return [*kept, *self._planted(workspace)]
+
+    def _planted(self, workspace: str) -> list[Row]:
+        tags = (self._find(workspace) or {}).get("tags") or {}
+        lines = self.world.figures.lines(f"{tags.get(SERVICE_TAG, '')}-{tags.get(SITE_TAG, '')}")
         return [
-            Row(datetime.fromtimestamp(row.pop("at"), UTC), row) for row in told if float(row.pop("arrives")) <= now
+            Row(line.at, {"ContainerGroup_s": line.group, "ContainerName_s": line.container, "Message": line.text})
+            for line in lines
+            if line.at <= self.world.today
         ]
 
     def _file(self, workspace: str) -> Path:
