@@ -32,7 +32,7 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """`parts` says for each call what it belongs to: network, nat, endpoints, service, insights, scaling, machines,
-    ingress, waf, site, rest, spares, ledger, registry, replication, workspace, secrets (at Azure: data actions).
+    ingress, waf, site, rest, spares, ledger, registry, replication, alerts, workspace, secrets (Azure's data actions).
 
     `besides` has permissions that no call of a plain deployment needs, each with its part and the reason.
     """
