@@ -12,7 +12,8 @@ import pytest
 from arriero.catalog import permissions
 from arriero.errors import Refused
 from arriero.pipeline.iam import files as iam
-from arriero.spec.model import Logs, Spec
+from arriero.spec.logs import Logs
+from arriero.spec.model import Spec
 
 AWS, AZURE = "123456789012", "00000000-0000-0000-0000-000000000001"
 EAST = {"cloud": "aws", "region": "us-east-1"}

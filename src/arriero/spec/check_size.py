@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from arriero.catalog import catalog
 from arriero.catalog.catalog import FargatePair
 from arriero.errors import Problem
-from arriero.spec.model import Size, Spec
+from arriero.spec.model import Spec
+from arriero.spec.size import Size
 
 Rule = Callable[[str, Size, str], Iterator[Problem]]
 

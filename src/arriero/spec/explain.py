@@ -26,13 +26,14 @@ from arriero.spec import (
 from arriero.spec.document import KeyPath, dotted
 from arriero.spec.network import Network
 from arriero.spec.section import Section
+from arriero.spec.size import Size
 from arriero.spec.suggest import suggest
 from arriero.spec.values import kind, shown
 
 SECTIONS: Mapping[str, type[Section]] = {
     "image": image.Image,
     "image.scan": image.Scan,
-    "size": model.Size,
+    "size": Size,
     "scale": scale.Scale,
     "scale.prewarm": scale.Prewarm,
     "scale.track": scale.Track,

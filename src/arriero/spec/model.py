@@ -30,9 +30,10 @@ from arriero.spec.policy import Policy
 from arriero.spec.scale import Alerts, By, Cooldown, Prewarm, Scale, Track
 from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
+from arriero.spec.size import Size
 from arriero.spec.spot import WARNING_SECONDS, Spot
 from arriero.spec.strategy import Strategy
-from arriero.spec.units import Bytes, Duration, VCpu
+from arriero.spec.units import Duration
 from arriero.spec.validation import Validation
 
 Cloud = Literal["aws", "azure", "local"]
@@ -63,8 +64,6 @@ ModelDigest = Annotated[str, BeforeValidator(image_values.digest), values.schema
 SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
 SecretLogin = Annotated[str, BeforeValidator(secret_values.login), values.schema(secret_values.PATTERN)]
 SecretValue = Annotated[Secret, values.SecretSchema]
-Cpu = Annotated[VCpu, values.above_zero]
-Amount = Annotated[Bytes, values.above_zero]
 KeepAlive = Annotated[
     Duration | Literal["forever"],
     PlainValidator(values.keep_alive),
@@ -105,16 +104,6 @@ class Model(Section):
     @classmethod
     def _accept_a_bare_name(cls, data: Any) -> Any:
         return {"name": data} if isinstance(data, str) else data
-
-
-class Size(Section):
-    """What one target gets."""
-
-    cpu: Cpu = Field(default=VCpu(4), description="Processors, like `4 vCPU`.")
-    memory: Amount = Field(default=Bytes.gib(16), description="Memory, like `16GiB`; models must fit into it.")
-    storage: Amount = Field(
-        default=Bytes.gib(20), description="Disk for image and models; the clouds' least and most differ."
-    )
 
 
 class Ollama(Section):
