@@ -1,7 +1,7 @@
 """How long the real clouds take, as recorded by those who use them; the stage plays it back, scaled.
 
 A figure is one observation with its source, not a promise. Those marked "derived" follow from a recorded one by the
-arithmetic said.
+arithmetic said, or from what a cloud's page says of itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ RECORDED = {
     "arm.call": Recorded(0.5, "derived: a resource group's 8 s in Terraform hold one PUT and polling reads"),
     "arm.resource_group_create": Recorded(8, "harmony-one/experiment-deploy#318: azurerm_resource_group 8 s"),
     "arm.network_create": Recorded(11, "harmony-one/experiment-deploy#318: azurerm_network_security_group 11 s"),
-    "logs.ingest": Recorded(600, "MicrosoftDocs/azure-docs, ACI with Azure Monitor logs: up to 10 min for first lines"),
+    "logs.ingest": Recorded(
+        600, "derived: Microsoft's page on container groups and workspaces, up to 10 min for first lines"
+    ),
 }
 
 
