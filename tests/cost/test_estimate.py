@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from arriero.catalog.catalog import Price, Source
+from arriero.catalog.prices import BUILT_IN
 from arriero.cost.estimate import Estimate, estimate
 from arriero.cost.money import Money
 from arriero.spec.model import Spec
@@ -98,6 +100,16 @@ def test_container_insights_that_nobody_asked_for_or_that_is_off_costs_nothing()
     assert [use.item for use in off.by_use] == [use.item for use in _estimate(site, 2).by_use] == ["logs"]
 
 
+def test_an_estimate_has_the_machine_that_is_planned_at_the_users_own_price() -> None:
+    own = {
+        ("aws", "us-east-1", f"ec2.{name}"): Price(Decimal(amount), "machine-hour", Source("https://example.com", ""))
+        for name, amount in (("g4dn.xlarge", "0.5"), ("g4dn.4xlarge", "0.1"))
+    }
+    small = {"cloud": "aws", "region": "us-east-1", "gpu": "T4", "size": {"memory": "14GiB"}}
+    found = estimate(_spec(small).site("one"), 2, BUILT_IN.with_rows(own))
+    assert (found.lines[0].item, found.lines[0].unit_price) == ("g4dn.xlarge", Money(Decimal("0.5")))
+
+
 def test_money_is_exact_and_rounded_only_when_shown() -> None:
     third = Money(Decimal("0.335"))
     assert str(third) == "$0.34"
@@ -114,7 +126,12 @@ def _estimate(
     models: Sequence[Any] = ("llama2",),
     **more: Any,
 ) -> Estimate:
+    return estimate(_spec(site, alb, models, **more).site("one"), count)
+
+
+def _spec(
+    site: dict[str, Any], alb: dict[str, Any] | None = None, models: Sequence[Any] = ("llama2",), **more: Any
+) -> Spec:
     site = {**site, "hosts": tuple(site.get("hosts", ()))}
     whole = {"name": "llm", "image": "acme/ollama", "models": models, "sites": {"one": site}}
-    spec = Spec.model_validate({**whole, **({"ingress": {"alb": alb}} if alb else {}), **more})
-    return estimate(spec.site("one"), count)
+    return Spec.model_validate({**whole, **({"ingress": {"alb": alb}} if alb else {}), **more})

@@ -69,5 +69,11 @@ def test_an_estimate_has_the_way_out_in_place_of_public_addresses() -> None:
     assert "public IPv4" not in dearer
 
 
+def test_an_estimate_has_the_way_that_is_planned_whatever_the_users_own_prices_say() -> None:
+    found = estimate(site(), 2, prices("0.001"))
+    assert {line.item for line in found.lines} >= {"NAT gateway", "public IPv4"}
+    assert [use.item for use in found.by_use] == ["logs", "NAT gateway data"]
+
+
 def test_a_site_that_sleeps_still_pays_for_its_way_out() -> None:
     assert {line.item for line in estimate(site(), 0).lines} == {"NAT gateway", "public IPv4"}

@@ -116,10 +116,13 @@ class _Need:
 
 
 def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estimate:
-    """The expected cost of `count` targets at that site, all of them running all the time, and of its spares."""
+    """The expected cost of `count` targets at that site, all of them running all the time, and of its spares.
+
+    Its machine and its way out are those that the plan takes, by the catalog's prices; `prices` say what they cost.
+    """
     lines: list[Line] = []
     unknown: list[Unknown] = []
-    for need in _needs(site, count, prices):
+    for need in _needs(site, count):
         price = prices.find(site.cloud, site.region, need.key)
         if price:
             lines.append(Line(need.item, need.quantity, price.unit, Money(price.amount), price.source))
@@ -129,12 +132,12 @@ def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estim
     return Estimate(site.name, site.cloud, site.region, count, tuple(lines), uses, tuple(unknown))
 
 
-def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
+def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
     if site.alb:
         yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
     if site.gpu and count:
-        yield from _machines(site, count, prices)
+        yield from _machines(site, count)
     elif site.cloud == "aws" and count:
         spot = site.spot.of(count) if site.spot else 0
         if count > spot:
@@ -149,7 +152,7 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
         if not site.network.is_private:
             yield _Need("public IPv4", "public_ipv4", Decimal(count), "address-hour")
     if site.cloud == "aws" and site.network.is_private and not site.network.vpc:
-        way = way_out.cheapest(site, prices)
+        way = way_out.cheapest(site)
         yield from (_Need(part.item, part.key, part.quantity, part.unit) for part in way_out.parts(site, way))
     elif site.cloud == "azure":
         if count:
@@ -164,9 +167,9 @@ def _needs(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
             yield _Need("private endpoint", private_endpoint.KEY, Decimal(endpoints), "hour")
 
 
-def _machines(site: ResolvedSite, count: int, prices: Prices) -> Iterator[_Need]:
+def _machines(site: ResolvedSite, count: int) -> Iterator[_Need]:
     """A machine is paid whole, whether its targets fill it or not."""
-    chosen = machine.chosen(site, prices)
+    chosen = machine.chosen(site)
     number = Decimal(machine.needed(site, chosen, count))
     yield _Need(chosen.name, f"ec2.{chosen.name}", number, "machine-hour")
     yield _Need("disk", "ec2.disk", number * machine.disk_gib(site, chosen), "GB-hour")
@@ -181,7 +184,7 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
     if site.has_workspace:
         wanted = [*wanted, ("logs", "logs.ingested")]
     if site.cloud == "aws" and site.network.is_private and not site.network.vpc:
-        wanted = [*wanted, way_out.traffic(way_out.cheapest(site, prices))]
+        wanted = [*wanted, way_out.traffic(way_out.cheapest(site))]
     if private_endpoint.count(site):
         wanted = [*wanted, ("private endpoint data", private_endpoint.DATA_KEY)]
     rows = [(item, key, "GB") for item, key in wanted]

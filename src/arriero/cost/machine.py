@@ -1,11 +1,14 @@
-"""The machine that a site's targets with GPUs run on: the cheapest that has room for one, by the hour."""
+"""The machine that a site's targets with GPUs run on: the cheapest that has room for one, by the hour.
+
+The catalog's prices decide, never those of a user's file: everybody who deploys the spec gets the same machine.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+from arriero.catalog import catalog
 from arriero.catalog.gpu_machines import Machine
-from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.spec.check_gpu import machines
 from arriero.spec.model import ResolvedSite
 
@@ -14,11 +17,11 @@ IMAGE_GIB = 30
 _UNKNOWN = Decimal("Infinity")
 
 
-def chosen(site: ResolvedSite, prices: Prices = BUILT_IN) -> Machine:
+def chosen(site: ResolvedSite) -> Machine:
     """Where no price is known, the smallest. The checked spec of a site with GPUs always has one."""
 
     def rank(machine: Machine) -> tuple[Decimal, int, float]:
-        price = prices.find(site.cloud, site.region, f"ec2.{machine.name}")
+        price = catalog.price(site.cloud, site.region, f"ec2.{machine.name}")
         return price.amount if price else _UNKNOWN, machine.cpu, machine.memory_gib
 
     return min(machines(site), key=rank)
