@@ -30,12 +30,14 @@ with guard.watching(lease, folder / "lease", MARK):
     child.wait()
 print("child over", flush=True)
 """
+# Where they may be known to Python by the environment alone.
+PACKAGES = "/packages/of/the/deployer"
 
 
 @pytest.fixture
 def deployer(tmp_path: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", DEPLOYER, str(tmp_path)]
-    environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "of-the-deployer"}
+    environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "of-the-deployer", "PYTHONPATH": PACKAGES}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
@@ -68,7 +70,9 @@ def test_a_deployer_that_stands_still_or_dies_takes_its_run_along(
     child = int(deployer.stdout.readline())
     try:
         [guarding] = guards_of(deployer.pid)
-        assert b"of-the-deployer" not in (guarding / "environ").read_bytes()
+        held = (guarding / "environ").read_bytes()
+        assert b"of-the-deployer" not in held
+        assert f"PYTHONPATH={PACKAGES}".encode() in held
         assert not ended_within(child, 2.5)  # longer than a lease, which is kept
         os.kill(deployer.pid, number)
         assert ended_within(child, 10)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TERM", "TZ", "USER", "LOGNAME", "COLUMNS", "NO_COLOR", "VIRTUAL_ENV")
+# Where a Python that is not the system's own finds its libraries and packages.
+_OF_PYTHON = re.compile(r"LD_LIBRARY_PATH|PYTHON\w+")
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,9 @@ def from_process(environment: Mapping[str, str], label: str = "the accounts of y
 def sealed(environment: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
     """An environment made from an allow-list plus `additions`: nothing that could lead elsewhere comes along."""
     return {**{k: v for k, v in environment.items() if k in _PASSED_ON}, **additions}
+
+
+def sealed_for_python(environment: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
+    """The same for a program of our own outside of the stage, which has to find Python's packages as we did."""
+    found = {name: value for name, value in environment.items() if _OF_PYTHON.fullmatch(name)}
+    return sealed(environment, {**found, **additions})

@@ -21,7 +21,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from arriero.clock import SystemClock
-from arriero.clouds.endpoints import sealed
+from arriero.clouds.endpoints import sealed_for_python
 from arriero.clouds.local import process
 from arriero.clouds.local.process import Process
 from arriero.control.client import Gateway, GatewayError
@@ -40,9 +40,7 @@ GRACE_SECONDS = 5.0
 STARTS_AGAIN = 5
 # What a gateway gets besides what leads nowhere: where files, authorities and collectors of spans are. It speaks to
 # strangers, so no login to a cloud and no other secret of whoever runs `up` is its business.
-_GATEWAY_GETS = re.compile(
-    r"HOME|TMPDIR|LD_LIBRARY_PATH|(LC_|PYTHON|OTEL_|SSL_CERT_|REQUESTS_CA_)\w+|\w+_PROXY", re.IGNORECASE
-)
+_GATEWAY_GETS = re.compile(r"HOME|TMPDIR|(LC_|OTEL_|SSL_CERT_|REQUESTS_CA_)\w+|\w+_PROXY", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +235,8 @@ def _controller_command(project: Project) -> list[str]:
 
 def gateway_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What of it a gateway is started with."""
-    return sealed(environment, {name: value for name, value in environment.items() if _GATEWAY_GETS.fullmatch(name)})
+    own = {name: value for name, value in environment.items() if _GATEWAY_GETS.fullmatch(name)}
+    return sealed_for_python(environment, own)
 
 
 def _spawn(folder: Path, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Process:

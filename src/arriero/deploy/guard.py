@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from arriero.clouds.endpoints import sealed
+from arriero.clouds.endpoints import sealed_for_python
 from arriero.deploy import family
 from arriero.releases.lease import Lease
 
@@ -32,7 +32,7 @@ def watching(lease: Lease | None, file: Path, mark: str) -> Iterator[None]:
     _write(file, lease.deadline)
     lease.on_beat = lambda deadline: _write(file, deadline)
     command = [sys.executable, "-m", "arriero.deploy.guard", str(os.getpid()), str(file)]
-    environment = sealed(os.environ, {})  # of the deployer's logins it needs none
+    environment = sealed_for_python(os.environ, {})  # of the deployer's logins it needs none
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
     ) as guard:
