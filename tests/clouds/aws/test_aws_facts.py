@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from aws_site import BASE, REF, AwsSite
+from aws_site import BASE, REF, AwsSite, spec
 
 from arriero.clouds.aws import facts
 from arriero.clouds.endpoints import Endpoints
@@ -91,6 +91,23 @@ def test_a_cluster_that_a_cut_off_run_left_untagged_is_taken_up(site: AwsSite) -
     site.client("ecs").create_cluster(clusterName=BASE)
     assert site.read().find("aws.cluster") is None
     site.client("ecs").delete_cluster(cluster=BASE)
+
+
+def test_machines_that_a_cut_off_run_left_are_found_when_the_spec_has_no_gpus_any_more(site: AwsSite, vpc: str) -> None:
+    ec2, name = site.client("ec2"), f"{BASE}-machines"
+    own = {kind: [{"ResourceType": kind, "Tags": TAGS}] for kind in ("security-group", "launch-template")}
+    group = ec2.create_security_group(
+        GroupName=name, Description=name, VpcId=vpc, TagSpecifications=own["security-group"]
+    )["GroupId"]
+    ec2.create_launch_template(
+        LaunchTemplateName=BASE,
+        LaunchTemplateData={"InstanceType": "g4dn.xlarge"},
+        TagSpecifications=own["launch-template"],
+    )
+    gone = {(each.kind, each.name) for each in site.plan(spec()).changes if each.action == "remove"}
+    assert gone == {("aws.security_group", name), ("aws.launch_template", BASE)}
+    ec2.delete_launch_template(LaunchTemplateName=BASE)
+    ec2.delete_security_group(GroupId=group)
 
 
 def test_targets_of_a_site_that_is_not_there_are_none(site: AwsSite) -> None:

@@ -41,7 +41,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running)
         names = {**network_found.names, **{resource.id: resource.name for resource in balancers.result()}}
         others, kept = _present(readers), storage.result()
-        has_machines = ref.machines or machines.is_known_to(next((r for r in others if r.kind == "aws.cluster"), None))
+        has_machines = ref.machines or machines.are_told_of(network_found.resources, ref)
         capacity = machines.read(made, ref, names) if has_machines else ()
         stored = files.resources(kept, ref, names) if kept else ()
         is_in_use = bool(kept and (kept.targets or others))

@@ -1,11 +1,11 @@
 """The EC2 machines of a site with GPUs, read into Resources: their role's profile, what they are, how many, by whom.
 
-Only asked for where the spec names GPUs, or where the site's cluster or roles tell of them.
+Only asked for where the spec names GPUs, or where the site's security groups or roles tell of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from arriero.clouds.aws.clients import HOME_REGION, Clients
@@ -16,12 +16,10 @@ from arriero.plan.wanted import aws_gpu
 Found = Mapping[str, Any]
 
 
-def is_known_to(cluster: Resource | None) -> bool:
-    """Whether the cluster has a capacity provider of ours."""
-    providers = cluster.properties["capacity_providers"] if cluster else ()
-    return cluster is not None and aws_gpu.provider_name(cluster.name) in (
-        providers if isinstance(providers, tuple) else ()
-    )
+def are_told_of(network: Iterable[Resource], ref: SiteRef) -> bool:
+    """Whether the machines' security group stands: it is made before them, and removed after them."""
+    name = aws_gpu.group_name(f"{ref.service}-{ref.site}")
+    return any((each.kind, each.name) == ("aws.security_group", name) for each in network)
 
 
 def read(made: Clients, ref: SiteRef, names: Mapping[str, str]) -> tuple[Resource, ...]:
