@@ -222,6 +222,17 @@ def test_vaults_are_looked_for_only_where_one_is_led_to() -> None:
     assert arm.asked == [listing]
 
 
+def test_a_vault_that_was_named_with_capitals_is_the_one_of_the_reference() -> None:
+    arm = Answers({"/providers/Microsoft.KeyVault/vaults": [{"name": "LLM-Vault", "id": "/vaults/LLM-Vault"}]})
+    [vault] = private_link.vaults(cast(Arm, arm), ("llm-vault",))
+    assert (vault.name, vault.id) == ("llm-vault", "/vaults/LLM-Vault")
+    known = everything()
+    [made] = known[ENDPOINTS][0]["properties"]["privateLinkServiceConnections"]
+    made["properties"]["privateLinkServiceId"] = vault.id
+    resources, _ = read(known, network(SUBNET))
+    assert [each.properties["target"] for each in resources if each.kind == wish.ENDPOINT_KIND] == ["llm-vault"]
+
+
 def test_the_reference_to_a_site_names_its_vaults_only_if_it_asks_for_them() -> None:
     assert clouds._ref(with_a_vault()).vaults == ("llm-vault",)
     assert clouds._ref(private()).vaults == ()

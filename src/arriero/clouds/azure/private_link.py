@@ -70,10 +70,11 @@ def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Readi
 
 def vaults(arm: Arm, names: Collection[str]) -> tuple[Resource, ...]:
     """Those of the subscription that have these names, one of a kind in all of Azure; no request where none is asked
-    for.
+    for. Azure keeps the capitals that a vault was made with, and its address, so a reference, has none.
     """
     listed = arm.list("/providers/Microsoft.KeyVault/vaults", VAULTS_VERSION) if names else ()
-    return tuple(Resource(wish.VAULT_KIND, each["name"], id=each["id"]) for each in listed if each["name"] in names)
+    known = ((str(each["name"]).lower(), each["id"]) for each in listed)
+    return tuple(Resource(wish.VAULT_KIND, name, id=path) for name, path in known if name in names)
 
 
 def vaults_of(ref: SiteRef) -> tuple[Resource, ...]:
@@ -99,7 +100,7 @@ def _endpoint(item: Found, names: Found | None) -> Resource:
     configs = ((names or {}).get("properties") or {}).get("privateDnsZoneConfigs") or ()
     values: Mapping[str, Value] = {
         "subnet": "/".join(str(properties["subnet"]["id"]).split("/")[-3::2]),
-        "target": last(str(connection.get("privateLinkServiceId", ""))),
+        "target": last(str(connection.get("privateLinkServiceId", ""))).lower(),
         "part": ",".join(sorted(connection.get("groupIds") or ())),
         "connection": str((connection.get("privateLinkServiceConnectionState") or {}).get("status", "")).lower(),
         "zones": tuple(sorted(last(str(each["properties"]["privateDnsZoneId"])) for each in configs)),
