@@ -155,7 +155,7 @@ class BaseImage:
 @cache
 def fargate_pairs() -> tuple[FargatePair, ...]:
     """Every cpu and memory pair of Fargate for Linux, by cpu, then memory."""
-    return tuple(FargatePair(row["cpu"], memory) for row in _data("fargate")["pairs"] for memory in _memories(row))
+    return tuple(FargatePair(row["cpu"], memory) for row in table("fargate")["pairs"] for memory in _memories(row))
 
 
 def nearest_fargate(cpu: float, memory_gib: float) -> tuple[FargatePair, ...]:
@@ -173,7 +173,7 @@ def nearest_fargate(cpu: float, memory_gib: float) -> tuple[FargatePair, ...]:
 
 @cache
 def fargate_limits() -> FargateLimits:
-    data = _data("fargate")
+    data = table("fargate")
     storage, stop = data["storage_gib"], data["stop_seconds"]
     return FargateLimits(
         storage["included"], storage["from"], storage["to"], stop["from"], stop["to"], Source(**data["source"])
@@ -182,34 +182,34 @@ def fargate_limits() -> FargateLimits:
 
 @cache
 def aci_limits() -> AciLimits:
-    data = _data("aci")
+    data = table("aci")
     return AciLimits(**data["group"], source=Source(**data["source"]))
 
 
 def log_retention_days() -> tuple[int, ...]:
     """The retention times that CloudWatch Logs has, in days."""
-    return tuple(_data("logs")["retention_days"])
+    return tuple(table("logs")["retention_days"])
 
 
 def workspace_retention_days() -> tuple[int, int]:
     """How long a workspace of Log Analytics may keep lines at least and at most."""
-    least, most = _data("logs")["workspace_days"]
+    least, most = table("logs")["workspace_days"]
     return least, most
 
 
 def regions(cloud: str) -> tuple[str, ...]:
     """The names of a cloud's regions, sorted; none for a cloud without regions."""
-    return tuple(sorted(_data("regions").get(cloud, ()))) if cloud in ("aws", "azure") else ()
+    return tuple(sorted(table("regions").get(cloud, ()))) if cloud in ("aws", "azure") else ()
 
 
 def region(cloud: Cloud, name: str) -> Region | None:
-    row = _data("regions").get(cloud, {}).get(name) if cloud in ("aws", "azure") else None
+    row = table("regions").get(cloud, {}).get(name) if cloud in ("aws", "azure") else None
     return Region(cloud, name, *row) if row else None
 
 
 def retired(name: str) -> Retired | None:
     """What became of a retired machine or GPU; None if it isn't known as retired. Case doesn't matter."""
-    data = _data("retired")
+    data = table("retired")
     for row in data["retired"]:
         for known in row["names"]:
             if known.lower() == name.lower():
@@ -220,28 +220,28 @@ def retired(name: str) -> Retired | None:
 
 def gpus(cloud: str) -> tuple[Gpu, ...]:
     """The GPUs that a cloud has, smallest first."""
-    data = _data("gpus")
+    data = table("gpus")
     rows = (row for row in data["offers"] if row["cloud"] == cloud)
     return tuple(Gpu(**{**row, "source": Source(**data["sources"][row["source"]])}) for row in rows)
 
 
 def without_gpu(cloud: str) -> WithoutGpu | None:
     """The service that we run on in that cloud, if it has no GPUs."""
-    data = _data("gpus")
+    data = table("gpus")
     row = data["none"].get(cloud)
     return WithoutGpu(row["service"], row["since"], Source(**data["sources"][row["source"]])) if row else None
 
 
 def quotas(cloud: str) -> tuple[Quota, ...]:
     """The default quotas of a cloud, as far as a source was read."""
-    data = _data("quotas")
+    data = table("quotas")
     source = Source(**data["source"])
     return tuple(Quota(name, row["limit"], row["unit"], source) for name, row in data["quotas"].get(cloud, {}).items())
 
 
 def licence(model: str) -> Licence | None:
     """By the model's family: `llama2:70b` is `llama2`. Of somebody's own (`acme/llama2`) nothing is known."""
-    data, family = _data("licences"), model.partition(":")[0]
+    data, family = table("licences"), model.partition(":")[0]
     row = data["licences"].get(family)
     return Licence(row["licence"], Source(**data["sources"][row["source"]])) if row else None
 
@@ -249,20 +249,20 @@ def licence(model: str) -> Licence | None:
 @cache
 def base_image(name: str) -> BaseImage:
     """`python` or `ollama`: what an image is built from where the spec names nothing else."""
-    data = _data("images")
+    data = table("images")
     return BaseImage(data["images"][name], Source(**data["sources"][name]))
 
 
 def transfer(cloud: str, what: Literal["image", "storage"]) -> Transfer | None:
     """How fast a new target gets its image, or reads its models from the site's storage; None if no source says."""
-    data = _data("transfers")
+    data = table("transfers")
     row = data["bytes_a_second"].get(cloud, {}).get(what)
     return Transfer(row[0], Source(**data["sources"][row[1]])) if row else None
 
 
 def price(cloud: str, region: str, item: str) -> Price | None:
     """The price of an item such as `fargate.vcpu`; None if no source of it was read."""
-    data = _data("prices")
+    data = table("prices")
     row = data["prices"].get(cloud, {}).get(region, {}).get(item)
     return Price(Decimal(row[0]), row[1], Source(**data["sources"][row[2]])) if row else None
 
@@ -276,5 +276,6 @@ def _distance(pair: FargatePair, cpu: float, memory_gib: float) -> float:
 
 
 @cache
-def _data(name: str) -> Any:
+def table(name: str) -> Any:
+    """What the file `data/<name>.json` holds, for this folder's other look-ups, too."""
     return json.loads(resources.files("arriero.catalog").joinpath(f"data/{name}.json").read_text("utf-8"))

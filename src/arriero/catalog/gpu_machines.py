@@ -7,13 +7,10 @@ sixteenth is left free here.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any
 
-from arriero.catalog.catalog import Source
+from arriero.catalog.catalog import table
 
 _KEPT = 1 / 16
 
@@ -46,12 +43,7 @@ class Machine:
 @cache
 def machines(cloud: str) -> tuple[Machine, ...]:
     """All that are known, by GPU; the smaller first."""
-    return tuple(Machine(**row) for row in _data()["machines"] if row["cloud"] == cloud)
-
-
-@cache
-def source() -> Source:
-    return Source(**_data()["source"])
+    return tuple(Machine(**row) for row in table("gpu_machines")["machines"] if row["cloud"] == cloud)
 
 
 def types(cloud: str) -> tuple[str, ...]:
@@ -67,8 +59,3 @@ def with_gpu(cloud: str, gpu: str, gpus: int = 1) -> tuple[Machine, ...]:
 def fitting(cloud: str, gpu: str, gpus: int, cpu: float, memory_gib: float) -> tuple[Machine, ...]:
     """Those on which at least one target has room that asks for so much."""
     return tuple(each for each in with_gpu(cloud, gpu, gpus) if each.holds(gpus, cpu, memory_gib))
-
-
-@cache
-def _data() -> Any:
-    return json.loads(resources.files("arriero.catalog").joinpath("data/gpu_machines.json").read_text("utf-8"))

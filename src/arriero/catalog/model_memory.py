@@ -6,13 +6,9 @@ A token's keys and values are 2 x layers x heads x dimension of a head, in 16 bi
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import Any
 
-from arriero.catalog.catalog import Source
+from arriero.catalog.catalog import Source, table
 
 _BYTES_EACH = 2
 # Ollama's own where neither the request nor OLLAMA_CONTEXT_LENGTH says another.
@@ -36,15 +32,10 @@ class ModelSize:
 
 def size_of(model: str) -> ModelSize | None:
     """By its name with its tag; None of a model that no source was read about."""
-    data = _data()
+    data = table("models")
     for row in data["models"]:
         if model in row["names"]:
             layers, heads, dimension = row["shape"] or (0, 0, 0)
             token = 2 * layers * heads * dimension * _BYTES_EACH
             return ModelSize(int(row["weights_gb"] * 10**9), token or None, Source(**data["sources"][row["source"]]))
     return None
-
-
-@cache
-def _data() -> Any:
-    return json.loads(resources.files("arriero.catalog").joinpath("data/models.json").read_text("utf-8"))

@@ -6,12 +6,12 @@ not always its action (`HeadBucket` is `s3:ListBucket`), and some need several, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, Literal
+
+from arriero.catalog.catalog import table
 
 Holder = Literal["aws", "azure"]
 
@@ -54,8 +54,7 @@ class Calls:
 
 @cache
 def calls(cloud: Holder) -> Calls:
-    text = resources.files("arriero.catalog").joinpath("data", f"{cloud}_permissions.json").read_text("utf-8")
-    data: Mapping[str, Any] = json.loads(text)
+    data: Mapping[str, Any] = table(f"{cloud}_permissions")
     read = _aws if cloud == "aws" else _azure
     needs = {call: tuple(read(need) for need in row["needs"]) for call, row in data["calls"].items()}
     besides = {
