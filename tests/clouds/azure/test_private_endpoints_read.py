@@ -69,7 +69,8 @@ class Answers:
 
 
 def network(*subnets: dict[str, Any]) -> dict[str, Any]:
-    return {"id": NETWORK, "name": "llm-azure-east", "properties": {"subnets": list(subnets)}}
+    space = {"addressPrefixes": ["10.64.0.0/16"]}
+    return {"id": NETWORK, "name": "llm-azure-east", "properties": {"addressSpace": space, "subnets": list(subnets)}}
 
 
 SUBNET = {
@@ -77,6 +78,7 @@ SUBNET = {
     "id": f"{NETWORK}/subnets/endpoints",
     "properties": {"addressPrefix": "10.64.255.240/28"},
 }
+THEIRS = {"name": "endpoints", "id": f"{NETWORK}/subnets/endpoints", "properties": {"addressPrefix": "10.64.128.0/24"}}
 TARGETS = {"name": "targets", "id": f"{NETWORK}/subnets/targets", "properties": {"addressPrefix": "10.64.0.0/18"}}
 
 
@@ -117,7 +119,7 @@ def test_what_stands_is_read_as_it_is_wished() -> None:
     assert len(asked) == 6
 
 
-@pytest.mark.parametrize("found", [None, network(), network(TARGETS)])
+@pytest.mark.parametrize("found", [None, network(), network(TARGETS), network(TARGETS, THEIRS)])
 def test_a_network_without_that_subnet_costs_no_request(found: dict[str, Any] | None) -> None:
     assert read(everything(), found) == ([], [])
 

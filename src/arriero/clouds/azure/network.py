@@ -60,11 +60,17 @@ def last(resource_id: str) -> str:
     return resource_id.rstrip("/").rsplit("/", 1)[-1]
 
 
+def prefix(subnet: Found) -> str | None:
+    """The range of a subnet, by its properties; of several the first."""
+    prefixes = subnet.get("addressPrefixes") or [subnet.get("addressPrefix")]
+    found: str | None = prefixes[0]
+    return found
+
+
 def _subnet(properties: Found) -> Mapping[str, Value]:
-    prefixes = properties.get("addressPrefixes") or [properties.get("addressPrefix")]
     services = (each["properties"].get("serviceName") for each in properties.get("delegations") or ())
     return {
-        "prefix": prefixes[0],
+        "prefix": prefix(properties),
         "security_group": _name_of(properties.get("networkSecurityGroup")),
         "nat_gateway": _name_of(properties.get("natGateway")),
         "delegations": tuple(sorted(str(service) for service in services)),

@@ -7,9 +7,10 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import cast
 
+from arriero.clouds.azure import groups
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
-from arriero.clouds.azure.network import NETWORK_VERSION, last
+from arriero.clouds.azure.network import NETWORK_VERSION, last, prefix
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan, SiteRef, Value
 from arriero.plan.wanted import azure as site_wish
@@ -38,9 +39,8 @@ class Reading:
         return (self._subnet(), *zones, *(_endpoint(item, names) for item, names in self.endpoints.result()))
 
     def _subnet(self) -> Resource:
-        properties = self.subnet["properties"]
-        prefixes = properties.get("addressPrefixes") or [properties.get("addressPrefix")]
-        return Resource(wish.SUBNET_KIND, wish.SUBNET, {"prefix": prefixes[0]}, self.subnet["id"])
+        values = {"prefix": prefix(self.subnet["properties"])}
+        return Resource(wish.SUBNET_KIND, wish.SUBNET, values, self.subnet["id"])
 
     def _zone(self, zone: Found, link: Found | None) -> Resource:
         """A link to another network than the site's is told by that one's whole id."""
@@ -52,8 +52,7 @@ class Reading:
 
 def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Reading | None:
     """None, and no request, where the network has no subnet for endpoints: it is made first and goes last."""
-    subnets = (network or {}).get("properties", {}).get("subnets") or ()
-    subnet = next((each for each in subnets if each["name"] == wish.SUBNET), None)
+    subnet = _own_subnet(network) if network else None
     if network is None or subnet is None:
         return None
     base = f"{ref.service}-{ref.site}"
@@ -66,6 +65,15 @@ def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Readi
         for path in paths
     )
     return Reading(base, network, subnet, zones, pool.submit(_endpoints, arm, base))
+
+
+def _own_subnet(network: Found) -> Found | None:
+    """A subnet has no tags: one of that name that is elsewhere in the network's range is somebody else's, and stays."""
+    properties = network["properties"]
+    spaces = (properties.get("addressSpace") or {}).get("addressPrefixes") or ()
+    ends = [wish.subnet_prefix(each) for each in spaces]
+    subnets = properties.get("subnets") or ()
+    return next((each for each in subnets if each["name"] == wish.SUBNET and prefix(each["properties"]) in ends), None)
 
 
 def vaults(arm: Arm, names: Collection[str]) -> tuple[Resource, ...]:
@@ -99,7 +107,7 @@ def _endpoint(item: Found, names: Found | None) -> Resource:
     connection = connections[0] if connections else {}
     configs = ((names or {}).get("properties") or {}).get("privateDnsZoneConfigs") or ()
     values: Mapping[str, Value] = {
-        "subnet": "/".join(str(properties["subnet"]["id"]).split("/")[-3::2]),
+        "subnet": groups.subnet([properties["subnet"]]),
         "target": last(str(connection.get("privateLinkServiceId", ""))).lower(),
         "part": ",".join(sorted(connection.get("groupIds") or ())),
         "connection": str((connection.get("privateLinkServiceConnectionState") or {}).get("status", "")).lower(),

@@ -59,7 +59,8 @@ def is_ours(endpoint: str, base: str) -> bool:
 
 def subnet_prefix(cidr: str) -> str:
     """The end of the site's range, where the fewest would have put a subnet of their own."""
-    return str(list(ip_network(cidr).subnets(new_prefix=LEAST_PREFIX))[-1])
+    whole = ip_network(cidr)
+    return str(ip_network(f"{whole.broadcast_address}/{max(whole.prefixlen, LEAST_PREFIX)}", strict=False))
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, base: str) -> tuple[Resource, ...]:
