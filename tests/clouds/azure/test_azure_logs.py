@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,27 @@ def test_a_group_that_is_gone_is_still_read_and_one_with_a_wrong_key_is_not(azur
     after = eventually(azure, {"llm-azure-east-r1-1"})
     assert after >= {line for line in before if line[0] == "llm-azure-east-r1-1"}
     assert read(azure, timedelta(seconds=60)) == set(), "so near, no workspace is asked"
+
+
+@pytest.mark.parametrize("page_lines", [2, 3, 4, 6, 7])
+def test_more_lines_than_one_answer_has_come_whole_and_once(azure: Azure, page_lines: int) -> None:
+    """Several were written at the same moment, also where a page ends."""
+    make_parent(azure)
+    tags = {"arriero-service": "llm", "arriero-site": "azure-east"}
+    told = {"location": "eastus", "tags": tags, "properties": {"sku": {"name": "PerGB2018"}}}
+    put(azure, WORKSPACE, workspaces.VERSION, told)
+    begun = datetime.now(UTC) - timedelta(hours=1)
+    planted = [
+        {"at": str(begun + timedelta(seconds=second)), "group": ONE[0], "container": ONE[1], "text": str(number)}
+        for number, second in enumerate((0, 1, 1, 2, 3, 3))
+    ]
+    (azure.folder / "lines").mkdir()
+    (azure.folder / "lines/llm-azure-east.jsonl").write_text("\n".join(map(json.dumps, planted)))
+    with azure.entered():
+        standing = workspaces.read(connect(), REF)
+        assert standing is not None
+        found = workspaces.lines(REF, workspaces.id_of(standing), begun, page_lines)
+        assert [line.text for line in found] == ["0", "1", "2", "3", "4", "5"]
 
 
 def test_no_other_workspace_and_no_other_token_is_taken(azure: Azure) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from arriero.clouds.azure.connection import Arm, ByLogin, Found, pipeline
@@ -18,7 +18,7 @@ TYPE = "Microsoft.OperationalInsights/workspaces"
 VERSION = "2022-10-01"
 ASKED_AT = "https://api.loganalytics.io"
 TABLE = "ContainerInstanceLog_CL"
-MOST_LINES = 50_000
+PAGE_LINES = 50_000
 _clients = ByLogin(lambda login: pipeline(login, ASKED_AT, f"{ASKED_AT}/.default"))
 
 
@@ -63,21 +63,31 @@ def key(arm: Arm, ref: SiteRef) -> Secret:
     return Secret(str(arm.post(f"{_path(ref)}/sharedKeys", VERSION)["primarySharedKey"]))
 
 
-def lines(ref: SiteRef, workspace: str, since: datetime) -> Iterator[Kept]:
-    """What came to the workspace of that id since then, oldest first, at most MOST_LINES."""
-    for at, group, container, text in _rows(workspace, question(ref, since)):
-        yield Kept(datetime.fromisoformat(at), group, container, text)
+def lines(ref: SiteRef, workspace: str, since: datetime, page_lines: int = PAGE_LINES) -> Iterator[Kept]:
+    """What came to the workspace of that id since then, oldest first; asked for in pages of so many lines."""
+    while page := [
+        Kept(datetime.fromisoformat(at), group, container, text)
+        for at, group, container, text in _rows(workspace, question(ref, since, page_lines))
+    ]:
+        if len(page) < page_lines:
+            yield from page
+            return
+        # More of the last moment may be to come, so the next page begins with it; unless it fills a page alone.
+        last = page[-1].at
+        before = [line for line in page if line.at < last]
+        yield from before or page
+        since = last if before else last + timedelta(microseconds=1)
 
 
-def question(ref: SiteRef, since: datetime) -> str:
-    """In KQL."""
+def question(ref: SiteRef, since: datetime, most: int = PAGE_LINES) -> str:
+    """In KQL, for so many lines at most."""
     return "\n| ".join(
         (
             TABLE,
             f"where TimeGenerated >= datetime({since.astimezone(UTC).isoformat().replace('+00:00', 'Z')})",
             f'where ContainerGroup_s startswith "{ref.service}-{ref.site}-r"',
             "order by TimeGenerated asc",
-            f"take {MOST_LINES}",
+            f"take {most}",
             "project TimeGenerated, ContainerGroup_s, ContainerName_s, Message",
         )
     )
