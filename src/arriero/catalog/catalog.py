@@ -110,7 +110,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class WithoutGpu:
-    """A service that has no GPUs; `since` is empty if it never had any."""
+    """A service that has no GPUs any more, and since when."""
 
     service: str
     since: str
@@ -226,7 +226,7 @@ def gpus(cloud: str) -> tuple[Gpu, ...]:
 
 
 def without_gpu(cloud: str) -> WithoutGpu | None:
-    """The service that we run on in that cloud, if it has no GPUs."""
+    """The service that we run on in that cloud, if a target there can have no GPU."""
     data = table("gpus")
     row = data["none"].get(cloud)
     return WithoutGpu(row["service"], row["since"], Source(**data["sources"][row["source"]])) if row else None

@@ -23,7 +23,7 @@ def gpu_problems(spec: Spec, name: str, site: Site) -> Iterator[Problem]:
         yield Problem("a local Ollama finds this machine's GPU by itself", "remove the line", key)
         return
     gone = catalog.retired(site.gpu.type)
-    none = catalog.without_gpu(site.cloud) if site.cloud == "azure" else None
+    none = catalog.without_gpu(site.cloud)
     if gone:
         why = f", and {_why(none)}" if none else ""
         what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date}){why}"
@@ -112,7 +112,7 @@ def _company_problems(spec: Spec, site: Site, key: str) -> Iterator[Problem]:
 
 
 def _why(none: catalog.WithoutGpu) -> str:
-    return f"{none.service} has had no GPUs since {none.since}" if none.since else f"{none.service} has no GPUs"
+    return f"{none.service} has had no GPUs since {none.since}"
 
 
 def _offers(cloud: str) -> str:
