@@ -39,8 +39,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def writers(place: Place) -> set[str]:
     """The groups whose lines the last hour has."""
-    told = place.arriero("logs", "--since", "1h", "--json").out
-    return {f"llm-azure-east-r{n}-1" for n in (1, 2) if f'"llm-azure-east-r{n}-1"' in told}
+    told = place.arriero("logs", "--since", "1h", "--json")
+    assert told.code == 0, told.err
+    return {f"llm-azure-east-r{n}-1" for n in (1, 2) if f'"llm-azure-east-r{n}-1"' in told.out}
 
 
 def test_a_release_brings_the_workspace_and_another_leaves_its_lines(place: Place) -> None:
