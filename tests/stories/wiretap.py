@@ -11,12 +11,14 @@ import contextlib
 import select
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 IDLE_SECONDS = 130
@@ -92,8 +94,10 @@ class _Server(ThreadingTCPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Whoever hangs up does so to both sides; that is all there is to it."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hangs up does so to both sides; that is all there is to it. What else goes wrong is shown."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Plain(BaseRequestHandler):
