@@ -71,6 +71,8 @@ def test_spares_are_kept_taken_renewed_repaired_and_let_go(azure: Azure) -> None
     asleep_and_awake(azure, second)
     let_go(azure)
     made(azure, second, count=1, **NEXT)
+    let_go_without_the_pool(azure)
+    made(azure, second, count=1, **NEXT)
     assert azure.down().code == 0
     assert azure.read().resources == ()
     assert wait_for(lambda: not azure.emulator.containers())
@@ -127,6 +129,19 @@ def let_go(azure: Azure) -> None:
         ("remove", azure_spares.POOL_KIND),
     ]
     assert wait_for(lambda: spare_servers(azure) == 0)
+    nothing_is_asked(azure)
+
+
+def let_go_without_the_pool(azure: Azure) -> None:
+    """A hand has deleted it before."""
+    put(azure, POOL, "2025-03-01", {}, "DELETE")
+    assert wait_for(lambda: azure.read().find(azure_spares.POOL_KIND) is None)
+    plan = made(azure, site(image="acme/llm:2"), count=1, **NEXT)
+    assert [(c.action, c.kind) for c in plan.changes] == [("remove", azure_spares.PROFILE_KIND)]
+    nothing_is_asked(azure)
+
+
+def nothing_is_asked(azure: Azure) -> None:
     before = len((azure.folder / "requests.jsonl").read_text().splitlines())
     azure.read()
     asked = [json.loads(line) for line in (azure.folder / "requests.jsonl").read_text().splitlines()[before:]]

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from arriero.clock import ManualClock
 from arriero.rehearse.azure import accounts, resources
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
-from arriero.rehearse.azure.ids import ResourceId, group_key
-from arriero.rehearse.azure.secrets import Seal
-from arriero.rehearse.azure.state import State
+from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
-from arriero.rehearse.latency import Latency
-from arriero.rehearse.meter import Meter
-from arriero.rehearse.planted import Figures
 from conftest import container, group
 
 RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
@@ -37,14 +30,11 @@ VERSIONS = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(world: World) -> World:
     """A resource group with a closed storage, a share in it, and a network of two subnets."""
-    state, meter = State(tmp_path / "state.json", Seal(tmp_path)), Meter("azure", tmp_path / "meter.json")
-    made = World(state, ManualClock(), Latency(0), meter, Figures(tmp_path))
-    made.state.resources[group_key(SUBSCRIPTION, "rg")] = {"location": "eastus", "name": "rg", "properties": {}}
     closed = {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {"publicNetworkAccess": "Disabled"}}
-    put(made, ACCOUNT, {"location": "eastus", **closed})
-    put(made, f"{ACCOUNT}/fileServices/default/shares/models", {"properties": {"shareQuota": 5}})
+    put(world, ACCOUNT, {"location": "eastus", **closed})
+    put(world, f"{ACCOUNT}/fileServices/default/shares/models", {"properties": {"shareQuota": 5}})
     delegation = {
         "name": "containers",
         "properties": {"serviceName": "Microsoft.ContainerInstance/containerGroups"},
@@ -54,8 +44,8 @@ def world(tmp_path: Path) -> World:
         {"name": "endpoints", "properties": {"addressPrefix": "10.0.255.240/28"}},
     ]
     space = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
-    put(made, NETWORK, {"location": "eastus", "properties": {**space, "subnets": subnets}})
-    return made
+    put(world, NETWORK, {"location": "eastus", "properties": {**space, "subnets": subnets}})
+    return world
 
 
 def ask(world: World, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:

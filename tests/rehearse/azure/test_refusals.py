@@ -20,11 +20,7 @@ from arriero.rehearse.azure import group_rules, resources, schemas, tags, types
 from arriero.rehearse.azure.answers import ArmError, Request
 from arriero.rehearse.azure.ids import ResourceId, group_key
 from arriero.rehearse.azure.secrets import Seal, hidden
-from arriero.rehearse.azure.state import State
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
-from arriero.rehearse.latency import Latency
-from arriero.rehearse.meter import Meter
-from arriero.rehearse.planted import Figures
 from conftest import container, group
 
 CASES = Path(__file__).parents[2] / "cases" / "azure-refusals"
@@ -34,19 +30,6 @@ RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 def cases(name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((CASES / name).read_text())
     return found
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(tmp_path: Path, clock: ManualClock) -> World:
-    state, meter = State(tmp_path / "state.json", Seal(tmp_path)), Meter("azure", tmp_path / "meter.json")
-    made = World(state, clock, Latency(0), meter, Figures(tmp_path))
-    made.state.resources[group_key(SUBSCRIPTION, "rg")] = {"location": "eastus", "name": "rg", "properties": {}}
-    return made
 
 
 def put(world: World, name: str, body: dict[str, Any], version: str = "2025-09-01") -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +12,7 @@ from arriero.clock import ManualClock
 from arriero.rehearse.azure import group_rules, router, standby_pools
 from arriero.rehearse.azure.answers import ArmError, Request
 from arriero.rehearse.azure.faults import Faults
-from arriero.rehearse.azure.ids import group_key
-from arriero.rehearse.azure.secrets import Seal
-from arriero.rehearse.azure.state import State
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
-from arriero.rehearse.latency import Latency
-from arriero.rehearse.meter import Meter
-from arriero.rehearse.planted import Figures
 from conftest import Azure, container, eventually, group
 
 RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
@@ -76,17 +69,8 @@ class Hand:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def hand(tmp_path: Path, clock: ManualClock) -> Hand:
-    state, meter = State(tmp_path / "state.json", Seal(tmp_path)), Meter("azure", tmp_path / "meter.json")
-    made = World(state, clock, Latency(0), meter, Figures(tmp_path))
-    name = {"location": "eastus", "name": "rg", "properties": {}}
-    made.state.resources[group_key(SUBSCRIPTION, "rg")] = name
-    return Hand(made)
+def hand(world: World) -> Hand:
+    return Hand(world)
 
 
 def test_a_pool_holds_so_many_ready_and_makes_another_for_one_that_was_taken(hand: Hand) -> None:
