@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from places import free_port
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM = next(
@@ -86,12 +86,6 @@ def tab(
     watched.page.on("request", lambda asked: watched.asked.add(urlsplit(asked.url).netloc or "data"))
     watched.page.on("websocket", lambda socket: watched.asked.add(urlsplit(socket.url).netloc))
     return watched
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:

@@ -1,10 +1,12 @@
-"""Clients that stream from a gateway, and count for themselves what was lost or cut."""
+"""Clients that stream from a gateway, and count for themselves what was lost or cut; one that asks a single time."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +54,26 @@ class Burst:
         target = answer.getheader("X-Arriero-Target")
         connection.close()
         return str(target)
+
+
+def ask(port: int, request: str) -> tuple[int, str]:
+    """Under this id: the status, and the site that answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        body = {"model": "llama2", "prompt": f"Tell {request}", "options": {"num_predict": 4}, "stream": False}
+        connection.request("POST", "/api/generate", json.dumps(body), {"X-Request-Id": request})
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.headers.get("X-Arriero-Site", "")
+    finally:
+        connection.close()
+
+
+def figure(url: str, name: str) -> float:
+    """What the gateway tells of it, summed over its labels."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        rows = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", answer.read().decode(), re.MULTILINE)
+    return sum(map(float, rows))
 
 
 def counts(place: Place) -> dict[str, int]:

@@ -15,7 +15,6 @@ import json
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import boto3
-from places import Command, Place, open_spec
+from places import Command, Place, free_port, open_spec
 
 from arriero.rehearse.stage import Stage
 from arriero.rehearse.tripwire import Crash, Tripped, Victim, When
@@ -312,7 +311,7 @@ class Fleet:
 def fleet(folder: Path) -> Iterator[Fleet]:
     """Release 1 stands at four sites, and is asked."""
     (folder / "first").mkdir()
-    spec = SPEC.replace("@PORT", str(_free_port())).replace("@LEASE", str(LEASE_SECONDS))
+    spec = SPEC.replace("@PORT", str(free_port())).replace("@LEASE", str(LEASE_SECONDS))
     for first in open_spec(folder / "first", spec):
         up = first.arriero("up", "--yes")
         assert up.code == 0, up.err
@@ -343,11 +342,6 @@ def _lead_through_the_stage(first: Place, stage: Stage) -> None:
     record["control_url"], settings["control"] = f"http://{door}", door
     (edge / "edge.json").write_text(json.dumps(record))
     (edge / "gateway.json").write_text(json.dumps(settings))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _ended(deployer: subprocess.Popen[str]) -> Command:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from places import Command, Place, wait_for
+from places import Command, Place, free_port, wait_for
 from whereabouts import Finding, Marks, Watch, in_files
 from wiretap import Wiretap, tapped
 
@@ -158,7 +157,7 @@ def lived(place: Place) -> Iterator[Life]:
 
 def opened(life: Life, loki: str) -> dict[str, str]:
     """The stage is up, the spec and its files lie there, every mark where it is kept; the stage's own environment."""
-    place, ports = life.place, [_free_port() for _ in range(2)]
+    place, ports = life.place, [free_port() for _ in range(2)]
     values = {"loki": loki, "closed": ports[0], "alerts": ports[1], "vault": VAULT, "subscription": SUBSCRIPTION}
     early = {name: f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf" for name in REFERENCES}
     spec = place.folder / "arriero.yaml"
@@ -361,8 +360,3 @@ def _targets(marks: Marks) -> dict[str, set[str]]:
 
 def _login(password: str) -> str:
     return json.dumps({"username": "puller", "password": password})
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

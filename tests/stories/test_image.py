@@ -12,8 +12,9 @@ from typing import cast
 
 import pytest
 import workshop
+from places import free_port
 from shop import Shop
-from workshop import answers, ask, digest_of, free_port, wait_for
+from workshop import answers, ask, digest_of, wait_for
 
 pytestmark = [
     pytest.mark.wide,

@@ -20,12 +20,12 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from browser import Served, Watched, chromium, free_port, tab
+from browser import Served, Watched, chromium, tab
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from places import ROOT, Place, open_spec, wait_for
+from places import ROOT, Place, free_port, open_spec, wait_for
 from playwright.sync_api import Browser, expect
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -5,21 +5,20 @@ The tests go on from one another, in their order, on one stage.
 
 from __future__ import annotations
 
-import http.client
-import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from burst import controller_events
+from burst import ask, controller_events, figure
 from places import Onlooker, Place, open_spec, wait_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "observe"))
 from log_receiver import Fault, Got, Receiver, receiving
 
 PORT = 25834
+GATEWAY = f"http://127.0.0.1:{PORT}"
 KEY = "glc_a-key-that-nobody-may-see"
 SPEC = f"""\
 name: llm
@@ -47,30 +46,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
     yield from open_spec(tmp_path_factory.mktemp("shipped"), SPEC.replace("URL", receiver.url))
 
 
-def ask(request: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-    try:
-        body = {"model": "llama2", "prompt": f"Tell {request}", "options": {"num_predict": 4}, "stream": False}
-        connection.request("POST", "/api/generate", json.dumps(body), {"X-Request-Id": request})
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
-
-
 def of(receiver: Receiver, request: str) -> list[Got]:
     return [got for got in receiver.got if request in got.beside.values()]
-
-
-def figure(name: str) -> float:
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
-    try:
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-    finally:
-        connection.close()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + " ", name + "{")))
 
 
 def test_without_the_file_of_headers_nothing_is_deployed(place: Place) -> None:
@@ -85,7 +62,7 @@ def test_a_requests_lines_of_gateway_sidecar_and_ollama_arrive_under_one_id(plac
     with Onlooker() as onlooker:
         up = place.arriero("up", "--yes")
         assert up.code == 0, up.err
-        assert ask("told-1") == 200
+        assert ask(PORT, "told-1")[0] == 200
         assert wait_for(lambda: len(of(receiver, "told-1")) >= 3, 60)
     time.sleep(5)  # The stores are read again meanwhile, and have the same lines.
     by_source = {got.labels["source"]: got for got in of(receiver, "told-1")}
@@ -106,12 +83,12 @@ def test_while_the_receiver_fails_every_request_is_answered_and_its_lines_come_l
     place: Place, receiver: Receiver
 ) -> None:
     receiver.faults.extend([Fault(503), Fault(429, {"Retry-After": "2"}), Fault(is_cut=True)])
-    assert [ask(f"meanwhile-{number}") for number in range(10)] == [200] * 10
+    assert [ask(PORT, f"meanwhile-{number}")[0] for number in range(10)] == [200] * 10
     assert wait_for(lambda: not receiver.faults, 60)
     assert wait_for(lambda: all(len(of(receiver, f"meanwhile-{number}")) == 3 for number in range(10)), 60)
-    assert wait_for(lambda: figure("arriero_logs_failures_total") == 3, 30)
-    assert figure("arriero_logs_lost_total") == 0
-    assert figure("arriero_logs_shipped_total") >= 33
+    assert wait_for(lambda: figure(GATEWAY, "arriero_logs_failures_total") == 3, 30)
+    assert figure(GATEWAY, "arriero_logs_lost_total") == 0
+    assert figure(GATEWAY, "arriero_logs_shipped_total") >= 33
     kinds = [event["event"] for event in controller_events(place) if event["event"].startswith("logs.")]
     assert kinds[0] == "logs.unshipped"
     assert kinds[-1] == "logs.shipped"
@@ -124,7 +101,7 @@ def test_from_the_next_up_on_the_lines_go_elsewhere_and_none_comes_twice(place: 
     up = place.arriero("up", "--yes")
     assert up.code == 0, up.err
     assert wait_for(lambda: "/v1/logs" in receiver.paths, 60)
-    assert ask("told-2") == 200
+    assert ask(PORT, "told-2")[0] == 200
     assert wait_for(lambda: len(of(receiver, "told-2")) >= 3, 60)
     time.sleep(5)
     assert {got.labels["arriero.source"] for got in of(receiver, "told-2")} == {"gateway", "sidecar", "ollama"}

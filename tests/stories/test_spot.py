@@ -6,13 +6,12 @@ The tests of this file go on from one another, in their order, on one stage.
 from __future__ import annotations
 
 import json
-import re
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from burst import figure
 from places import Place, open_spec, wait_for
 from streams import Clients
 
@@ -70,13 +69,6 @@ def events(place: Place, kind: str) -> list[dict[str, Any]]:
     lines = (place.folder / ".arriero/edge/controller.log").read_text().splitlines()
     told = [json.loads(line) for line in lines if line.startswith("{")]
     return [event for event in told if event["event"] == kind]
-
-
-def figure(url: str, name: str) -> float:
-    """Summed over its labels."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
-        rows = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", answer.read().decode(), re.MULTILINE)
-    return sum(map(float, rows))
 
 
 def fault(place: Place, *more: str) -> str:

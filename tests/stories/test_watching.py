@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import json
 import os
 import pty
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from burst import ask
 from places import Place, open_spec, wait_for
 
 PORT = 25734
@@ -79,23 +79,9 @@ def following(place: Place) -> Iterator[Following]:
         followed.end()
 
 
-def ask(request: str) -> tuple[int, str]:
-    """The status, and the site that answered."""
-
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-    try:
-        body = {"model": "llama2", "prompt": f"Tell {request}", "options": {"num_predict": 4}, "stream": False}
-        connection.request("POST", "/api/generate", json.dumps(body), {"X-Request-Id": request})
-        response = connection.getresponse()
-        response.read()
-        return response.status, response.headers.get("X-Arriero-Site", "")
-    finally:
-        connection.close()
-
-
 def test_a_request_is_found_at_the_gateway_at_its_sidecar_and_at_ollama(following: Following) -> None:
     for number in range(10):
-        assert ask(f"told-{number}")[0] == 200
+        assert ask(PORT, f"told-{number}")[0] == 200
     assert wait_for(lambda: all(len(following.of(f"told-{number}")) >= 3 for number in range(10)), 30)
     time.sleep(5)  # The stores are read again meanwhile, and have the same lines.
     for number in range(10):
@@ -143,7 +129,7 @@ def test_a_site_that_is_lost_hides_no_other_and_comes_back(place: Place, followi
     for target in azure["targets"]:
         os.kill(target["pid"], signal.SIGKILL)
     for number in range(10):
-        assert ask(f"after-{number}")[0] == 200
+        assert ask(PORT, f"after-{number}")[0] == 200
     assert wait_for(lambda: all(len(following.of(f"after-{number}")) >= 2 for number in range(10)), 30)
     assert wait_for(lambda: place.states()["azure-east"] == "ready", 60)
     back = f"back-{time.monotonic_ns()}"
@@ -151,7 +137,7 @@ def test_a_site_that_is_lost_hides_no_other_and_comes_back(place: Place, followi
     def is_heard_again() -> bool:
         """Asks until the site that came back has something to tell."""
         for _ in range(8):
-            ask(back)
+            ask(PORT, back)
         return any(line["site"] == "azure-east" and line["target"] != "gateway" for line in following.of(back))
 
     assert wait_for(is_heard_again, 30)

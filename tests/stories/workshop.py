@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from places import free_port
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("ca-certificates", "python3", "tini")
@@ -41,12 +42,6 @@ def missing() -> str:
 
 def ollama() -> Path:
     return Path(os.environ.get("ARRIERO_OLLAMA") or ROOT / ".venv/ollama/ollama")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
