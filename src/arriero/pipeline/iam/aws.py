@@ -23,7 +23,7 @@ _LINKED_ROLES = {
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
-_MACHINES = ("machine-group", "capacity-provider", "instance-profile", "machine-role", "started")
+_MACHINES = ("machine-group", "capacity-provider", "instance-profile", "started")
 _NETWORK = (
     "vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint",
     "launch-template",
@@ -161,9 +161,7 @@ class _Place:
             return [self._arn("ec2", region, f"{each}/*") for each in ("instance", "volume")]
         if kind == "capacity-provider":
             return [self._arn("ecs", region, f"capacity-provider/{aws_gpu.provider_name(base)}")]
-        what = "instance-profile" if kind == "instance-profile" else "role"
-        paths = ("/", role_path(site)) if kind == "instance-profile" else (role_path(site),)
-        return [self._arn("iam", "", f"{what}{path}{aws_gpu.role_name(base)}") for path in paths]
+        return [self._arn("iam", "", f"{kind}{path}{aws_gpu.role_name(base)}") for path in ("/", role_path(site))]
 
     def _of_site(self, kind: str, site: ResolvedSite) -> Sequence[str]:
         base, region = wish.base_name(site), site.region
@@ -175,11 +173,12 @@ class _Place:
             return [self._arn("ec2", region, f"{kind}/*")]
         if kind == "tagged":
             return [arn for each in ("cluster", "service", "capacity-provider") for arn in self._of_site(each, site)]
-        if kind in ("role", "task-role", "execution-role", "attached-role"):
-            machine = ["machine"] if site.gpu else []
+        if kind in ("role", "task-role", "execution-role", "machine-role", "attached-role"):
+            machine: tuple[str, ...] = ("machine",) if site.gpu else ()
             ends = {
                 "task-role": ("task",),
                 "execution-role": ("exec",),
+                "machine-role": machine,
                 "attached-role": ("exec", *machine),
             }.get(kind, ("task", "exec", *machine))
             # A role that is not there yet has no path to be known by.

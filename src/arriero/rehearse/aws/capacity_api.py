@@ -69,8 +69,9 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
                 text = f"The specified capacity provider '{name}' was not found."
                 raise InvalidParameterException(f"{text} Specify a valid name or ARN and try again.")
 
-    def refuse_what_does_not_go_together(self, cluster: ecs.Cluster, request: Mapping[str, Any]) -> None:
+    def refuse_what_does_not_go_together(self, request: Mapping[str, Any]) -> None:
         """Of a service: its capacity, what its task definition is made for, and public addresses."""
+        cluster = self._get_cluster(request.get("cluster") or "default")
         strategy = request.get("capacityProviderStrategy") or []
         for item in strategy:
             if item["capacityProvider"] not in (cluster.capacity_providers or ()):

@@ -182,8 +182,7 @@ class StageEcsResponse(EC2ContainerServiceResponse):
         return ActionResult({"cluster": self.ecs_backend.update_cluster_settings(_plain(self.params))})
 
     def create_service(self) -> ActionResult:
-        backend, request = self.ecs_backend, _plain(self.params)
-        backend.refuse_what_does_not_go_together(backend._get_cluster(request.get("cluster") or "default"), request)
+        self.ecs_backend.refuse_what_does_not_go_together(_plain(self.params))
         answer = super().create_service()
         service = cast(dict[str, StageService], answer.result)["service"]
         cluster = self.ecs_backend.clusters[service.cluster_name]
@@ -192,7 +191,7 @@ class StageEcsResponse(EC2ContainerServiceResponse):
 
     def update_service(self) -> ActionResult:
         backend, request = self.ecs_backend, _plain(self.params)
-        backend.refuse_what_does_not_go_together(backend._get_cluster(request.get("cluster") or "default"), request)
+        backend.refuse_what_does_not_go_together(request)
         return ActionResult({"service": backend.change_service(request)})
 
     def update_task_protection(self) -> ActionResult:

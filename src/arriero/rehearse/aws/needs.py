@@ -155,9 +155,12 @@ def _family(call: Call) -> Iterable[str]:
 
 def _tagged(call: Call) -> Iterable[str]:
     """What is tagged, or is made with tags."""
-    if call.action == "CreateCapacityProvider":
-        return _providers(call)
-    made = {"CreateCluster": "cluster", "CreateService": "service", "RegisterTaskDefinition": "task-definition"}
+    made = {
+        "CreateCapacityProvider": "capacity-provider",
+        "CreateCluster": "cluster",
+        "CreateService": "service",
+        "RegisterTaskDefinition": "task-definition",
+    }
     if call.action in made:
         return _OTHERS[made[call.action]](call)
     return [str(call.fields.get("resourceArn", ""))]
