@@ -42,7 +42,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         names = {**network_found.names, **{resource.id: resource.name for resource in balancers.result()}}
         others, kept = _present(readers), storage.result()
         has_machines = ref.machines or machines.are_told_of(network_found.resources, ref)
-        capacity = machines.read(made, ref, names) if has_machines else ()
+        capacity = machines.read(made, ref, names, pool) if has_machines else ()
         stored = files.resources(kept, ref, names) if kept else ()
         is_in_use = bool(kept and (kept.targets or others))
         return SiteFacts(

@@ -6,6 +6,7 @@ Only asked for where the spec names GPUs, or where the site's security groups or
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from typing import Any
 
 from arriero.clouds.aws.clients import HOME_REGION, Clients
@@ -22,20 +23,20 @@ def are_told_of(network: Iterable[Resource], ref: SiteRef) -> bool:
     return any((each.kind, each.name) == ("aws.security_group", name) for each in network)
 
 
-def read(made: Clients, ref: SiteRef, names: Mapping[str, str]) -> tuple[Resource, ...]:
-    """What is there of it; `names` tell the site's own subnets and security groups by id. Raises CloudError where a
-    thing of our name is somebody else's.
+def read(made: Clients, ref: SiteRef, names: Mapping[str, str], pool: Executor) -> tuple[Resource, ...]:
+    """What is there of it, asked side by side; `names` tell the site's own subnets and security groups by id. Raises
+    CloudError where a thing of our name is somebody else's.
     """
     iam, ec2 = made.get("iam", HOME_REGION), made.get("ec2", ref.region)
     base = f"{ref.service}-{ref.site}"
-    found = (
-        read_role(iam, ref, aws_gpu.role_name(base)),
-        _profile(iam, ref, aws_gpu.role_name(base)),
-        _template(ec2, ref, base, names),
-        _group(made.get("autoscaling", ref.region), ref, base, names),
-        _provider(made.get("ecs", ref.region), ref, aws_gpu.provider_name(base)),
+    readers = (
+        pool.submit(read_role, iam, ref, aws_gpu.role_name(base)),
+        pool.submit(_profile, iam, ref, aws_gpu.role_name(base)),
+        pool.submit(_template, ec2, ref, base, names),
+        pool.submit(_group, made.get("autoscaling", ref.region), ref, base, names),
+        pool.submit(_provider, made.get("ecs", ref.region), ref, aws_gpu.provider_name(base)),
     )
-    return tuple(resource for resource in found if resource)
+    return tuple(resource for reader in readers if (resource := reader.result()))
 
 
 def _profile(iam: Any, ref: SiteRef, name: str) -> Resource | None:
