@@ -1,19 +1,12 @@
-"""A running emulated Azure on real server processes, and the ways to speak to it."""
-
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from running_azure import Azure
 
 from arriero.clock import ManualClock
-from arriero.clouds.endpoints import Endpoints, sealed
 from arriero.rehearse.azure.emulator import AzureEmulator
 from arriero.rehearse.azure.ids import group_key
 from arriero.rehearse.azure.secrets import Seal
@@ -23,35 +16,6 @@ from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes
-
-
-@dataclass
-class Azure:
-    folder: Path
-    processes: Processes
-    emulator: AzureEmulator
-
-    def environment(self) -> dict[str, str]:
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
-        return sealed(os.environ, {**self.emulator.environment(), "HOME": str(home)})
-
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        with Endpoints("the test", self.environment()).entered():
-            yield
-
-    def restart(self) -> None:
-        """As if the stage had ended and come back on the same port."""
-        port = self.emulator.port
-        self.close()
-        self.processes = Processes(self.folder, {"PATH": "/nowhere"})
-        self.emulator = AzureEmulator(self.folder, self.processes, Latency(0), port)
-        self.emulator.start()
-
-    def close(self) -> None:
-        self.emulator.stop()
-        self.processes.close()
 
 
 @pytest.fixture
@@ -78,26 +42,3 @@ def world(tmp_path: Path, clock: ManualClock) -> World:
     made = World(state, clock, Latency(0), meter, Figures(tmp_path))
     made.state.resources[group_key(SUBSCRIPTION, "rg")] = {"location": "eastus", "name": "rg", "properties": {}}
     return made
-
-
-def eventually(read: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first true value that `read` gives."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := read():
-            return value
-        time.sleep(0.02)
-    value = read()
-    assert value, f"still {value!r} after {seconds} s"
-    return value
-
-
-def container(name: str = "ollama", image: str = "acme/llm:1", **rest: Any) -> dict[str, Any]:
-    resources = {"requests": {"cpu": 1, "memoryInGB": 2}}
-    return {"name": name, "properties": {"image": image, "resources": resources, "ports": [{"port": 11434}], **rest}}
-
-
-def group(*containers: dict[str, Any], location: str = "eastus", tags: Any = None, **rest: Any) -> dict[str, Any]:
-    address = {"type": "Public", "ports": [{"port": 11434, "protocol": "TCP"}]}
-    properties = {"osType": "Linux", "containers": list(containers) or [container()], "ipAddress": address, **rest}
-    return {"location": location, "tags": tags or {}, "properties": properties}

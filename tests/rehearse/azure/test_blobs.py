@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running_azure import Azure
 
 from arriero.clouds.azure import ledger
 from arriero.clouds.azure.connection import connect
@@ -20,7 +21,6 @@ from arriero.plan import stores
 from arriero.releases import objects
 from arriero.releases.objects import Objects
 from arriero.releases.store import Absent, Conflict, StoreError
-from conftest import Azure
 
 VERSION = "2023-05-01"
 # Azurite's own account, the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite

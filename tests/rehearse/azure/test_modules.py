@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import Azure, eventually
+from running_azure import Azure, eventually
 
 _SHARE = Path(sys.prefix) / "share" / "arriero"
 _PLAY = Path(__file__).with_name("modules_play.yml")

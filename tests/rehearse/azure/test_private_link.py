@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from running_azure import container, group
 
 from arriero.rehearse.azure import accounts, resources
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
-from conftest import container, group
 
 RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 ACCOUNT = f"{RG}/providers/Microsoft.Storage/storageAccounts/models1"

@@ -7,9 +7,9 @@ import socket
 import ssl
 
 import pytest
+from running_azure import Azure
 
 from arriero.rehearse.azure.world import SUBSCRIPTION
-from conftest import Azure
 
 
 def connect(azure: Azure, line: str) -> tuple[socket.socket, bytes]:

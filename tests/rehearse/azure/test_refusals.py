@@ -14,6 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
+from running_azure import container, group
 
 from arriero.clock import ManualClock
 from arriero.rehearse.azure import group_rules, resources, schemas, tags, types
@@ -21,7 +22,6 @@ from arriero.rehearse.azure.answers import ArmError, Request
 from arriero.rehearse.azure.ids import ResourceId, group_key
 from arriero.rehearse.azure.secrets import Seal, hidden
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
-from conftest import container, group
 
 CASES = Path(__file__).parents[2] / "cases" / "azure-refusals"
 RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"

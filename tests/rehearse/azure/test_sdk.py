@@ -16,10 +16,10 @@ from azure.identity import EnvironmentCredential
 from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 from azure.mgmt.network import NetworkManagementClient
 from azure.mgmt.resource import ResourceManagementClient
+from running_azure import Azure, container, eventually, group
 
 from arriero.rehearse.azure.world import SUBSCRIPTION
 from arriero.rehearse.emulator import Fault
-from conftest import Azure, container, eventually, group
 
 
 class Clients:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from running_azure import Azure, container, eventually, group
 
 from arriero.clock import ManualClock
 from arriero.rehearse.azure import group_rules, router, standby_pools
 from arriero.rehearse.azure.answers import ArmError, Request
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
-from conftest import Azure, container, eventually, group
 
 RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 GROUPS, PROFILE = f"{RG}/providers/Microsoft.ContainerInstance/containerGroups", "containerGroupProfiles/llm"

@@ -6,8 +6,8 @@ import json
 
 import pytest
 import requests
+from running_azure import Azure
 
-from conftest import Azure
 from key_vault import GROUP, MANAGEMENT, VAULT, Hand
 
 VALUE = "planted-in-key-vault-31d7"
