@@ -155,8 +155,10 @@ def _one(here: Here, each: Scenario, trace: traces.Trace, seed: int, seconds: fl
     assert running is not None
     where = urlsplit(running.url)
     door = Door(where.hostname or "127.0.0.1", where.port or 80, here.spec.models[0].name)
-    left = sum(count for site, count in counts.items() if site not in each.sites) or sum(counts.values())
-    course = Course(trace, max(0.5, A_SECOND_AND_TARGET * left), seed, fault_seconds=seconds)
+    left = {site: count for site, count in counts.items() if site not in each.sites and count} or counts
+    places = sum(count * here.spec.site(site).ollama.num_parallel for site, count in left.items())
+    a_second = max(0.5, A_SECOND_AND_TARGET * sum(left.values()))
+    course = Course(trace, a_second, places, seed, fault_seconds=seconds)
     return play(world, door, each, replace(course, tell=lambda what: print(f"  {what}", file=sys.stderr, flush=True)))
 
 

@@ -1,7 +1,9 @@
 """Clients of the gateway: a recorded trace, long streams beside it, and a small request each quarter of a second.
 
-They know of the product what any client knows, and keep when they asked, when each piece came, and how it ended. Who
-runs: one event loop in a thread of its own, a task a request, all ended by `Load.end`.
+A burst of the trace comes as fast as it is answered, once as many are open as there are places for: what waits beyond
+that would tell how large the service is, and not how soon it recovered. The small requests wait for nobody. All clients
+of the product what any client knows, and keep when they asked, when each piece came, and how it ended. Who runs: one
+event loop in a thread of its own, a task a request, all ended by `Load.end`.
 """
 
 from __future__ import annotations
@@ -100,13 +102,42 @@ class Door:
     key: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """`a_second` requests of the trace in the mean, from where the next `seconds` have as many at least. `places` are
+    the slots of all targets that a drill leaves.
+    """
+
+    trace: Trace
+    a_second: float
+    places: int
+    seconds: float
+
+    @property
+    def stretch(self) -> float:
+        """Seconds for each second of the trace."""
+        return self.trace.rate / self.a_second
+
+    @property
+    def most_open(self) -> int:
+        """Requests of the trace at a time; the streams and a small request have their places beside them."""
+        return max(1, self.places - STREAMS - 1)
+
+    def beginning(self, chance: random.Random) -> int:
+        """The place in the trace to begin at. One that is too short for so many seconds is played from anywhere."""
+        at = self.trace.at
+        span = self.seconds / self.stretch
+        many = max(1, round(self.a_second * self.seconds))
+        busy = [place for place in range(len(at) - many) if at[place + many] - at[place] <= span]
+        return chance.choice(busy) if busy else chance.randrange(len(at))
+
+
 class Load:
     """Begins with `start`; `end` stops new requests and returns all answers once the open ones are over."""
 
-    def __init__(self, door: Door, trace: Trace, a_second: float, seed: int) -> None:
+    def __init__(self, door: Door, traffic: Traffic, seed: int) -> None:
         self.answers: list[Answer] = []
-        self._door, self._trace, self._seed = door, trace, seed
-        self._stretch = trace.rate / a_second
+        self._door, self._traffic, self._seed = door, traffic, seed
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load of a drill", daemon=True)
 
@@ -127,15 +158,18 @@ class Load:
 
     async def _replay(self, group: asyncio.TaskGroup) -> None:
         """From a place in the trace that the seed chooses, around its end if need be, at its own rhythm."""
-        chance, trace = random.Random(f"trace {self._seed}"), self._trace
-        place, began = chance.randrange(len(trace.at)), monotonic()
+        chance, traffic = random.Random(f"trace {self._seed}"), self._traffic
+        trace, room = traffic.trace, asyncio.Semaphore(traffic.most_open)
+        place, began = traffic.beginning(chance), monotonic()
         first, laps = trace.at[place], 0
         while not self._over.is_set():
-            due = (trace.at[place] + laps * trace.seconds - first) * self._stretch
+            due = (trace.at[place] + laps * trace.seconds - first) * traffic.stretch
+            await room.acquire()
             if not await self._slept(began + due - monotonic()):
                 return
             words, tokens = min(MOST_WORDS, trace.prompt[place]), min(MOST_TOKENS, max(1, trace.answer[place]))
-            self._ask(group, "trace", _body(self._door.model, chance, words, tokens, is_stream=True))
+            asked = self._ask(group, "trace", _body(self._door.model, chance, words, tokens, is_stream=True))
+            asked.add_done_callback(lambda _: room.release())
             place += 1
             if place == len(trace.at):
                 place, laps = 0, laps + 1
@@ -153,10 +187,10 @@ class Load:
             self.answers.append(answer)
             await ask(self._door, answer)
 
-    def _ask(self, group: asyncio.TaskGroup, kind: Kind, body: bytes) -> None:
+    def _ask(self, group: asyncio.TaskGroup, kind: Kind, body: bytes) -> asyncio.Task[None]:
         answer = Answer(kind, body, monotonic())
         self.answers.append(answer)
-        group.create_task(ask(self._door, answer), name=kind)
+        return group.create_task(ask(self._door, answer), name=kind)
 
     async def _slept(self, seconds: float) -> bool:
         """False where no new request is wanted any more."""

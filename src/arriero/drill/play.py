@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep, time
 from typing import Protocol
 
-from arriero.drill.load import Answer, Door, Load, asked_again
+from arriero.drill.load import Answer, Door, Load, Traffic, asked_again
 from arriero.drill.scenario import Scenario, Strike
 from arriero.drill.verdict import Moment, Observed, Verdict, judge
 from arriero.simulate.trace import Trace
@@ -60,12 +60,13 @@ class World(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a drill is played: `fault_seconds` long, under `a_second` requests of the trace; `patience_seconds` for the
-    recovery.
+    """How a drill is played: `fault_seconds` long, under `a_second` requests of the trace, while the targets that are
+    left have so many `places`; `patience_seconds` for the recovery.
     """
 
     trace: Trace
     a_second: float
+    places: int
     seed: int
     fault_seconds: float = 20.0
     patience_seconds: float = 180.0
@@ -92,7 +93,8 @@ class _Log:
 def play(world: World, door: Door, scenario: Scenario, course: Course) -> Verdict:
     log = _Log(course.tell)
     before, records, retried = world.counts() or {}, world.records(), world.retries()
-    load = Load(door, course.trace, course.a_second, course.seed)
+    traffic = Traffic(course.trace, course.a_second, course.places, CALM_SECONDS + course.fault_seconds)
+    load = Load(door, traffic, course.seed)
     watch = _Watch(world, log)
     load.start()
     watch.start()
