@@ -17,7 +17,7 @@ from arriero.rehearse.processes import Processes
 EAST, WEST = "us-east-1", "us-west-2"
 
 
-def until(true: Callable[[], Any], seconds: float = 15) -> Any:
+def until(true: Callable[[], Any], seconds: float = 30) -> Any:
     """Waits for what real processes do; the value that ended it, or an assertion."""
     end = time.monotonic() + seconds
     while not (value := true()):
