@@ -63,6 +63,18 @@ def test_the_usual_day_is_known_ahead_and_over_a_restart() -> None:
     assert Demand().usual(next_week, 360.0) == 0.0
 
 
+def test_a_weekend_that_was_never_seen_is_not_taken_for_a_weekday() -> None:
+    """Nor the other way: what is asked then is followed, and nothing is started for a rise that may not come."""
+    seen, friday, saturday = busy_mornings(), MONDAY.timestamp() + 11 * DAY, MONDAY.timestamp() + 12 * DAY
+    weekdays, weekends = seen.learnt()
+    for known, other in (([weekdays, [None] * 96], saturday), ([[None] * 96, weekends], friday)):
+        demand = Demand()
+        demand.restore(known)
+        assert demand.usual(other + 7.9 * 3600, 360.0) == 0.0
+        assert demand.growth(other + 7.9 * 3600, 3600.0, 360.0) == 1.0
+    assert seen.usual(friday + 7.9 * 3600, 360.0) > 0.5
+
+
 @pytest.mark.parametrize("damaged", [[], [[None]], [["x"] * 96, [None] * 96], None])
 def test_a_damaged_day_is_refused(damaged: object) -> None:
     with pytest.raises((ValueError, TypeError)):

@@ -2,7 +2,7 @@
 
 What can't be answered by starts is kept ready: a new target takes `start_seconds`, so as many run as would bear what
 comes in such a time, with the swing that this traffic showed in the last hours, at `utilisation`; never less than came
-in the last minutes, never more than the busiest window of the last hours, grown as the day grows. What waits is added.
+in the last minute, never more than the busiest window of the last hours, grown as the day grows. What waits is added.
 Fewer run only when for `hold_seconds` fewer would have done, and then in small steps; who leaves has no open stream
 (`leaving.py`).
 """
@@ -30,10 +30,10 @@ class Policy:
     max: int = 4
     warm: int = 0
     utilisation: float = 0.75
-    share: float = 0.98
-    window_seconds: float = 30.0
+    share: float = 0.97
+    window_seconds: float = 20.0
     level_seconds: float = 3600.0
-    lately_seconds: float = 180.0
+    lately_seconds: float = 60.0
     hold_seconds: float = 300.0
     idle_seconds: float = 900.0
     least_step: int = 2
@@ -48,7 +48,7 @@ class Load:
     `count`: targets that run or start, without those that leave; `ready` of them answer. `asked` and `asked_now`: work
     that came in a second, in the last minutes and in the last seconds. `swing` and `growth`: see `Demand`. `waiting` is
     the work in the lines, `idle_for` the seconds since the last request; `before` is what the last decision said.
-    `lately`: as `asked`, of the last minutes only. `highest`: the most that may be expected to come in a window at all.
+    `lately`: as `asked`, of the last minute only. `highest`: the most that may be expected to come in a window at all.
     `busy`: whole targets that those kept at work who were open or had to wait all through the last half minute. `due`:
     what the usual day asks for until a target that is started now has been ready for a while.
     """

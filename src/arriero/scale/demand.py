@@ -164,10 +164,11 @@ class Season:
         self._usual = read
 
     def _value(self, at: float) -> float | None:
+        """Nothing is known of a kind of day that was never seen: a weekend that is taken for a weekday has a morning's
+        rise that never comes.
+        """
         day, slot = _slot(at)
-        found = self._usual[day][slot]
-        # A kind of day that was never seen is like the other one.
-        return self._usual[1 - day][slot] if found is None else found
+        return self._usual[day][slot]
 
     def _learn(self) -> None:
         if self._count:
