@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from terraform_blocks import Key, Module, Read, Values, done, many
 from terraform_ingress import attachment, aws_ingress
+from terraform_machines import aws_machines
 from terraform_scaling import aws_scaling
 
 from arriero.plan.wanted import aws_task
@@ -188,6 +189,9 @@ def _task(values: Values) -> Values:
     """The document that ECS would be given, in the plan's normal form."""
     [runtime] = many(values, "runtime_platform")
     storage = many(values, "ephemeral_storage") or [{"size_in_gib": 20}]
+    places = [
+        {"type": each["type"], "expression": each["expression"]} for each in many(values, "placement_constraints")
+    ]
     document = {
         "family": values.pop("family"),
         "cpu": values.pop("cpu"),
@@ -201,6 +205,7 @@ def _task(values: Values) -> Values:
             "cpuArchitecture": runtime["cpu_architecture"],
         },
         "ephemeralStorage": {"sizeInGiB": storage[0]["size_in_gib"]},
+        "placementConstraints": places,
         "volumes": many(values, "volume"),
         "containerDefinitions": json.loads(values.pop("container_definitions")),
     }
@@ -212,6 +217,7 @@ def _service(values: Values) -> Values:
     assert values.pop("cluster").startswith("aws_ecs_cluster.")
     assert values.pop("task_definition").startswith("aws_ecs_task_definition.")
     assert values.pop("propagate_tags") in ("SERVICE", "NONE")
+    assert values.pop("depends_on")
     return {
         "desired_count": values.pop("desired_count"),
         "capacity_providers": _shares(many(values, "capacity_provider_strategy")),
@@ -359,5 +365,12 @@ def _placed(values: Values) -> str:
     return str(values.pop("name"))
 
 
-AWS: tuple[Callable[[Module], Read], ...] = (_roles, _aws_network, _aws_service, aws_scaling, aws_ingress)
+AWS: tuple[Callable[[Module], Read], ...] = (
+    _roles,
+    _aws_network,
+    aws_machines,
+    _aws_service,
+    aws_scaling,
+    aws_ingress,
+)
 AZURE: tuple[Callable[[Module], Read], ...] = (_azure_group, _azure_network, _azure_targets)

@@ -20,7 +20,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, aws_gpu, aws_network, azure, storage
+from arriero.plan.wanted import aws, aws_network, azure, storage
 from arriero.spec.model import Model, Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -37,6 +37,7 @@ STATES = {
     "aws.nat_gateway": {"state": "whether it works"},
     "aws.vpc_endpoint": {"state": "whether it works"},
 }
+GPUS = {"gpu": {"type": "T4", "count": 1}, "size": {"cpu": "4 vCPU", "memory": "14GiB"}}
 ALB = {"hosts": ["llm.example.com"], "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"]}
 # Everything that changes what the plan holds; each is exported and read back.
 SPECS: Mapping[str, Mapping[str, Any]] = {
@@ -81,6 +82,12 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
+    "on machines with GPUs": {"sites": {"aws-east": {**SITES["aws-east"], **GPUS}}, "scale": {"min": 2, "max": 5}},
+    "on private machines with GPUs, which the cloud scales": {
+        "sites": {"aws-east": {**SITES["aws-east"], **GPUS}},
+        "network": {"mode": "private"},
+        "scale": {"by": "cloud", "track": {"requests": 3}, "max": 3},
+    },
     "each task is measured": {"metrics": {"container_insights": "enhanced"}},
 }
 
@@ -158,6 +165,12 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
         network["security_groups"] = [labels[each.partition(".")[2]] for each in network["security_groups"]]
         for each in plain["load_balancers"]:
             each["group"] = labels[each["group"].partition(".")[2]]
+    if kind == "aws.launch_template":
+        plain["security_groups"] = [label_named(each.partition(".")[2], labels) for each in plain["security_groups"]]
+    if kind == "aws.autoscaling_group":
+        cidr = wish.site(name.removeprefix(f"{wish.name}-")).network.cidr
+        numbered = {str(n): f"{name} {each}" for n, each in enumerate(aws_network.subnet_ranges(cidr), 1)}
+        plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
     if kind == "aws.security_group":
         ours = {label.replace("-", "_"): of for label, of in labels.items()}
         plain = {way: sorted(peer_named(line, ours, wish) for line in lines) for way, lines in plain.items()}
@@ -212,13 +225,12 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
     wish = spec(SPECS["private, through endpoints"])
     text = module.files(wish, nothing(wish))["aws.tf"]
     assert "prefix_list_ids = [aws_vpc_endpoint.aws_east_s3.prefix_list_id]" in text
-    assert "depends_on" not in text
+    assert "depends_on" not in text.partition('resource "aws_ecs_service"')[0]
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for the storage of models and machines with GPUs, with which no module is written."""
-    machines = {aws_gpu.PROFILE, aws_gpu.TEMPLATE, aws_gpu.GROUP, aws_gpu.PROVIDER}
-    assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS - machines
+    """But for the storage of models, with which no module is written."""
+    assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
     refused = {"azure.spare_profile", "azure.spare_pool"}
     refused |= {"azure.private_endpoint", "azure.private_dns_zone", "azure.endpoint_subnet"}
@@ -255,13 +267,6 @@ def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
         module.files(wish, nothing(wish))
 
 
-def test_machines_with_gpus_are_refused() -> None:
-    site = {**SITES["aws-east"], "gpu": "T4", "size": {"cpu": "2 vCPU", "memory": "8GiB"}}
-    wish = spec({"sites": {"aws-east": site}})
-    with pytest.raises(Refused, match=r"sites\.aws-east\.gpu: aws-east runs on machines with GPUs, and this"):
-        module.files(wish, nothing(wish))
-
-
 def test_what_stands_is_imported_by_the_ids_that_were_read(tmp_path: Path) -> None:
     wish = spec({"size": {"storage": "20GiB"}})
     read = written(wish, standing(wish), tmp_path)
@@ -277,6 +282,33 @@ def test_what_stands_is_imported_by_the_ids_that_were_read(tmp_path: Path) -> No
     assert read.imports["azurerm_nat_gateway_public_ip_association.azure_east"] == (
         "/subscriptions/1/azure.nat_gateway/llm-azure-east|/subscriptions/1/azure.public_ip/llm-azure-east"
     )
+
+
+def as_wished(wish: Spec, name: str) -> Facts:
+    """A site that stands exactly as it is wished for; ids tell what they are of."""
+    site, empty = wish.site(name), nothing(wish)
+    digest = place.definition_hash(aws.definition(site))
+    there = tuple(
+        replace(each, id=f"{each.kind}/{each.name}") for each in aws.wanted(site, empty.sites[name], 1, 2, digest)
+    )
+    return replace(empty, sites={**empty.sites, name: replace(empty.sites[name], resources=there, count=2)})
+
+
+def test_machines_that_stand_are_imported_by_what_their_provider_asks_for(tmp_path: Path) -> None:
+    wish = spec(SPECS["on machines with GPUs"])
+    read = written(wish, as_wished(wish, "aws-east"), tmp_path)
+    assert set(read.resources) == set(read.imports)
+    assert read.imports["aws_iam_instance_profile.aws_east"] == "llm-aws-east-machine"
+    assert read.imports["aws_launch_template.aws_east"] == "aws.launch_template/llm-aws-east"
+    assert read.imports["aws_autoscaling_group.aws_east"] == "llm-aws-east"
+    assert read.imports["aws_ecs_capacity_provider.aws_east"] == "aws.capacity_provider/gpu-llm-aws-east"
+
+
+def test_a_site_that_would_move_to_machines_is_refused() -> None:
+    """As `arriero up` refuses it: Terraform would replace the service while it serves."""
+    wish = spec(SPECS["on machines with GPUs"])
+    with pytest.raises(Refused, match=r"sites\.aws-east\.gpu: the site stands on Fargate, and can't move to machines"):
+        module.files(wish, standing(spec()))
 
 
 def test_tags_are_those_that_the_site_was_made_with(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_terraform import nothing, spec, written
+from test_terraform import GPUS, SITES, nothing, spec, written
 
 CHECKOV = Path(__file__).parents[2] / ".venv/checkov/bin/checkov"
 EXPLAINED = json.loads((Path(__file__).parents[1] / "cases/terraform/checkov.json").read_text())
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.wide, pytest.mark.skipif(not CHECKOV.exists(), reason=
 
 
 def test_checkov_agrees_or_the_difference_is_explained(tmp_path: Path) -> None:
-    wish = spec()
+    wish = spec({"sites": {**SITES, "aws-west": {**SITES["aws-east"], **GPUS, "region": "us-west-2"}}})
     written(wish, nothing(wish), tmp_path)
     command = [
         str(CHECKOV),

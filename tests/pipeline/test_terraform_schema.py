@@ -54,6 +54,8 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "a probe without a sidecar",
         "others may reach it",
         "more storage than is included",
+        "on machines with GPUs",
+        "on private machines with GPUs, which the cloud scales",
     ],
 )
 def test_the_providers_know_every_word_and_miss_none(name: str, tmp_path: Path) -> None:

@@ -117,10 +117,15 @@ def test_afterwards_the_plan_is_empty_and_a_second_run_changes_nothing(place: Pl
     assert [action for action in made if not action.startswith("s3:")] == []  # the ledger is in S3
 
 
-def test_terraform_says_that_it_can_not_say_them(place: Place) -> None:
+def test_terraform_would_take_over_all_that_stands(place: Place) -> None:
     export = place.arriero("export", "terraform", "--out", "terraform")
-    assert export.code == 1
-    assert "sites.aws-east.gpu: aws-east runs on machines with GPUs, and this export can't say them" in export.err
+    assert export.code == 0, export.err
+    module = place.folder / "terraform"
+    lines = [line for file in module.glob("*.tf") for line in file.read_text().splitlines()]
+    assert sum(line.startswith("resource ") for line in lines) == lines.count("import {") > 25
+    for asked in ("autoscaling_group", "launch_template", "iam_instance_profile", "ecs_capacity_provider"):
+        assert f"  to = aws_{asked}.aws_east" in lines
+    assert f'  id = "arn:aws:ecs:us-east-1:123456789012:capacity-provider/gpu-{BASE}"' in lines
 
 
 def test_what_is_asked_of_the_cloud_was_all_allowed_and_known(place: Place) -> None:

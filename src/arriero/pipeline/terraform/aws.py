@@ -7,9 +7,10 @@ Descriptions are those that the role `aws_site` gives, for a role with another o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any, cast
 
-from arriero.pipeline.terraform import aws_ingress, aws_network, aws_scaling
+from arriero.pipeline.terraform import aws_ingress, aws_machines, aws_network, aws_scaling
 from arriero.pipeline.terraform.aws_network import ours, tags
 from arriero.pipeline.terraform.hcl import Blocks, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
@@ -18,6 +19,19 @@ from arriero.plan.wanted import aws_alb
 from arriero.plan.wanted.aws import base_name, partition
 from arriero.plan.wanted.aws_task import INCLUDED_STORAGE_GIB
 
+SERVICE = "aws.service"
+# A task needs these from its first moment, and no argument of the service leads to them: made before it, gone after it.
+NEEDED = (
+    "aws_iam_role_policy_attachment",
+    "aws_iam_role_policy",
+    "aws_route_table_association",
+    "aws_nat_gateway",
+    "aws_vpc_endpoint",
+    "aws_lb_listener",
+    "aws_wafv2_web_acl_association",
+    "aws_cloudwatch_log_group",
+    "aws_ecs_cluster_capacity_providers",
+)
 COUNT_NOTE = "The live count belongs to whoever scales; Terraform only sets the first one."
 
 
@@ -83,21 +97,24 @@ def _cluster(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     providers = ours(
         site,
         cluster_name=Raw(f"aws_ecs_cluster.{site.label}.name"),
-        capacity_providers=list(cast("tuple[str, ...]", cluster.properties["capacity_providers"])),
-        default_capacity_provider_strategy=_strategy(cluster.properties["default_strategy"]),
+        capacity_providers=[
+            aws_machines.named(site, name) for name in cast("tuple[str, ...]", cluster.properties["capacity_providers"])
+        ],
+        default_capacity_provider_strategy=_strategy(site, cluster.properties["default_strategy"]),
     )
     yield Piece("aws_ecs_cluster_capacity_providers", site.label, providers, there)
 
 
-def _strategy(shares: Any) -> Blocks:
-    return Blocks(tuple({"capacity_provider": name, **share} for name, share in shares.items()))
+def _strategy(site: Site, shares: Any) -> Blocks:
+    rows = ({"capacity_provider": aws_machines.named(site, name), **share} for name, share in shares.items())
+    return Blocks(tuple(rows))
 
 
 def _task_definition(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     """From the document that the role registers, with the roles as references. No tags: its labels are tags enough."""
     [definition] = resources
     document = cast("Mapping[str, Any]", definition.details["document"])
-    runtime, storage = document["runtimePlatform"], document["ephemeralStorage"]
+    runtime, places = document["runtimePlatform"], document.get("placementConstraints", ())
     body = ours(
         site,
         family=document["family"],
@@ -116,14 +133,16 @@ def _task_definition(site: Site, resources: tuple[Resource, ...]) -> Iterator[Pi
                 },
             )
         ),
-        **_storage(storage["sizeInGiB"]),
+        **_storage(document),
+        placement_constraints=Blocks(tuple(places)),
         volume=Blocks(tuple({"name": volume["name"]} for volume in document["volumes"])),
     )
     yield Piece("aws_ecs_task_definition", site.label, body, site.imported(definition))
 
 
-def _storage(gib: int) -> dict[str, Blocks]:
-    """What Fargate includes can't be asked for: the provider takes 21 GiB and more."""
+def _storage(document: Mapping[str, Any]) -> dict[str, Blocks]:
+    """What Fargate includes can't be asked for: the provider takes 21 GiB and more. On a machine it is its disk."""
+    gib = document.get("ephemeralStorage", {}).get("sizeInGiB", INCLUDED_STORAGE_GIB)
     return {} if gib == INCLUDED_STORAGE_GIB else {"ephemeral_storage": Blocks(({"size_in_gib": gib},))}
 
 
@@ -141,7 +160,8 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         deployment_maximum_percent=deployment["maximum_percent"],
         propagate_tags=str(standing.details.get("propagate_tags") or "NONE") if standing else "SERVICE",
         tags=wish["tags"],
-        capacity_provider_strategy=_strategy(wish["capacity_providers"]),
+        depends_on=_needed(site),
+        capacity_provider_strategy=_strategy(site, wish["capacity_providers"]),
         deployment_circuit_breaker=Blocks(({"enable": deployment["breaker"], "rollback": deployment["rollback"]},)),
         network_configuration=Blocks(
             (
@@ -157,6 +177,12 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     )
     there = {"": f"{base_name(site.spec)}/{service.name}"} if standing else {}
     yield Piece("aws_ecs_service", site.label, body, there, COUNT_NOTE)
+
+
+def _needed(site: Site) -> list[Expression]:
+    kinds = takewhile(SERVICE.__ne__, dict.fromkeys(resource.kind for resource in site.plan.wanted))
+    made = (piece for kind in kinds for piece in MAKERS[kind](site, site.wanted(kind)))
+    return [Raw(f"{piece.type}.{piece.label}") for piece in made if piece.type in NEEDED]
 
 
 def _role_label(site: Site, name: str) -> str:
@@ -175,11 +201,12 @@ def _json(value: Expression) -> Call:
 MAKERS: Mapping[str, Maker] = {
     "aws.role": _roles,
     **aws_network.MAKERS,
+    **aws_machines.MAKERS,
     aws_alb.TARGETS: aws_ingress.target_group,
     aws_alb.BALANCER: aws_ingress.balancer,
     "aws.log_group": _log_group,
     "aws.cluster": _cluster,
     "aws.task_definition": _task_definition,
-    "aws.service": _service,
+    SERVICE: _service,
     "aws.scaling": aws_scaling.scaling,
 }

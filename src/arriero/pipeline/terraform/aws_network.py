@@ -31,6 +31,10 @@ def subnet_id(site: Site, name: str) -> Expression:
     return name if site.spec.network.vpc else Raw(f"aws_subnet.{_subnet_label(site, name)}.id")
 
 
+def group_id(site: Site, name: str) -> Raw:
+    return Raw(f"aws_security_group.{_label(site, name)}.id")
+
+
 def _vpc(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [vpc] = resources
     names: dict[str, Expression | Blocks] = {"enable_dns_hostnames": True} if vpc.properties.get("dns_names") else {}
@@ -150,7 +154,7 @@ def _peer(site: Site, peer: str) -> tuple[str, Expression]:
         return "cidr_blocks", peer
     if peer == network.s3_list(site.spec):
         return "prefix_list_ids", Raw(f"aws_vpc_endpoint.{site.label}_{network.S3}.prefix_list_id")
-    return "security_groups", Raw(f"aws_security_group.{_label(site, peer.removeprefix('group:'))}.id")
+    return "security_groups", group_id(site, peer.removeprefix("group:"))
 
 
 def _endpoints(site: Site, endpoints: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -160,9 +164,7 @@ def _endpoints(site: Site, endpoints: tuple[Resource, ...]) -> Iterator[Piece]:
         if wish["type"] == "Interface":
             how = {
                 "subnet_ids": [subnet_id(site, name) for name in wish["subnets"]],
-                "security_group_ids": [
-                    Raw(f"aws_security_group.{_label(site, name)}.id") for name in wish["security_groups"]
-                ],
+                "security_group_ids": [group_id(site, name) for name in wish["security_groups"]],
                 "private_dns_enabled": wish["private_names"],
             }
         body = ours(

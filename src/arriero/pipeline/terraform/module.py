@@ -45,7 +45,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
     _refuse_secrets(spec)
     _refuse_spares(spec)
-    _refuse_machines(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {
@@ -67,12 +66,6 @@ def _refuse_secrets(spec: Spec) -> None:
             what = f"Terraform would read {name}'s secrets and write them into its state, in clear"
             key = "environment_from" if site.environment_from else "registry_login"
             raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.{key}"))
-
-
-def _refuse_machines(spec: Spec) -> None:
-    if with_gpus := [name for name, site in spec.sites.items() if site.gpu]:
-        what = f"{', '.join(with_gpus)} runs on machines with GPUs, and this export can't say them"
-        raise Refused(Problem(what, "stay with `arriero up` for this site", f"sites.{with_gpus[0]}.gpu"))
 
 
 def _refuse_spares(spec: Spec) -> None:
