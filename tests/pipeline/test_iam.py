@@ -160,12 +160,36 @@ def test_a_network_of_the_users_own_is_refused() -> None:
         documents({"a": {**EAST, "network": given}})
 
 
-def test_a_site_with_private_endpoints_is_refused() -> None:
-    secret = {"HF_TOKEN": "https://llm-vault.vault.azure.net/secrets/hf"}
-    network = {"mode": "private", "private_endpoints": ["vault"]}
-    site = {"cloud": "azure", "region": "eastus", "environment_from": secret, "network": network}
-    with pytest.raises(Refused, match=r"sites\.b\.network\.private_endpoints: b has private endpoints, and what they"):
-        documents({"a": EAST, "b": site})
+SECRET = {"HF_TOKEN": "https://llm-vault.vault.azure.net/secrets/hf"}
+STORED = ({"name": "llama2:70b", "from": "storage"},)
+APPROVALS = {
+    "KeyVault": "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action",
+    "Storage": "Microsoft.Storage/storageAccounts/PrivateEndpointConnectionsApproval/action",
+}
+
+
+@pytest.mark.parametrize(
+    ("network", "models", "leads_to"),
+    [
+        ({"mode": "private", "private_endpoints": ["vault"]}, (), {"KeyVault"}),
+        ({"mode": "private"}, STORED, {"Storage"}),
+        ({"mode": "private", "private_endpoints": ["vault"]}, STORED, {"KeyVault", "Storage"}),
+        ({"mode": "private"}, (), set()),
+        ({"mode": "public"}, STORED, set()),
+    ],
+)
+def test_private_endpoints_are_among_it_as_far_as_a_site_has_them(
+    network: dict[str, Any], models: tuple[dict[str, str], ...], leads_to: set[str]
+) -> None:
+    site = {"cloud": "azure", "region": "eastus", "environment_from": SECRET, "network": network}
+    given = spec({"b": site}, azure=AZURE).model_dump(exclude_unset=True)
+    whole = Spec.model_validate({**given, "models": ["llama2", *models]})
+    actions = set(json.loads(iam.files(whole, Path())["azure-role.json"])["Actions"])
+    assert {kind for kind, action in APPROVALS.items() if action in actions} == leads_to
+    wanted = {f"Microsoft.Network/{kind}/write" for kind in ("privateEndpoints", "privateDnsZones")}
+    assert actions & wanted == (wanted if leads_to else set())
+    assert ("Microsoft.KeyVault/vaults/read" in actions) is ("KeyVault" in leads_to)
+    assert ("Microsoft.Storage/storageAccounts/fileServices/shares/write" in actions) is bool(models)
 
 
 def test_accounts_have_to_be_known() -> None:
@@ -179,10 +203,9 @@ def test_accounts_have_to_be_known() -> None:
     ]
 
 
-def test_models_from_storage_are_refused_until_their_calls_are_known() -> None:
-    stored = {"models": ["llama2", {"name": "llama2:70b", "from": "storage"}]}
-    given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | stored
-    with pytest.raises(Refused, match="models: llama2:70b comes from storage, and what EFS and Azure Files need"):
+def test_models_from_storage_at_aws_are_refused_until_their_calls_are_known() -> None:
+    given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"models": ["llama2", *STORED]}
+    with pytest.raises(Refused, match="models: llama2:70b comes from storage, and what EFS needs is not among the"):
         iam.files(Spec.model_validate(given), Path())
 
 

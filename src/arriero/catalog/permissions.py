@@ -27,25 +27,27 @@ class Wanted:
     on: str = ""
     only: str = ""
     given: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """`parts` says for each call what it belongs to: network, nat, endpoints, service, insights, scaling, machines,
-    ingress, waf, site, rest, spares, ledger, registry, replication, alerts, workspace, secrets (Azure's data actions).
+    """`parts` says for each call what it belongs to, one thing or several: network, nat, endpoints, service, insights,
+    scaling, machines, ingress, waf, site, rest, spares, ledger, registry, replication, alerts, workspace, storage,
+    private, vaults, secrets (Azure's data actions).
 
     `besides` has permissions that no call of a plain deployment needs, each with its part and the reason.
     """
 
     needs: Mapping[str, tuple[Wanted, ...]]
-    parts: Mapping[str, str]
+    parts: Mapping[str, tuple[str, ...]]
     besides: Mapping[str, tuple[str, Wanted, str]]
     sources: Mapping[str, str]
 
     def of_part(self, part: str) -> Iterator[Wanted]:
         """Every permission that the part takes, the ones besides too; maybe twice."""
         for call, wanted in self.needs.items():
-            if self.parts[call] == part:
+            if part in self.parts[call]:
                 yield from wanted
         for where, wanted_besides, _ in self.besides.values():
             if where == part:
@@ -62,7 +64,8 @@ def calls(cloud: Holder) -> Calls:
         for action, (part, on, only, reason) in data["besides"].items()
     }  # fmt: skip
     sources = {name: row["page"] for name, row in data["sources"].items()}
-    return Calls(needs, {call: row["part"] for call, row in data["calls"].items()}, besides, sources)
+    parts = {call: tuple(row["part"].split()) for call, row in data["calls"].items()}
+    return Calls(needs, parts, besides, sources)
 
 
 def _aws(need: list[str]) -> Wanted:
@@ -70,5 +73,5 @@ def _aws(need: list[str]) -> Wanted:
 
 
 def _azure(need: list[str]) -> Wanted:
-    action, *given = need
-    return Wanted(action, given=given[0] if given else "")
+    action, given, of, *_ = [*need, "", ""]
+    return Wanted(action, given=given, of=of)

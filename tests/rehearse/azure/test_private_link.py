@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from running_azure import container, group
 
-from arriero.rehearse.azure import accounts, resources
+from arriero.rehearse.azure import accounts, resources, router
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
+from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
 
@@ -69,6 +70,16 @@ def endpoint(subnet: str = "endpoints", target: str = ACCOUNT, part: str = "file
     connection = {"name": "models", "properties": {"privateLinkServiceId": target, "groupIds": [part]}}
     properties = {"subnet": {"id": f"{NETWORK}/subnets/{subnet}"}, "privateLinkServiceConnections": [connection]}
     return {"location": "eastus", "properties": {**properties, **more}}
+
+
+def remove(world: World, path: str) -> None:
+    """A zone or a link, whose removal is told of in its resource group."""
+    removing = ask(world, "DELETE", path)
+    assert removing.status == 202
+    where = removing.headers["Azure-AsyncOperation"].removeprefix("https://h")
+    assert where.lower().startswith(f"{RG}/providers/Microsoft.Network/privateDnsOperationStatuses/".lower())
+    told = router.answer(world, Faults(lambda: world.now), Request.of("GET", "h", where, {}, b""))
+    assert told.body == {**(told.body or {}), "status": "Succeeded"}
 
 
 def make_way(world: World) -> None:
@@ -141,8 +152,9 @@ def test_a_zone_does_not_go_before_its_links_nor_a_subnet_before_its_endpoint(wo
         with pytest.raises(ArmError) as caught:
             ask(world, "DELETE", path)
         assert caught.value.code == code
-    assert ask(world, "DELETE", LINK).status == 200
-    assert ask(world, "DELETE", ZONE).status == 200
+    remove(world, LINK)
+    remove(world, ZONE)
+    assert not {LINK.lower(), ZONE.lower()} & set(world.state.resources)
 
 
 def test_a_network_is_linked_to_one_zone_of_a_name(world: World) -> None:
@@ -154,7 +166,7 @@ def test_a_network_is_linked_to_one_zone_of_a_name(world: World) -> None:
 
 
 def unlink(world: World) -> None:
-    ask(world, "DELETE", LINK)
+    remove(world, LINK)
 
 
 def unname(world: World) -> None:

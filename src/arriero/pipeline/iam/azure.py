@@ -6,16 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.catalog import permissions
+from arriero.cost import private_endpoint
 from arriero.plan import purging, registries
-from arriero.plan.wanted import azure_secrets
+from arriero.plan.wanted import azure_secrets, storage
 from arriero.spec import secret_values
-from arriero.spec.model import Spec
+from arriero.spec.model import ResolvedSite, Spec
+
+# What private endpoints lead to; who makes one approves it there.
+_ACCOUNTS, _VAULTS = "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"
 
 
 def role(spec: Spec) -> Mapping[str, Any]:
     """As `az role definition create` takes it. No data action: blobs are read and written with the account's key."""
     known = permissions.calls("azure")
     sites = [spec.site(name) for name, site in spec.sites.items() if site.cloud == "azure"]
+    approved = {
+        _ACCOUNTS: any(private_endpoint.leads_to_storage(site) for site in sites),
+        _VAULTS: any(private_endpoint.vaults(site) for site in sites),
+    }
+    wanted = (each for part in _parts(spec, sites) for each in known.of_part(part) if approved.get(each.of, True))
+    actions = sorted({each.action for each in wanted}, key=str.lower)
+    # The sites' resource groups are made and removed, so the role is given where they are: in the subscription.
+    return _role(spec, "deployer", f"Deploys and removes the service {spec.name}.", actions=actions)
+
+
+def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
     more = {
         "alerts": any(site.scale_by == "cloud" for site in sites),
         "rest": any(site.scale_by == "load" and site.min == 0 for site in sites),
@@ -23,11 +38,11 @@ def role(spec: Spec) -> Mapping[str, Any]:
         "registry": purging.place(spec) is not None,
         "replication": bool(registries.abroad(spec)),
         "workspace": any(site.has_workspace for site in sites),
+        "storage": any(storage.is_used(site) for site in sites),
+        "private": any(private_endpoint.count(site) for site in sites),
+        "vaults": any(private_endpoint.vaults(site) for site in sites),
     }
-    parts = ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
-    actions = sorted({wanted.action for part in parts for wanted in known.of_part(part)}, key=str.lower)
-    # The sites' resource groups are made and removed, so the role is given where they are: in the subscription.
-    return _role(spec, "deployer", f"Deploys and removes the service {spec.name}.", actions=actions)
+    return ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
 
 
 def secrets_role(spec: Spec) -> Mapping[str, Any] | None:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from arriero.cost import private_endpoint
 from arriero.errors import Problem, Refused
 from arriero.pipeline.iam import aws, azure
 from arriero.spec.model import Spec
@@ -60,14 +59,11 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
 def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
     stored = [model.name for model in spec.models if model.source == "storage"]
-    if stored and set(used) - {"local"}:
-        what = f"{', '.join(stored)} comes from storage, and what EFS and Azure Files need is not among the permissions"
-        yield Problem(what, "bake the model for this export", "models")
+    if stored and "aws" in used:
+        what = f"{', '.join(stored)} comes from storage, and what EFS needs is not among the permissions"
+        yield Problem(what, "bake the model for this export, or export a spec of the sites at Azure alone", "models")
     for name in spec.sites:
         network = spec.site(name).network
-        if private_endpoint.vaults(spec.site(name)):
-            what = f"{name} has private endpoints, and what they need is not among the permissions"
-            yield Problem(what, "remove it for this export", f"sites.{name}.network.private_endpoints")
         if network.vpc:
             what = f"{network.vpc} is yours and carries no tag of the service, by which these policies know a network"
             yield Problem(what, "write a policy for the security groups there yourself", f"sites.{name}.network.vpc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from arriero.catalog import permissions
@@ -20,7 +21,7 @@ def needs_of(request: Request, scope: str = "") -> tuple[Need, ...]:
     wanted = _table().get(action.lower())
     if wanted is None:
         return (Need(action, scope, is_known=False),)
-    return tuple(Need(each.action, scope) for each in wanted if not each.given or _holds(request, each.given))
+    return tuple(need for each in wanted for need in _needs(request, each, scope))
 
 
 def secret_need(request: Request, secret: str) -> Need:
@@ -36,12 +37,24 @@ def _table() -> dict[str, tuple[Wanted, ...]]:
     return {call.lower(): wanted for call, wanted in permissions.calls("azure").needs.items()}
 
 
-def _holds(request: Request, field: str) -> bool:
-    """Whether the body has such a field somewhere, with something in it."""
-    return request.is_readable and _has(request.document(), field.lower())
+def _needs(request: Request, wanted: Wanted, scope: str) -> Iterator[Need]:
+    """One over the scope, or one over each resource of its type that the body names in its field."""
+    if not wanted.given:
+        yield Need(wanted.action, scope)
+        return
+    found = list(_values(request.document(), wanted.given.lower())) if request.is_readable else []
+    if not wanted.of and any(found):
+        yield Need(wanted.action, scope)
+    for each in found if wanted.of else ():
+        if f"/providers/{wanted.of}/".lower() in str(each).lower():
+            yield Need(wanted.action, str(each))
 
 
-def _has(value: object, field: str) -> bool:
+def _values(value: object, field: str) -> Iterator[object]:
+    """What the fields of that name hold, wherever they are."""
     if isinstance(value, dict):
-        return any((key.lower() == field and bool(inner)) or _has(inner, field) for key, inner in value.items())
-    return isinstance(value, list) and any(_has(inner, field) for inner in value)
+        yield from (inner for key, inner in value.items() if key.lower() == field)
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _values(inner, field)

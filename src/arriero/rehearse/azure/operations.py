@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
-from arriero.rehearse.azure.ids import ResourceId
+from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.state import Operation
 from arriero.rehearse.azure.types import CONTAINER_GROUPS
 from arriero.rehearse.azure.world import World
 
 _KEPT = 500
+_OF_PRIVATE_ZONES = "privateDnsOperationStatuses"
 # The SDKs ignore `Retry-After: 0` and then wait 30 s; they honour milliseconds.
 _POLL_MILLISECONDS, _SLOWEST_POLL_MILLISECONDS = 50, 1000
 
@@ -22,13 +23,35 @@ def begin(
     name = str(uuid.uuid4())
     world.state.operations[name] = Operation(key, kind, world.now + seconds)
     _forget_old(world)
-    found = ResourceId.parse(key)
-    namespace = found.namespace if found else "Microsoft.Resources"
-    place = "operationResults" if location else "operations"
-    subscription = key.split("/")[2]
-    url = f"{request.base}/subscriptions/{subscription}/providers/{namespace}/locations/global/{place}/{name}"
-    header = "Location" if location else "Azure-AsyncOperation"
+    is_location = location and not _tells_in_the_group(key)
+    url = f"{request.base}{_place(key, is_location)}/{name}"
+    header = "Location" if is_location else "Azure-AsyncOperation"
     return {header: f"{url}?api-version={request.query['api-version']}", **_pace(seconds)}
+
+
+def is_asked(parts: list[str]) -> bool:
+    """Whether a path of a subscription is that of an operation."""
+    if len(parts) != 6:
+        return False
+    kind = parts[4].lower()
+    is_providers = parts[0].lower() == "providers" and kind in ("operations", "operationresults")
+    return is_providers or kind == _OF_PRIVATE_ZONES.lower()
+
+
+def _place(key: str, is_location: bool) -> str:
+    found, subscription = ResourceId.parse(key), key.split("/")[2]
+    if found and _tells_in_the_group(key):
+        return f"{found.scope}/providers/{found.namespace}/{_OF_PRIVATE_ZONES}"
+    namespace = found.namespace if found else "Microsoft.Resources"
+    where = "operationResults" if is_location else "operations"
+    return f"/subscriptions/{subscription}/providers/{namespace}/locations/global/{where}"
+
+
+def _tells_in_the_group(key: str) -> bool:
+    """Private zones and their links: each change is told of in their resource group, with the header that SDKs prefer
+    where Azure sends both.
+    """
+    return type_of(key).startswith("microsoft.network/privatednszones")
 
 
 def answer(world: World, request: Request, name: str) -> Answer:

@@ -54,7 +54,7 @@ def region(world: World, request: Request) -> str:
 
 def _in_subscription(world: World, faults: Faults, request: Request, parts: list[str]) -> Answer:
     what = parts[0].lower() if parts else ""
-    if what == "providers" and len(parts) == 6 and parts[4].lower() in ("operations", "operationresults"):
+    if operations.is_asked(parts):
         return operations.answer(world, request, parts[5])
     operations.finish_due(world)
     faults.check(region(world, request), writes=is_writing(request))

@@ -38,7 +38,7 @@ _LONG_RUNNING_PROVIDERS = (
     "microsoft.containerinstance/",
     "microsoft.standbypool/",
 )
-_AT_ONCE = ("privatednszones", "containergroupprofiles")
+_AT_ONCE = ("containergroupprofiles",)
 
 
 @cache

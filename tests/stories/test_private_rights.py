@@ -1,0 +1,105 @@
+"""A private site of Azure with private endpoints, to its models and to a vault, under exactly the permissions that are
+exported for it: made, opened, closed again, and removed.
+
+The tests of this file go on from one another, in their order, on one stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from places import Place, open_spec
+from rights import actions_of, documents, needs_of, only_without, put, refused, unknown
+
+from key_vault import VAULT, Hand
+
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
+
+SPEC = """\
+name: llm
+image: registry.example.com/acme/ollama-llm
+models: [llama2, {{name: "llama2:70b", from: storage}}]
+rehearse: always
+scale: {{min: 1, by: hand}}
+accounts: {{azure: 00000000-0000-0000-0000-000000000001}}
+sites:
+  azure-east:
+    cloud: azure
+    region: eastus
+    environment_from: {{HF_TOKEN: {vault}/secrets/hf}}
+    network: {network}
+"""
+PRIVATE, PUBLIC = "{mode: private, private_endpoints: [vault]}", "public"
+# How far a group is asks the module that makes those without secrets; `test_least_rights.py` has such.
+OF_PLAIN_GROUPS = "Microsoft.ContainerInstance/locations/operations/read"
+TAKEN_AWAY = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
+
+
+def says(place: Place, network: str) -> None:
+    (place.folder / "arriero.yaml").write_text(SPEC.format(vault=VAULT, network=network))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    for found in open_spec(tmp_path_factory.mktemp("private"), SPEC.format(vault=VAULT, network=PRIVATE)):
+        assert found.arriero("rehearse", "start").code == 0
+        hand = Hand(found.environment())
+        hand.make_vault()
+        hand.keep("hf", "hf_0123456789abcdef")
+        yield found
+        found.arriero("rehearse", "start")  # all may be done again: what a failed test left is removed
+
+
+@pytest.fixture(scope="module")
+def before(place: Place) -> int:
+    """How many calls the hand made that set the stage."""
+    return len(place.calls())
+
+
+def azure_calls(place: Place, before: int) -> list[dict[str, Any]]:
+    """On a stage sites that left the spec are looked for at AWS, too, which is not what the role is for."""
+    return [call for call in place.calls()[before:] if call["cloud"] == "azure"]
+
+
+def test_a_deployment_that_may_not_approve_a_connection_fails_and_names_it(place: Place, before: int) -> None:
+    assert place.arriero("export", "iam", "--out", "iam").code == 0
+    put(only_without(documents(place.folder / "iam"), TAKEN_AWAY), place.folder / "less")
+    assert place.arriero("rehearse", "start", "--permissions", "less").code == 0
+    up = place.arriero("up", "--yes")
+    assert up.code == 1
+    assert TAKEN_AWAY in up.err + up.out
+    assert "Traceback" not in up.err + up.out
+
+
+def test_under_exactly_these_permissions_it_is_made_opened_closed_and_removed(place: Place, before: int) -> None:
+    assert place.arriero("rehearse", "start", "--permissions", "iam").code == 0
+    for network in (PRIVATE, PUBLIC, PRIVATE):
+        says(place, network)
+        up = place.arriero("up", "--yes")
+        assert up.code == 0, up.err + up.out
+        assert place.arriero("plan").code == 0
+    down = place.arriero("down", "--purge", "--yes")
+    assert down.code == 0, down.err + down.out
+
+
+def test_the_table_knows_every_call_the_role_allows_each_and_each_action_is_needed(place: Place, before: int) -> None:
+    calls, given = azure_calls(place, before), documents(place.folder / "iam")
+    assert len(calls) > 300
+    assert unknown(calls) == set()
+    needs = needs_of(calls)
+    assert refused(given, needs) == []
+    spare = {action for action in actions_of(given) if not refused(only_without(given, action), needs)}
+    assert spare <= {OF_PLAIN_GROUPS}
+
+
+def test_what_is_approved_is_what_the_endpoint_leads_to(place: Place, before: int) -> None:
+    approved = {
+        (need.action.partition("/")[0], need.resource.rpartition("/")[2])
+        for _, need in needs_of(azure_calls(place, before))
+        if need.action.endswith("PrivateEndpointConnectionsApproval/action")
+    }
+    assert ("Microsoft.KeyVault", "llm-vault") in approved
+    assert {kind for kind, _ in approved} == {"Microsoft.KeyVault", "Microsoft.Storage"}
+    assert len(approved) == 2
