@@ -16,7 +16,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[2] / ".venv/terraform"
 # Meta-arguments, which every resource takes.
 OF_TERRAFORM = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"}
-_NAMED = re.compile(r":param (\w+): .*?docs/resources/\w+#(\w+) ")
+_NAMED = re.compile(r":param (\w+): .*?docs/(?:ephemeral-)?resources/\w+#(\w+) ")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Body:
 
 
 def wheel(provider: str) -> Path | None:
-    return next(FOLDER.glob(f"cdktf_cdktf_provider_{provider}-*.whl"), None)
+    """HashiCorp's own, or those of the project that went on with them (azapi)."""
+    return next(FOLDER.glob(f"cdkt*_provider_{provider}-*.whl"), None)
 
 
 def version(provider: str) -> str:
@@ -41,16 +42,17 @@ def version(provider: str) -> str:
     return found[1]
 
 
-def schema(resource: str) -> Body | None:
-    """The schema of a resource type like `aws_vpc`; None where its provider has no such type."""
+def schema(resource: str, kind: str = "resource") -> Body | None:
+    """The schema of a resource type like `aws_vpc`, or of an ephemeral one; None where its provider has none such."""
     provider, _, name = resource.partition("_")
+    folder, of = (f"ephemeral_{resource}", "ephemeral-resources") if kind == "ephemeral" else (name, "resources")
     with zipfile.ZipFile(str(wheel(provider))) as archive:
-        path = f"cdktf_cdktf_provider_{provider}/{name}/__init__.py"
+        path = f"{Path(archive.filename or '').name.partition('-')[0]}/{folder}/__init__.py"
         if path not in archive.namelist():
             return None
         tree = ast.parse(archive.read(path))
     classes = {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}
-    of_type = re.compile(rf"Represents a {{@link \S+/resources/{name} {resource}}}\.")
+    of_type = re.compile(rf"Represents a {{@link \S+/{of}/{name} {resource}}}\.")
     top = next(each for each in classes.values() if of_type.match(ast.get_docstring(each) or ""))
     return _body(top, classes)
 

@@ -26,6 +26,8 @@ class Module:
         self.providers: list[Values] = parsed.get("provider", [])
         names = {each["id"]: each["__tfmeta"]["path"].partition("[")[0] for each in rows}
         self.resources = {each["__tfmeta"]["path"]: _plain(each, names) for each in rows}
+        # The same by what references name, `for_each` not unrolled; nothing is taken out of these.
+        self.known = {address.partition("[")[0]: dict(values) for address, values in self.resources.items()}
         self.imports = {
             address + (key or ""): identity
             for address, key, identity in IMPORT.findall((folder / "imports.tf").read_text())
@@ -37,12 +39,16 @@ class Module:
             yield address, self.resources.pop(address)
 
 
-def _plain(value: Any, names: Mapping[str, str]) -> Any:
+def _plain(value: Any, names: Mapping[str, str], is_block: bool = True) -> Any:
+    """Without tfparse's own: of a block that is `id` among others, and within a body of azapi an argument."""
     if isinstance(value, dict):
-        left_out = ("__tfmeta", "id", "provider", "for_each", "lifecycle")
-        return {key: _plain(each, names) for key, each in value.items() if key not in left_out}
+        left_out = ("__tfmeta", "id", "provider", "for_each", "lifecycle") if is_block else ()
+        bodies = ("body", "sensitive_body") if is_block else tuple(value)
+        return {
+            key: _plain(each, names, is_block=key not in bodies) for key, each in value.items() if key not in left_out
+        }
     if isinstance(value, list):
-        return [_plain(each, names) for each in value]
+        return [_plain(each, names, is_block) for each in value]
     return names.get(value, value) if isinstance(value, str) else value
 
 

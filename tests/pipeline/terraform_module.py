@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
+from terraform_azapi import azure_private, azure_storage, azure_targets
 from terraform_blocks import Key, Module, Read, Values, done, many
 from terraform_ingress import attachment, aws_ingress
 from terraform_machines import aws_machines
@@ -240,7 +241,10 @@ def _service(values: Values) -> Values:
 
 def _azure_group(module: Module) -> Read:
     for _, group in module.of("azurerm_resource_group"):
-        yield "azure.resource_group", group.pop("name"), {"location": group.pop("location")}, group.pop("tags")
+        name, tags, properties = group.pop("name"), group.pop("tags"), {"location": group.pop("location")}
+        if "arriero-spares" in tags:
+            properties["spares"] = tags["arriero-spares"]
+        yield "azure.storage_group" if name.endswith(".files") else "azure.resource_group", name, properties, tags
         done(group)
 
 
@@ -275,9 +279,15 @@ def _azure_subnets(module: Module) -> Read:
             ties.setdefault(tie.pop("subnet_id"), {})[field] = tie.pop(f"{kind}_id").partition(".")[2]
             done(tie)
     for address, subnet in module.of("azurerm_subnet"):
-        assert subnet.pop("name") == "targets"
         assert subnet.pop("resource_group_name")
-        [prefix] = subnet.pop("address_prefixes")
+        [prefix], name = subnet.pop("address_prefixes"), subnet.pop("name")
+        if name == "endpoints":
+            assert subnet.pop("private_endpoint_network_policies") == "Disabled"
+            assert subnet.pop("virtual_network_name")
+            yield "azure.endpoint_subnet", name, {"prefix": prefix}, {}
+            done(subnet)
+            continue
+        assert name == "targets"
         services = [each["service_delegation"]["name"] for each in many(subnet, "delegation")]
         properties = {"subnet": {"prefix": prefix, "delegations": services, **ties[address]}}
         yield "azure.virtual_network", subnet.pop("virtual_network_name"), properties, {}
@@ -312,13 +322,13 @@ def _azure_targets(module: Module) -> Read:
         done(workspace)
     for _, group in module.of("azurerm_container_group"):
         containers = {each.pop("name"): _container(each) for each in many(group, "container")}
-        [subnet] = group.pop("subnet_ids")
+        [subnet] = (module.known[each] for each in group.pop("subnet_ids"))
         properties = {
             "os_type": group.pop("os_type"),
             "restart_policy": group.pop("restart_policy"),
             "address": group.pop("ip_address_type").lower(),
             "ports": sorted(port for each in containers.values() for port in each["ports"]),
-            "subnet": subnet.partition(".")[2],
+            "subnet": f"{subnet['virtual_network_name']}/{subnet['name']}",
             "containers": containers,
             "location": group["location"],
             "tags": dict(group["tags"]),
@@ -331,6 +341,7 @@ def _azure_targets(module: Module) -> Read:
             asked = json.dumps(log.pop("workspace_id"))
             [properties["logs_to"]] = [name for address, name in names.items() if address in asked]
             done(log)
+        assert group.pop("depends_on")
         yield "azure.container_group", _placed(group), properties, group.pop("tags")
         done(group)
 
@@ -373,4 +384,11 @@ AWS: tuple[Callable[[Module], Read], ...] = (
     aws_scaling,
     aws_ingress,
 )
-AZURE: tuple[Callable[[Module], Read], ...] = (_azure_group, _azure_network, _azure_targets)
+AZURE: tuple[Callable[[Module], Read], ...] = (
+    _azure_group,
+    _azure_network,
+    azure_private,
+    azure_storage,
+    _azure_targets,
+    azure_targets,
+)

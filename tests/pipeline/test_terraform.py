@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, aws_network, azure, storage
-from arriero.spec.model import Model, Spec
+from arriero.plan.wanted import aws, aws_network, azure, azure_files, storage
+from arriero.spec.model import Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
 SITES = {
@@ -36,8 +35,10 @@ STATES = {
     "aws.task_definition": {"status": "a definition that is written down is active"},
     "aws.nat_gateway": {"state": "whether it works"},
     "aws.vpc_endpoint": {"state": "whether it works"},
+    "azure.private_endpoint": {"connection": "whether who is led to approves of it"},
 }
 GPUS = {"gpu": {"type": "T4", "count": 1}, "size": {"cpu": "4 vCPU", "memory": "14GiB"}}
+BIG = {"name": "llama2:70b", "from": "storage"}
 ALB = {"hosts": ["llm.example.com"], "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"]}
 # Everything that changes what the plan holds; each is exported and read back.
 SPECS: Mapping[str, Mapping[str, Any]] = {
@@ -89,6 +90,21 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "scale": {"by": "cloud", "track": {"requests": 3}, "max": 3},
     },
     "each task is measured": {"metrics": {"container_insights": "enhanced"}},
+    "models from storage at Azure, through a private endpoint": {
+        "models": ["llama2", BIG],
+        "network": {"mode": "private"},
+        "sites": {"azure-east": SITES["azure-east"]},
+    },
+    "models from storage at Azure, which the internet reaches": {
+        "models": [BIG],
+        "logs": {"to_workspace": True},
+        "deploy": {"hung_after": "30s"},
+        "sites": {"azure-east": SITES["azure-east"]},
+    },
+    "spares in a standby pool": {
+        "deploy": {"hung_after": "30s"},
+        "sites": {"azure-east": {**SITES["azure-east"], "scale": {"spares": 2}}},
+    },
 }
 
 
@@ -97,8 +113,14 @@ def spec(changes: Mapping[str, Any] | None = None) -> Spec:
     return Spec.model_validate({**whole, **(changes or {})})
 
 
-def nothing(wish: Spec) -> Facts:
-    found = {name: SiteFacts(name, site.cloud, site.region) for name, site in wish.sites.items()}
+def nothing(wish: Spec, account: str = "") -> Facts:
+    """Nothing but the models that Terraform puts nowhere."""
+    found = {name: SiteFacts(name, site.cloud, site.region, account) for name, site in wish.sites.items()}
+    for name, site in found.items():
+        if site.cloud == "azure":
+            stored = azure_files.wanted(wish.site(name), site, f"{wish.name}-{name}")
+            there = tuple(each for each in stored if each.kind == azure_files.MODELS_KIND)
+            found[name] = replace(site, resources=there)
     return Facts(wish.name, found)
 
 
@@ -190,8 +212,6 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
         plain["public_ips"] = [labels[each] for each in plain["public_ips"]]
     if kind == "azure.virtual_network":
         plain["subnet"].update({tie: labels[plain["subnet"][tie]] for tie in ("security_group", "nat_gateway")})
-    if kind == "azure.container_group":
-        plain["subnet"] = f"{labels[plain['subnet']]}/targets"
     return json.loads(json.dumps(plain))
 
 
@@ -229,16 +249,15 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for the storage of models, with which no module is written."""
+    """But for file systems, with which no module is written."""
     assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
-    refused = {"azure.spare_profile", "azure.spare_pool"}
-    refused |= {"azure.private_endpoint", "azure.private_dns_zone", "azure.endpoint_subnet"}
-    assert set(module.MAKERS["azure"]) == set(azure.KINDS) - storage.KEPT_KINDS - unsaid - refused
-    stored = spec(next(iter(SPECS.values()))).model_copy(
-        update={"models": (Model.model_validate({"name": "llama2:70b", "from": "storage"}),)}
-    )
-    with pytest.raises(Refused, match=r"llama2:70b comes from storage, and this export can't say EFS or Azure Files"):
+    assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
+
+
+def test_models_from_storage_at_aws_are_refused() -> None:
+    stored = spec({"models": ["llama2", BIG]})
+    with pytest.raises(Refused, match=r"^models: llama2:70b comes from storage, and this export can't say EFS"):
         module.files(stored, nothing(stored))
 
 
@@ -248,16 +267,6 @@ def test_what_terraform_can_not_say_is_refused_by_name() -> None:
     site = module.Site(wish.site("aws-east"), place.plan(wish, nothing(wish)).sites[0], nothing(wish).sites["aws-east"])
     with pytest.raises(Refused, match=r"sites\.aws-east: the plan holds log group, which can't be exported"):
         module.pieces(site, makers)
-
-
-@pytest.mark.parametrize("key", ["scale.spares", "sites.azure-east.scale.spares"])
-def test_spares_have_no_words_in_this_provider_and_are_refused(key: str) -> None:
-    scale = {"scale": {"spares": 1}}
-    is_own = key.startswith("sites.")
-    site = {**SITES["azure-east"], **(scale if is_own else {})}
-    wish = spec({"sites": {"azure-east": site}, **({} if is_own else scale)})
-    with pytest.raises(Refused, match=rf"^{re.escape(key)}: the provider of this export has no standby pools"):
-        module.files(wish, nothing(wish))
 
 
 def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:

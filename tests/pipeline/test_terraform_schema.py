@@ -17,23 +17,25 @@ from terraform_module import Module
 from test_terraform import SPECS, nothing, spec, standing, written
 
 from arriero.pipeline.terraform import module
+from arriero.rehearse.azure import schemas
+from arriero.rehearse.azure.answers import ArmError
 
 pytestmark = [
     pytest.mark.wide,
     pytest.mark.skipif(
-        not (wheel("aws") and wheel("azurerm")),
+        not all(map(wheel, ("aws", "azurerm", "azapi"))),
         reason="the providers' schemas are not there; python -m pip download -r requirements/terraform.txt",
     ),
 ]
 
 
-def blocks(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each resource as it is written, by python-hcl2: type, label, body."""
+def blocks(folder: Path, kind: str = "resource") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each resource as it is written, by python-hcl2, or each ephemeral one: type, label, body."""
     for file in ("aws.tf", "azure.tf"):
-        for block in hcl2.loads((folder / file).read_text()).get("resource", []):
-            for kind, labelled in block.items():
+        for block in hcl2.loads((folder / file).read_text()).get(kind, []):
+            for of_type, labelled in block.items():
                 for label, body in labelled.items():
-                    yield kind.strip('"'), label.strip('"'), body
+                    yield of_type.strip('"'), label.strip('"'), body
 
 
 def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -> Iterator[str]:
@@ -56,17 +58,45 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "more storage than is included",
         "on machines with GPUs",
         "on private machines with GPUs, which the cloud scales",
+        "models from storage at Azure, through a private endpoint",
+        "spares in a standby pool",
     ],
 )
 def test_the_providers_know_every_word_and_miss_none(name: str, tmp_path: Path) -> None:
     wish = spec(SPECS[name])
     written(wish, nothing(wish), tmp_path)
     found = []
-    for kind, label, body in blocks(tmp_path):
-        known = schema(kind)
-        assert known, f"the provider has no resource {kind}"
-        found += list(faults(f"{kind}.{label}", body, known))
+    for kind in ("resource", "ephemeral"):
+        for of_type, label, body in blocks(tmp_path, kind):
+            known = schema(of_type, kind)
+            assert known, f"the provider has no {kind} {of_type}"
+            found += list(faults(f"{of_type}.{label}", body, known))
     assert found == []
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if "storage at Azure" in name or "spares" in name])
+def test_what_azapi_sends_is_as_microsofts_own_schemas_have_it(name: str, tmp_path: Path) -> None:
+    """What Terraform alone will know, a revision and keys, is put in first."""
+    wish = spec(SPECS[name])
+    sent = [each for each in written(wish, nothing(wish), tmp_path).known.values() if "parent_id" in each]
+    assert sent
+    for each in sent:
+        of_type, _, version = each["type"].partition("@")
+        assert schemas.judging_version(of_type, version) == version
+        hidden = each.get("sensitive_body", {}).get("properties", {})
+        body = {**each["body"], "properties": {**each["body"]["properties"], **hidden}}
+        whole = {"location": each["location"], "tags": each["tags"], **known_later(body)}
+        schemas.check(of_type, version, (each["name"],), whole)
+        with pytest.raises(ArmError, match="The request content was invalid"):
+            schemas.check(of_type, version, (each["name"],), {**whole, "properties": "none"})
+
+
+def known_later(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: known_later(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [known_later(each) for each in value]
+    return {"revision": 1}.get(name, "known later") if value is None else value
 
 
 def test_a_wrong_word_would_be_found(tmp_path: Path) -> None:
@@ -86,10 +116,8 @@ def test_a_wrong_word_would_be_found(tmp_path: Path) -> None:
 
 
 def test_the_pinned_versions_are_those_whose_schemas_were_read() -> None:
-    assert {name: pinned for name, _, pinned in module.PROVIDERS.values()} == {
-        "aws": version("aws"),
-        "azurerm": version("azurerm"),
-    }
+    pinned = {name: number for name, _, number in (*module.PROVIDERS.values(), module.AZAPI)}
+    assert pinned == {name: version(name) for name in ("aws", "azurerm", "azapi")}
 
 
 def test_two_readers_find_the_same_resources_and_imports(tmp_path: Path) -> None:

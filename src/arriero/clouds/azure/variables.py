@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import alerts, files, groups, private_link, spares, workspaces
+from arriero.clouds.azure import alerts, bodies, files, groups, private_link, spares, workspaces
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
@@ -136,7 +136,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "sku": "Standard",
         "restartPolicy": "Never",
         "subnetIds": [{"id": _subnet_id(found.account, base)}],
-        "containers": [_container_body(site, name, each) for name, each in azure_files.seeding(site).items()],
+        "containers": [bodies.container(site, name, each) for name, each in azure_files.seeding(site).items()],
         "volumes": files.volumes(account, is_read_only=False)[1:],
     }
     job: dict[str, Json] = {
@@ -179,9 +179,7 @@ def _spares(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
     gone = {kind: [c.name for c in plan.changes if c.action == "remove" and c.kind == kind] for kind in kinds}
     profiles = list[Json]()
     if (profile := wanted.get(azure_spares.PROFILE_KIND)) and profile.kind in changed:
-        body = cast("dict[str, Any]", _body(site, profile, subnet)["body"])
-        properties = {key: value for key, value in body["properties"].items() if key != "subnetIds"}
-        profiles.append({"name": profile.name, "body": {**body, "properties": properties}})
+        profiles.append({"name": profile.name, "body": bodies.profile(site, profile)})
     pools = list[Json]()
     if pool := wanted.get(azure_spares.POOL_KIND):
         held = f"/subscriptions/{found.account}/resourceGroups/{base}/providers/{spares.PROFILE_TYPE}/{base}"
@@ -259,7 +257,7 @@ def _arguments(group: Resource) -> dict[str, Json]:
                 "cpu": each["cpu"],
                 "memory": each["memory_gb"],
                 "ports": list(each["ports"]),
-                "environment_variables": _variables(each["environment"]),
+                "environment_variables": bodies.variables(each["environment"]),
             }
             for name, each in containers.items()
         ],
@@ -268,59 +266,10 @@ def _arguments(group: Resource) -> dict[str, Json]:
 
 def _body(site: ResolvedSite, group: Resource, subnet_id: str) -> dict[str, Json]:
     """The same group in Resource Manager's own words, for what the module has no argument for."""
-    containers = cast("Mapping[str, Mapping[str, Any]]", group.properties["containers"])
-    ports: list[Json] = [{"port": wish.PORT, "protocol": "TCP"}]
-    properties: dict[str, Json] = {
-        "osType": "Linux",
-        "sku": "Standard",
-        "restartPolicy": "Always",
-        "ipAddress": {"type": "Private", "ports": ports},
-        "subnetIds": [{"id": subnet_id}],
-        "containers": [_container_body(site, name, each) for name, each in containers.items()],
-    }
-    if storage.is_used(site):
-        first = cast("Mapping[str, Mapping[str, Any]]", group.properties["init"])
-        properties["initContainers"] = [_container_body(site, name, each) for name, each in first.items()]
-        account = azure_files.account_name(subnet_id.split("/")[2], wish.base_name(site))
-        properties["volumes"] = files.volumes(account, is_read_only=True)
-    if site.has_workspace:
-        properties["diagnostics"] = {
-            "logAnalytics": {
-                "workspaceId": azure_logs.WORKSPACE_ID,
-                "workspaceKey": azure_logs.WORKSPACE_KEY,
-                "logType": azure_logs.LOG_TYPE,
-            }
-        }
+    account = azure_files.account_name(subnet_id.split("/")[2], wish.base_name(site))
     return {
         "name": group.name,
         "tags": dict(group.tags),
-        "body": {"location": site.region, "tags": dict(group.tags), "properties": properties},
+        "body": bodies.group(site, group, subnet_id, account),
         **_secrets(group),
     }
-
-
-def _container_body(site: ResolvedSite, name: str, container: Mapping[str, Any]) -> Json:
-    """One that has no processors of its own is an init container."""
-    properties: dict[str, Json] = {
-        "image": container["image"],
-        "command": list(container["command"]),
-        "environmentVariables": _variables(container["environment"]),
-    }
-    if "cpu" in container:
-        properties["ports"] = [{"port": port, "protocol": "TCP"} for port in container["ports"]]
-        properties["resources"] = {"requests": {"cpu": container["cpu"], "memoryInGB": container["memory_gb"]}}
-    if mounts := container.get("mounts"):
-        properties["volumeMounts"] = [{"name": volume, "mountPath": path} for volume, path in mounts.items()]
-    if "user" in container:
-        properties["securityContext"] = {"runAsUser": container["user"]}
-    if container.get("liveness"):
-        properties["livenessProbe"] = {
-            **cast("Mapping[str, Json]", wish.probe(site)),
-            "periodSeconds": wish.PROBE_PERIOD_SECONDS,
-            "failureThreshold": wish.probe_failures(site),
-        }
-    return {"name": name, "properties": properties}
-
-
-def _variables(environment: Mapping[str, str]) -> list[Json]:
-    return [{"name": name, "value": value} for name, value in environment.items()]

@@ -1,5 +1,5 @@
-"""An Azure site in the words of the provider hashicorp/azurerm, which has an argument for all that a plan wishes there:
-azapi, its way around missing ones, is not needed.
+"""An Azure site in the words of the provider hashicorp/azurerm, and of azapi where that would keep a key in Terraform's
+state or has no such resource (`azapi.py`).
 
 A NAT gateway carries no tags, because the module that makes it sets none.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from arriero.pipeline.terraform import azapi, azure_private, azure_storage
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.firewall import ALL_PORTS, Rule, nsg_rule
-from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource
+from arriero.plan.model import Resource
+from arriero.plan.wanted import azure_spares, storage
 from arriero.plan.wanted.azure import (
     PROBE_PERIOD_SECONDS,
     SUBNET,
@@ -24,10 +26,6 @@ from arriero.plan.wanted.azure_logs import KIND, LOG_TYPE, MEMBER
 FOREIGN_NOTE = "This group was there before the service: Terraform will not remove it."
 
 
-def _tags(site: Site) -> dict[str, str]:
-    return {SERVICE_TAG: site.spec.service, SITE_TAG: site.spec.name}
-
-
 def _inside(site: Site, name: str, **body: Expression | Blocks) -> Body:
     """The body of a thing in the site's resource group."""
     group = f"azurerm_resource_group.{site.label}"
@@ -37,7 +35,9 @@ def _inside(site: Site, name: str, **body: Expression | Blocks) -> Body:
 def _resource_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [group] = resources
     standing = site.standing(group)
-    body: Body = {"name": group.name, "location": str(group.properties["location"]), "tags": _tags(site)}
+    spares = {azure_spares.KEPT_TAG: azure_spares.KEPT} if "spares" in group.properties else {}
+    tags = {**site.tags, **spares}
+    body: Body = {"name": group.name, "location": str(group.properties["location"]), "tags": tags}
     if standing and not standing.details.get("ours", True):
         kept = Blocks(({"prevent_destroy": True, "ignore_changes": [Raw("tags")]},))
         yield Piece(
@@ -51,7 +51,7 @@ def _security_group(site: Site, resources: tuple[Resource, ...]) -> Iterator[Pie
     [group] = resources
     rules = cast("Mapping[str, str]", group.properties["rules"])
     blocks = Blocks(tuple(_rule(name, nsg_rule(line)) for name, line in rules.items()))
-    body = _inside(site, group.name, tags=_tags(site), security_rule=blocks)
+    body = _inside(site, group.name, tags=site.tags, security_rule=blocks)
     yield Piece("azurerm_network_security_group", site.label, body, site.imported(group))
 
 
@@ -89,7 +89,7 @@ def _public_ip(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         address.name,
         allocation_method=str(address.properties["allocation"]).capitalize(),
         sku=str(address.properties["sku"]),
-        tags=_tags(site),
+        tags=site.tags,
     )
     yield Piece("azurerm_public_ip", site.label, body, site.imported(address))
 
@@ -112,7 +112,7 @@ def _nat_gateway(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]
 def _virtual_network(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [network] = resources
     prefixes = list(cast("tuple[str, ...]", network.properties["address_prefixes"]))
-    body = _inside(site, network.name, address_space=prefixes, tags=_tags(site))
+    body = _inside(site, network.name, address_space=prefixes, tags=site.tags)
     yield Piece("azurerm_virtual_network", site.label, body, site.imported(network))
     yield from _subnet(site, network)
 
@@ -156,7 +156,7 @@ def _workspace(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
             workspace.name,
             sku=str(workspace.properties["sku"]),
             retention_in_days=cast(int, workspace.properties["retention_days"]),
-            tags=_tags(site),
+            tags=site.tags,
         )
         yield Piece("azurerm_log_analytics_workspace", site.label, body, site.imported(workspace))
 
@@ -176,6 +176,9 @@ def _container_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piec
     """All of them in one block: they are copies of one pattern, and differ in their names only."""
     if not groups:
         return
+    if storage.is_used(site.spec):
+        yield from azapi.mounting_groups(site, groups)
+        return
     wish = cast("Mapping[str, Any]", groups[0].properties)
     body: Body = {
         "for_each": Call("toset", [group.name for group in groups]),
@@ -186,6 +189,7 @@ def _container_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piec
         "ip_address_type": wish["address"].capitalize(),
         "subnet_ids": [Raw(f"azurerm_subnet.{site.label}.id")],
         "tags": wish["tags"],
+        "depends_on": azapi.network_ties(site),
         "container": Blocks(tuple(_container(site, name, each) for name, each in wish["containers"].items())),
         **(_diagnostics(site) if MEMBER in wish else {}),
     }
@@ -222,5 +226,8 @@ MAKERS: Mapping[str, Maker] = {
     "azure.nat_gateway": _nat_gateway,
     "azure.virtual_network": _virtual_network,
     KIND: _workspace,
+    **azure_storage.MAKERS,
+    **azure_private.MAKERS,
     "azure.container_group": _container_groups,
+    **azapi.MAKERS,
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws, azure
+from arriero.pipeline.terraform import aws, azapi, azure
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
@@ -18,6 +18,7 @@ PROVIDERS: Mapping[Cloud, tuple[str, str, str]] = {
     "aws": ("aws", "hashicorp/aws", "6.25.0"),
     "azure": ("azurerm", "hashicorp/azurerm", "4.55.0"),
 }
+AZAPI = ("azapi", "Azure/azapi", "2.13.0")
 MAKERS: Mapping[Cloud, Mapping[str, Maker]] = {"aws": aws.MAKERS, "azure": azure.MAKERS}
 LEAST_TERRAFORM = ">= 1.7.0"  # the first whose import blocks know for_each's keys
 NEXT = """\
@@ -40,16 +41,13 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
     where the plan of a site can't be made, or holds what Terraform can't say.
     """
-    if stored := [model.name for model in spec.models if model.source == "storage"]:
-        what = f"{', '.join(stored)} comes from storage, and this export can't say EFS or Azure Files"
-        raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
+    _refuse_stored(spec)
     _refuse_secrets(spec)
-    _refuse_spares(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {
         "README.md": _readme(spec, parts),
-        "versions.tf": text([_versions(clouds)]),
+        "versions.tf": text([_versions(clouds, _has_azapi(parts))]),
         "providers.tf": text(_providers(spec, parts)),
         **{
             f"{cloud}.tf": text(_resources(part for part in parts if part.site.spec.cloud == cloud))
@@ -59,6 +57,13 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     }
 
 
+def _refuse_stored(spec: Spec) -> None:
+    stored = [model.name for model in spec.models if model.source == "storage"]
+    if stored and any(site.cloud == "aws" for site in spec.sites.values()):
+        what = f"{', '.join(stored)} comes from storage, and this export can't say EFS"
+        raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
+
+
 def _refuse_secrets(spec: Spec) -> None:
     """ECS and Terraform hold an ARN; for Container Instances Terraform would have to hold the value itself."""
     for name, site in spec.sites.items():
@@ -66,15 +71,6 @@ def _refuse_secrets(spec: Spec) -> None:
             what = f"Terraform would read {name}'s secrets and write them into its state, in clear"
             key = "environment_from" if site.environment_from else "registry_login"
             raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.{key}"))
-
-
-def _refuse_spares(spec: Spec) -> None:
-    """hashicorp/azurerm has no resource for a standby pool."""
-    if name := next((name for name in spec.sites if spec.site(name).spares), ""):
-        own = spec.sites[name].scale
-        key = f"sites.{name}.scale.spares" if own and "spares" in own.model_fields_set else "scale.spares"
-        what = f"the provider of this export has no standby pools, and {name} keeps spares in one"
-        raise Refused(Problem(what, "stay with `arriero up`, or remove the line", key))
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:
@@ -90,12 +86,15 @@ def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:
         yield Part(site, pieces(site, MAKERS[planned.cloud]), unread.get(planned.site, ""))
 
 
-def _versions(clouds: Sequence[Cloud]) -> Block:
-    wanted = {
-        name: {"source": source, "version": version} for name, source, version in map(PROVIDERS.__getitem__, clouds)
-    }
-    required: Body = {"required_version": LEAST_TERRAFORM, "required_providers": Blocks((wanted,))}
-    return Block("terraform", (), required)
+def _has_azapi(parts: Iterable[Part]) -> bool:
+    return any(piece.type == azapi.TYPE for part in parts for piece in part.pieces)
+
+
+def _versions(clouds: Sequence[Cloud], has_azapi: bool) -> Block:
+    pinned = [*map(PROVIDERS.__getitem__, clouds), *([AZAPI] if has_azapi else [])]
+    wanted = {name: {"source": source, "version": version} for name, source, version in pinned}
+    least = azapi.LEAST_TERRAFORM if has_azapi else LEAST_TERRAFORM
+    return Block("terraform", (), {"required_version": least, "required_providers": Blocks((wanted,))})
 
 
 def _providers(spec: Spec, parts: Iterable[Part]) -> Iterator[Block]:
@@ -110,13 +109,16 @@ def _providers(spec: Spec, parts: Iterable[Part]) -> Iterator[Block]:
             yield Block("provider", ("aws",), {"alias": site.label, "region": site.spec.region, **only})
         elif not has_azure:
             has_azure = True
-            yield _azure_provider(site.found.account or pinned.azure or "")
+            yield from _azure_providers(site.found.account or pinned.azure or "", _has_azapi(parts))
 
 
-def _azure_provider(subscription: str) -> Block:
+def _azure_providers(subscription: str, has_azapi: bool) -> Iterator[Block]:
     chosen: Body = {"subscription_id": subscription} if subscription else {}
+    note = "" if subscription else "ARM_SUBSCRIPTION_ID names the subscription."
     body: Body = {**chosen, "resource_provider_registrations": "none", "features": Blocks(({},))}
-    return Block("provider", ("azurerm",), body, "" if subscription else "ARM_SUBSCRIPTION_ID names the subscription.")
+    yield Block("provider", ("azurerm",), body, note)
+    if has_azapi:
+        yield Block("provider", ("azapi",), {**chosen, "skip_provider_registration": True}, note)
 
 
 def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
@@ -127,7 +129,7 @@ def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
         targets = f"{plan.count} target" if plan.count == 1 else f"{plan.count} targets"
         yield f"{spec.name}: {spec.region}, {spec.role}, {targets} of release {plan.release}"
         for piece in part.pieces:
-            yield Block("resource", (piece.type, piece.label), piece.body, piece.comment)
+            yield Block(piece.kind, (piece.type, piece.label), piece.body, piece.comment)
     if not there:
         yield "The spec has no site here."
 
@@ -183,7 +185,9 @@ To go back, forget the state (`terraform state rm`) and run `arriero plan`.
 
 def _row(part: Part) -> str:
     instances = sum(
-        max(1, len(part.site.wanted("azure.container_group"))) if "for_each" in p.body else 1 for p in part.pieces
+        max(1, len(part.site.wanted("azure.container_group"))) if "for_each" in p.body else 1
+        for p in part.pieces
+        if p.kind == "resource"
     )
     imported = sum(len(piece.standing) for piece in part.pieces)
     said = "nothing: it could not be read" if part.unread else str(imported)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform.hcl import Body, identifier
-from arriero.plan.model import Resource, SiteFacts, SitePlan
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.spec.model import ResolvedSite
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One `resource` block. `standing` are the ids that Terraform imports, by key of its `for_each` ("" without one);
-    empty where nothing of the kind stands yet.
+    """One `resource` block, or one of another `kind`. `standing` are the ids that Terraform imports, by key of its
+    `for_each` ("" without one); empty where nothing of the kind stands yet.
     """
 
     type: str
@@ -22,6 +22,7 @@ class Piece:
     body: Body
     standing: Mapping[str, str] = field(default_factory=dict)
     comment: str = ""
+    kind: str = "resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Site:
     @property
     def label(self) -> str:
         return identifier(self.spec.name)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What everything of a site carries."""
+        return {SERVICE_TAG: self.spec.service, SITE_TAG: self.spec.name}
 
     def wanted(self, kind: str) -> tuple[Resource, ...]:
         return tuple(resource for resource in self.plan.wanted if resource.kind == kind)
