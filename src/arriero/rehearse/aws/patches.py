@@ -29,8 +29,11 @@ import moto.ecs.models
 import moto.ecs.urls
 import moto.efs.responses
 import moto.efs.urls
+import moto.iam.models
 import moto.ssm.models
 import moto.ssm.urls
+from moto.core import DEFAULT_ACCOUNT_ID  # type: ignore[attr-defined]
+from moto.core.common_models import BaseModel
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.ec2.exceptions import InvalidAMIIdError
@@ -49,6 +52,8 @@ from arriero.rehearse.planted import Figures
 def fill_the_gaps() -> None:
     """To be called before the first backend is made."""
     _managed_policies()
+    _all_is_of_one_account()
+    _what_is_gone_is_not_held()
     _services_run_tasks()
     _services_have_a_scaling_of_their_own()
     _interfaces_may_have_no_name()
@@ -123,6 +128,21 @@ def judge_alarms_by(alarming: Alarming) -> None:
 
 def _managed_policies() -> None:
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+
+
+def _all_is_of_one_account() -> None:
+    """Gap: who has an access key is looked for in six partitions, each of which loads all of IAM's managed policies."""
+    models: Any = moto.iam.models
+    models.get_account_id_from = lambda _: DEFAULT_ACCOUNT_ID
+
+
+def _what_is_gone_is_not_held() -> None:
+    """Gap: each object of a model is held by its class for a page of moto's own, until moto itself is reset."""
+
+    def made(cls: type[Any], *_: object, **__: object) -> Any:
+        return object.__new__(cls)
+
+    BaseModel.__new__ = made  # type: ignore[method-assign]
 
 
 def _services_run_tasks() -> None:
