@@ -102,6 +102,31 @@ def test_a_stream_that_may_not_go_on_ends_with_an_error(
     assert servers[1].heard == []
 
 
+def test_what_ended_with_its_site_is_asked_at_another_one_were_it_a_standby(tmp_path: Path) -> None:
+    """Both targets of a site end within milliseconds: the second would be the second that ends under the request."""
+    servers = [ScriptedServer(plays={CHAT: play}) for play in (dies, dies, says(REST))]
+
+    async def whole() -> None:
+        for server in servers:
+            await server.start()
+        places = (("a1", "a", "active"), ("a2", "a", "active"), ("b1", "b", "standby"))
+        entries = [
+            entry(server, name, site=site, role=role)
+            for server, (name, site, role) in zip(servers, places, strict=True)
+        ]
+        async with gateway(tmp_path, *entries, limits=FAST) as running:
+            await running.until(lambda: all(target.can_take for target in running.context.pool))
+            reply = await running.ask("POST", CHAT, ASK)
+            assert reply.status == 200
+            assert reply.body.startswith(NEXT)
+        for server in servers:
+            await server.stop()
+
+    run(whole())
+    assert sorted(len(server.heard) for server in servers[:2]) == [0, 1]
+    assert len(servers[2].heard) == 1
+
+
 def test_a_stream_goes_on_once(tmp_path: Path) -> None:
     async def cuts_again(heard: Heard) -> None:
         await heard.send(stream_head() + chunk(NEXT) + b'5\r\n{"don')

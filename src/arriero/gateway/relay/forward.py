@@ -246,8 +246,8 @@ class Exchange:
         return True
 
     def _another(self) -> Target | Without:
-        if self._carry is not None and self._model:
-            return elsewhere(self._context, self._target, self._model, self._tried)
+        if self._model and (self._carry is not None or (self._runs and self.record.deaths)):
+            return elsewhere(self._context, self._target, self._model, self._tried, self._carry is not None)
         return self._context.pool.find(self._model, self._runs, self._tried, self._context.now())
 
     def _go_to(self, other: Target | Without) -> None:

@@ -33,15 +33,18 @@ def way_on(
     return carry, other
 
 
-def elsewhere(context: Context, former: Target, model: str, tried: list[str]) -> Target | Without:
-    """A target with the very same model.
+def elsewhere(
+    context: Context, former: Target, model: str, tried: list[str], has_begun: bool = True
+) -> Target | Without:
+    """A target after one that ended; for an answer that had begun one with the very same model.
 
-    Whatever ended one target may be ending others at this moment, so that a stream would be cut twice: the rest of its
-    site, or of its release, where a newer one stands beside it. Who is of neither comes first, then who is of a newer
-    release, then who is of another site; each only if it has the model in memory and a free slot.
+    Whatever ended one target may be ending others at this moment, so that a stream would be cut twice, or a request end
+    under two: the rest of its site, or of its release, where a newer one stands beside it. Who is of neither comes
+    first, then who is of a newer release, then who is of another site, were it a standby; each only if it has the model
+    in memory and a free slot.
     """
     digest = former.inventory.digest(model)
-    others = [target.entry.id for target in context.pool if target.inventory.digest(model) != digest]
+    others = [t.entry.id for t in context.pool if has_begun and t.inventory.digest(model) != digest]
     siblings = [target.entry.id for target in context.pool if target.entry.site == former.entry.site]
     leaving = _leaving(context, former)
     for at_risk in ([*leaving, *siblings], leaving, siblings) if leaving else (siblings,):
