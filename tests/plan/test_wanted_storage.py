@@ -11,6 +11,7 @@ from arriero.plan import order, place
 from arriero.plan.model import Cloud, Facts, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws_files, aws_task, azure_files, storage
 from arriero.spec.model import Model, ResolvedSite, Spec
+from arriero.spec.size import Size
 
 REGIONS = {"aws": "us-east-1", "azure": "eastus"}
 BIG = {"name": "llama2:70b", "from": "storage"}
@@ -109,6 +110,15 @@ def test_without_storage_a_task_is_what_it_was() -> None:
     assert list(containers(document)) == ["ollama", "sidecar"]
     assert document["volumes"] == [{"name": "scratch"}]
     assert "OLLAMA_MODELS" not in environment(containers(document)["ollama"])
+
+
+@pytest.mark.parametrize(("asked", "sent"), [("20GiB", None), ("21GiB", {"sizeInGiB": 21})])
+def test_the_disk_that_fargate_includes_is_not_asked_for(asked: str, sent: Any) -> None:
+    """RegisterTaskDefinition refuses less than 21 GiB; neither the targets nor the job may say it."""
+    wish = spec("aws", BIG).model_copy(update={"size": Size.model_validate({"storage": asked})}).site("east")
+    for document in (aws_task.document(wish, {}), aws_task.seeding(wish)):
+        assert document.get("ephemeralStorage") == sent
+        assert aws_task.normal_form(document)["ephemeralStorage"] == {"sizeInGiB": int(asked.removesuffix("GiB"))}
 
 
 def test_the_job_writes_with_a_role_of_its_own() -> None:

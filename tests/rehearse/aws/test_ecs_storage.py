@@ -61,7 +61,6 @@ class World:
         for name, policy in aws_files.reading(SITE).items() if may_read else ():
             iam.put_role_policy(RoleName="llm-east-task", PolicyName=name, PolicyDocument=json.dumps(policy))
         self.cloud.client("logs").create_log_group(logGroupName="/arriero/llm/east")
-        document.pop("ephemeralStorage")
         ecs = self.cloud.client("ecs")
         self.cloud.service("llm", ecs.register_task_definition(**document)["taskDefinition"]["taskDefinitionArn"], 1)
 

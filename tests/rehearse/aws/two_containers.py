@@ -37,7 +37,6 @@ def start(cloud: Cloud, count: int = 1, policies: Any = None) -> None:
         text = json.dumps(policy).replace("task/llm-east/", "task/llm/")  # the cluster of these tests
         iam.put_role_policy(RoleName="llm-east-task", PolicyName=name, PolicyDocument=text)
     cloud.client("logs").create_log_group(logGroupName="/arriero/llm/east")
-    document.pop("ephemeralStorage")
     definition = cloud.client("ecs").register_task_definition(**document)["taskDefinition"]["taskDefinitionArn"]
     cloud.service("llm", definition, count)
     until(lambda: cloud.is_stable("llm"))

@@ -52,7 +52,6 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
     The roles are named without account (`/arriero/llm/us-east-1/llm-east-exec`), for a plan must not depend on one.
     """
     base, path = f"{site.service}-{site.name}", role_path(site)
-    disk = {"ephemeralStorage": {"sizeInGiB": int(site.size.storage.in_gib)}}
     return {
         "family": base,
         "cpu": str(int(site.size.cpu * 1024)),
@@ -60,7 +59,7 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
         "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
-        **(aws_gpu.of_a_task(site) if site.gpu else disk),
+        **(aws_gpu.of_a_task(site) if site.gpu else _disk(site)),
         "executionRoleArn": f"{path}{base}-exec",
         "taskRoleArn": f"{path}{base}-task",
         "volumes": [{"name": "scratch"}, *([_files()] if storage.is_used(site) else [])],
@@ -84,6 +83,12 @@ def seeding(site: ResolvedSite) -> dict[str, Any]:
     del ollama["healthCheck"], job["healthCheck"]
     role = f"{role_path(site)}{base}-seed"
     return {**whole, "family": f"{base}-seed", "taskRoleArn": role, "containerDefinitions": [ollama, job]}
+
+
+def _disk(site: ResolvedSite) -> dict[str, Any]:
+    """What Fargate includes can't be asked for: RegisterTaskDefinition takes 21 GiB and more."""
+    gib = int(site.size.storage.in_gib)
+    return {} if gib == INCLUDED_STORAGE_GIB else {"ephemeralStorage": {"sizeInGiB": gib}}
 
 
 def _files() -> dict[str, Any]:
