@@ -16,7 +16,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[2] / ".venv/terraform"
 # Meta-arguments, which every resource takes.
 OF_TERRAFORM = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"}
-_NAMED = re.compile(r":param (\w+): .*?docs/(?:ephemeral-)?resources/\w+#(\w+) ")
+_NAMED = re.compile(r":param (\w+): .*?docs/(?:(?:ephemeral-)?resources|data-sources)/\w+#(\w+) ")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Body:
     arguments: frozenset[str]
     required: frozenset[str]
     inner: Mapping[str, Body]
+
+
+# Terraform's own (https://developer.hashicorp.com/terraform/language/resources/terraform-data).
+BUILT_IN = {"terraform_data": Body(frozenset(("input", "triggers_replace")), frozenset(), {})}
 
 
 def wheel(provider: str) -> Path | None:
@@ -43,9 +47,17 @@ def version(provider: str) -> str:
 
 
 def schema(resource: str, kind: str = "resource") -> Body | None:
-    """The schema of a resource type like `aws_vpc`, or of an ephemeral one; None where its provider has none such."""
+    """The schema of a resource type like `aws_vpc`, of an ephemeral one, or of data; None where its provider has none
+    such.
+    """
+    if resource in BUILT_IN:
+        return BUILT_IN[resource]
     provider, _, name = resource.partition("_")
-    folder, of = (f"ephemeral_{resource}", "ephemeral-resources") if kind == "ephemeral" else (name, "resources")
+    folder, of = {
+        "resource": (name, "resources"),
+        "ephemeral": (f"ephemeral_{resource}", "ephemeral-resources"),
+        "data": (f"data_{resource}", "data-sources"),
+    }[kind]
     with zipfile.ZipFile(str(wheel(provider))) as archive:
         path = f"{Path(archive.filename or '').name.partition('-')[0]}/{folder}/__init__.py"
         if path not in archive.namelist():

@@ -15,6 +15,7 @@ Key = tuple[str, str]
 Read = Iterator[tuple[str, str, Values, Values]]
 
 IMPORT = re.compile(r'import \{\n  to = (\S+?)(\[".*"\])?\n  id = "(.*)"\n\}')
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Module:
@@ -49,7 +50,14 @@ def _plain(value: Any, names: Mapping[str, str], is_block: bool = True) -> Any:
         }
     if isinstance(value, list):
         return [_plain(each, names, is_block) for each in value]
-    return names.get(value, value) if isinstance(value, str) else value
+    return _named(value, names) if isinstance(value, str) else value
+
+
+def _named(value: str, names: Mapping[str, str]) -> str:
+    """Ids stand alone, or in the JSON of an output."""
+    if '"' not in value:
+        return names.get(value, value)
+    return _ID.sub(lambda found: names.get(found[0], found[0]), value)
 
 
 def many(values: Values, name: str) -> list[Values]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from terraform_azapi import azure_private, azure_storage, azure_targets
 from terraform_blocks import Key, Module, Read, Values, done, many
+from terraform_files import aws_files, volume
 from terraform_ingress import attachment, aws_ingress
 from terraform_machines import aws_machines
 from terraform_scaling import aws_scaling
@@ -207,7 +208,7 @@ def _task(values: Values) -> Values:
         },
         "ephemeralStorage": {"sizeInGiB": storage[0]["size_in_gib"]},
         "placementConstraints": places,
-        "volumes": many(values, "volume"),
+        "volumes": [volume(each) for each in many(values, "volume")],
         "containerDefinitions": json.loads(values.pop("container_definitions")),
     }
     return dict(aws_task.normal_form(document))
@@ -380,6 +381,7 @@ AWS: tuple[Callable[[Module], Read], ...] = (
     _roles,
     _aws_network,
     aws_machines,
+    aws_files,
     _aws_service,
     aws_scaling,
     aws_ingress,

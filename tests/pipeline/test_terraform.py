@@ -19,7 +19,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, aws_network, azure, azure_files, storage
+from arriero.plan.wanted import aws, aws_network, azure, azure_files
 from arriero.spec.model import Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -88,6 +88,12 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "sites": {"aws-east": {**SITES["aws-east"], **GPUS}},
         "network": {"mode": "private"},
         "scale": {"by": "cloud", "track": {"requests": 3}, "max": 3},
+    },
+    "models from storage": {"models": ["llama2", BIG], "sites": {"aws-east": SITES["aws-east"]}},
+    "models from storage at a private site, whose names are too long for a tag": {
+        "models": ["llama2", *({"name": f"llama2:{'q' * 60}{n}", "from": "storage"} for n in range(5))],
+        "sites": {"aws-east": SITES["aws-east"]},
+        "network": {"mode": "private"},
     },
     "each task is measured": {"metrics": {"container_insights": "enhanced"}},
     "models from storage at Azure, through a private endpoint": {
@@ -189,7 +195,7 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
             each["group"] = labels[each["group"].partition(".")[2]]
     if kind == "aws.launch_template":
         plain["security_groups"] = [label_named(each.partition(".")[2], labels) for each in plain["security_groups"]]
-    if kind == "aws.autoscaling_group":
+    if kind in ("aws.autoscaling_group", "aws.file_system"):
         cidr = wish.site(name.removeprefix(f"{wish.name}-")).network.cidr
         numbered = {str(n): f"{name} {each}" for n, each in enumerate(aws_network.subnet_ranges(cidr), 1)}
         plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
@@ -249,16 +255,10 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for file systems, with which no module is written."""
-    assert set(module.MAKERS["aws"]) == set(aws.KINDS) - storage.KEPT_KINDS
+    """But for what would put a secret into it."""
+    assert set(module.MAKERS["aws"]) == set(aws.KINDS)
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
-
-
-def test_models_from_storage_at_aws_are_refused() -> None:
-    stored = spec({"models": ["llama2", BIG]})
-    with pytest.raises(Refused, match=r"^models: llama2:70b comes from storage, and this export can't say EFS"):
-        module.files(stored, nothing(stored))
 
 
 def test_what_terraform_can_not_say_is_refused_by_name() -> None:
@@ -291,33 +291,6 @@ def test_what_stands_is_imported_by_the_ids_that_were_read(tmp_path: Path) -> No
     assert read.imports["azurerm_nat_gateway_public_ip_association.azure_east"] == (
         "/subscriptions/1/azure.nat_gateway/llm-azure-east|/subscriptions/1/azure.public_ip/llm-azure-east"
     )
-
-
-def as_wished(wish: Spec, name: str) -> Facts:
-    """A site that stands exactly as it is wished for; ids tell what they are of."""
-    site, empty = wish.site(name), nothing(wish)
-    digest = place.definition_hash(aws.definition(site))
-    there = tuple(
-        replace(each, id=f"{each.kind}/{each.name}") for each in aws.wanted(site, empty.sites[name], 1, 2, digest)
-    )
-    return replace(empty, sites={**empty.sites, name: replace(empty.sites[name], resources=there, count=2)})
-
-
-def test_machines_that_stand_are_imported_by_what_their_provider_asks_for(tmp_path: Path) -> None:
-    wish = spec(SPECS["on machines with GPUs"])
-    read = written(wish, as_wished(wish, "aws-east"), tmp_path)
-    assert set(read.resources) == set(read.imports)
-    assert read.imports["aws_iam_instance_profile.aws_east"] == "llm-aws-east-machine"
-    assert read.imports["aws_launch_template.aws_east"] == "aws.launch_template/llm-aws-east"
-    assert read.imports["aws_autoscaling_group.aws_east"] == "llm-aws-east"
-    assert read.imports["aws_ecs_capacity_provider.aws_east"] == "aws.capacity_provider/gpu-llm-aws-east"
-
-
-def test_a_site_that_would_move_to_machines_is_refused() -> None:
-    """As `arriero up` refuses it: Terraform would replace the service while it serves."""
-    wish = spec(SPECS["on machines with GPUs"])
-    with pytest.raises(Refused, match=r"sites\.aws-east\.gpu: the site stands on Fargate, and can't move to machines"):
-        module.files(wish, standing(spec()))
 
 
 def test_tags_are_those_that_the_site_was_made_with(tmp_path: Path) -> None:

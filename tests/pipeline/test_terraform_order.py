@@ -16,12 +16,13 @@ from test_terraform import SPECS, nothing, spec
 from arriero.pipeline.terraform import module
 
 RESOURCE = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
-REFERENCE = re.compile(r"\baws_\w+\.\w+")
+REFERENCE = re.compile(r"\b(?:aws|terraform)_\w+\.\w+")
 ONE_SITE = [name for name, changes in SPECS.items() if list(changes.get("sites", ())) == ["aws-east"]]
 # What only guards what others need, and what is made for a service that stands.
 BESIDE = ("aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive")
 AFTER = ("aws_appautoscaling_",)
 SERVICE = "aws_ecs_service.aws_east"
+STORAGE = "models from storage"
 MACHINES = "on machines with GPUs"
 # Each goes before the one beside it: `roles/aws_site/tasks/clear.yml`.
 REMOVED_BEFORE = [
@@ -33,6 +34,12 @@ REMOVED_BEFORE = [
     ("aws_launch_template.aws_east", "aws_security_group.aws_east_machines"),
     ("aws_launch_template.aws_east", "aws_iam_instance_profile.aws_east"),
     ("aws_iam_instance_profile.aws_east", "aws_iam_role.aws_east_machine"),
+]
+STORAGE_REMOVED_BEFORE = [
+    (SERVICE, "aws_efs_mount_target.aws_east_1"),
+    ("aws_efs_mount_target.aws_east_1", "aws_security_group.aws_east_files"),
+    ("aws_efs_mount_target.aws_east_1", "aws_subnet.aws_east_1"),
+    ("aws_ecs_task_definition.aws_east", "aws_efs_access_point.aws_east"),
 ]
 
 
@@ -55,9 +62,12 @@ def test_a_service_comes_after_all_that_its_tasks_need(name: str) -> None:
     assert left == {SERVICE}
 
 
-@pytest.mark.parametrize(("first", "second"), REMOVED_BEFORE)
-def test_what_hangs_on_another_thing_goes_before_it(first: str, second: str) -> None:
-    assert second in needs(MACHINES)[first]
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [*((MACHINES, *pair) for pair in REMOVED_BEFORE), *((STORAGE, *pair) for pair in STORAGE_REMOVED_BEFORE)],
+)
+def test_what_hangs_on_another_thing_goes_before_it(name: str, first: str, second: str) -> None:
+    assert second in needs(name)[first]
 
 
 def test_how_many_machines_run_is_nothing_that_terraform_says() -> None:

@@ -56,6 +56,7 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "a probe without a sidecar",
         "others may reach it",
         "more storage than is included",
+        "models from storage",
         "on machines with GPUs",
         "on private machines with GPUs, which the cloud scales",
         "models from storage at Azure, through a private endpoint",
@@ -66,7 +67,7 @@ def test_the_providers_know_every_word_and_miss_none(name: str, tmp_path: Path) 
     wish = spec(SPECS[name])
     written(wish, nothing(wish), tmp_path)
     found = []
-    for kind in ("resource", "ephemeral"):
+    for kind in ("resource", "ephemeral", "data"):
         for of_type, label, body in blocks(tmp_path, kind):
             known = schema(of_type, kind)
             assert known, f"the provider has no {kind} {of_type}"

@@ -46,7 +46,12 @@ def resources(found: Storage, ref: SiteRef, names: Mapping[str, str]) -> tuple[R
         },
         "subnets": tuple(sorted(names.get(each["SubnetId"], each["SubnetId"]) for each in found.targets)),
     }
-    details: dict[str, Value] = {"access_point_id": point.get("AccessPointId", "")}
+    details: dict[str, Value] = {
+        "access_point_id": point.get("AccessPointId", ""),
+        "mount_targets": {
+            names.get(each["SubnetId"], each["SubnetId"]): each["MountTargetId"] for each in found.targets
+        },
+    }
     system = Resource(KIND, base, properties, found.system["FileSystemId"], tags, details)
     mark = tags.get(MARK_TAG)
     return (system, *([Resource(MODELS_KIND, base, {"models": mark})] if mark else []))

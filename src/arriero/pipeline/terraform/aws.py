@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, cast
 
-from arriero.pipeline.terraform import aws_ingress, aws_machines, aws_network, aws_scaling
+from arriero.pipeline.terraform import aws_files, aws_ingress, aws_machines, aws_network, aws_scaling
 from arriero.pipeline.terraform.aws_network import ours, tags
 from arriero.pipeline.terraform.hcl import Blocks, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.model import Resource
 from arriero.plan.wanted import aws_alb
 from arriero.plan.wanted.aws import base_name, partition
-from arriero.plan.wanted.aws_task import INCLUDED_STORAGE_GIB
 
 SERVICE = "aws.service"
 # A task needs these from its first moment, and no argument of the service leads to them: made before it, gone after it.
@@ -31,6 +30,7 @@ NEEDED = (
     "aws_wafv2_web_acl_association",
     "aws_cloudwatch_log_group",
     "aws_ecs_cluster_capacity_providers",
+    "aws_efs_mount_target",
 )
 COUNT_NOTE = "The live count belongs to whoever scales; Terraform only sets the first one."
 
@@ -41,7 +41,7 @@ def _roles(site: Site, roles: tuple[Resource, ...]) -> Iterator[Piece]:
 
 
 def _role(site: Site, role: Resource) -> Iterator[Piece]:
-    label, standing = _role_label(site, role.name), site.standing(role)
+    label, standing = aws_network.label_of(site, role.name), site.standing(role)
     held = standing.properties if standing else {}
     trust: Expression = {"Version": "2012-10-17", "Statement": cast(Any, role.properties["trust"])}
     body = ours(
@@ -114,7 +114,7 @@ def _task_definition(site: Site, resources: tuple[Resource, ...]) -> Iterator[Pi
     """From the document that the role registers, with the roles as references. No tags: its labels are tags enough."""
     [definition] = resources
     document = cast("Mapping[str, Any]", definition.details["document"])
-    runtime, places = document["runtimePlatform"], document.get("placementConstraints", ())
+    runtime, disk = document["runtimePlatform"], document.get("ephemeralStorage")
     body = ours(
         site,
         family=document["family"],
@@ -133,17 +133,11 @@ def _task_definition(site: Site, resources: tuple[Resource, ...]) -> Iterator[Pi
                 },
             )
         ),
-        **_storage(document),
-        placement_constraints=Blocks(tuple(places)),
-        volume=Blocks(tuple({"name": volume["name"]} for volume in document["volumes"])),
+        ephemeral_storage=Blocks(({"size_in_gib": disk["sizeInGiB"]},) if disk else ()),
+        placement_constraints=Blocks(tuple(document.get("placementConstraints", ()))),
+        volume=Blocks(tuple(aws_files.volume(site, each) for each in document["volumes"])),
     )
     yield Piece("aws_ecs_task_definition", site.label, body, site.imported(definition))
-
-
-def _storage(document: Mapping[str, Any]) -> dict[str, Blocks]:
-    """What Fargate includes can't be asked for: the provider takes 21 GiB and more. On a machine it is its disk."""
-    gib = document.get("ephemeralStorage", {}).get("sizeInGiB", INCLUDED_STORAGE_GIB)
-    return {} if gib == INCLUDED_STORAGE_GIB else {"ephemeral_storage": Blocks(({"size_in_gib": gib},))}
 
 
 def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -172,7 +166,7 @@ def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
                 },
             )
         ),
-        lifecycle=Blocks(({"ignore_changes": [Raw("desired_count")]},)),
+        lifecycle=Blocks(({"ignore_changes": [Raw("desired_count")], **aws_files.gate(site)},)),
         **aws_ingress.attached(site, wish),
     )
     there = {"": f"{base_name(site.spec)}/{service.name}"} if standing else {}
@@ -185,13 +179,8 @@ def _needed(site: Site) -> list[Expression]:
     return [Raw(f"{piece.type}.{piece.label}") for piece in made if piece.type in NEEDED]
 
 
-def _role_label(site: Site, name: str) -> str:
-    """`llm-aws-east-exec` -> `aws_east_exec`."""
-    return f"{site.label}{name.removeprefix(base_name(site.spec)).replace('-', '_')}"
-
-
 def _role_arn(site: Site, path: str) -> Raw:
-    return Raw(f"aws_iam_role.{_role_label(site, path.rpartition('/')[2])}.arn")
+    return Raw(f"aws_iam_role.{aws_network.label_of(site, path.rpartition('/')[2])}.arn")
 
 
 def _json(value: Expression) -> Call:
@@ -202,6 +191,7 @@ MAKERS: Mapping[str, Maker] = {
     "aws.role": _roles,
     **aws_network.MAKERS,
     **aws_machines.MAKERS,
+    **aws_files.MAKERS,
     aws_alb.TARGETS: aws_ingress.target_group,
     aws_alb.BALANCER: aws_ingress.balancer,
     "aws.log_group": _log_group,

@@ -13,6 +13,7 @@ from arriero.pipeline.terraform.hcl import Blocks, Body, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.firewall import Rule, group_rule
 from arriero.plan.model import Resource
+from arriero.plan.wanted import aws_files
 from arriero.plan.wanted import aws_network as network
 from arriero.plan.wanted.aws_network import base_name, site_tags
 
@@ -32,7 +33,7 @@ def subnet_id(site: Site, name: str) -> Expression:
 
 
 def group_id(site: Site, name: str) -> Raw:
-    return Raw(f"aws_security_group.{_label(site, name)}.id")
+    return Raw(f"aws_security_group.{label_of(site, name)}.id")
 
 
 def _vpc(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -91,7 +92,7 @@ def _route_tables(site: Site, tables: tuple[Resource, ...]) -> Iterator[Piece]:
 
 
 def _route_table(site: Site, table: Resource) -> Iterator[Piece]:
-    label, standing = _label(site, table.name), site.standing(table)
+    label, standing = label_of(site, table.name), site.standing(table)
     routes: dict[str | None, Body] = {
         network.INTERNET: {"cidr_block": "0.0.0.0/0", "gateway_id": Raw(f"aws_internet_gateway.{site.label}.id")},
         network.NAT: {"cidr_block": "0.0.0.0/0", "nat_gateway_id": Raw(f"aws_nat_gateway.{site.label}.id")},
@@ -124,11 +125,13 @@ def _security_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piece
             tags=tags(site, Name=group.name),
             **{direction: _rule_blocks(site, each) for direction, each in rules.items()},
         )
-        yield Piece("aws_security_group", _label(site, group.name), body, site.imported(group))
+        yield Piece("aws_security_group", label_of(site, group.name), body, site.imported(group))
 
 
 def _description(site: Site, group: str) -> str:
-    return network.descriptions(site.spec).get(group) or f"Load balancer of {base_name(site.spec)}"
+    base = base_name(site.spec)
+    others = {f"{base}-alb": f"Load balancer of {base}", aws_files.group_name(base): f"Models of {base}"}
+    return {**others, **network.descriptions(site.spec)}[group]
 
 
 def _rule_blocks(site: Site, rules: list[Rule]) -> Blocks:
@@ -189,7 +192,7 @@ def _subnet_label(site: Site, name: str) -> str:
     return f"{site.label}_{names.index(name) + 1}"
 
 
-def _label(site: Site, name: str) -> str:
+def label_of(site: Site, name: str) -> str:
     """`llm-aws-east-gateway` -> `aws_east_gateway`; what has the site's own name has its label."""
     return f"{site.label}{name.removeprefix(base_name(site.spec)).replace('-', '_')}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws, azapi, azure
+from arriero.pipeline.terraform import aws, aws_files, azapi, azure
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
@@ -41,7 +41,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
     where the plan of a site can't be made, or holds what Terraform can't say.
     """
-    _refuse_stored(spec)
     _refuse_secrets(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
@@ -55,13 +54,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         },
         "imports.tf": text(_imports(parts)),
     }
-
-
-def _refuse_stored(spec: Spec) -> None:
-    stored = [model.name for model in spec.models if model.source == "storage"]
-    if stored and any(site.cloud == "aws" for site in spec.sites.values()):
-        what = f"{', '.join(stored)} comes from storage, and this export can't say EFS"
-        raise Refused(Problem(what, "bake the model for this export, or stay with `arriero up`", "models"))
 
 
 def _refuse_secrets(spec: Spec) -> None:
@@ -129,7 +121,8 @@ def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
         targets = f"{plan.count} target" if plan.count == 1 else f"{plan.count} targets"
         yield f"{spec.name}: {spec.region}, {spec.role}, {targets} of release {plan.release}"
         for piece in part.pieces:
-            yield Block(piece.kind, (piece.type, piece.label), piece.body, piece.comment)
+            labels = tuple(filter(None, (piece.type, piece.label)))
+            yield Block(piece.kind, labels, piece.body, piece.comment)
     if not there:
         yield "The spec has no site here."
 
@@ -180,14 +173,14 @@ Not in here either: the stores of arriero's ledger. They are written by arriero 
    two owners would undo each other. The gateway and `arriero status` go on as before: they find targets by their tags.
 
 To go back, forget the state (`terraform state rm`) and run `arriero plan`.
-"""
+{"".join(aws_files.guide(part.site) for part in parts if part.site.spec.cloud == "aws")}"""
 
 
 def _row(part: Part) -> str:
     instances = sum(
         max(1, len(part.site.wanted("azure.container_group"))) if "for_each" in p.body else 1
         for p in part.pieces
-        if p.kind == "resource"
+        if p.kind == "resource" and p.type != "terraform_data"
     )
     imported = sum(len(piece.standing) for piece in part.pieces)
     said = "nothing: it could not be read" if part.unread else str(imported)

@@ -13,8 +13,8 @@ from arriero.spec.model import ResolvedSite
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One `resource` block, or one of another `kind`. `standing` are the ids that Terraform imports, by key of its
-    `for_each` ("" without one); empty where nothing of the kind stands yet.
+    """One `resource` block, or one of another `kind`; an output has no type. `standing` are the ids that Terraform
+    imports, by key of its `for_each` ("" without one); empty where nothing of the kind stands yet.
     """
 
     type: str
