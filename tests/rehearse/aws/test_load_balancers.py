@@ -111,15 +111,20 @@ def test_a_task_that_goes_answers_to_the_end_what_it_has_begun(cloud: Cloud) -> 
     until(lambda: cloud.is_stable("llm"))
     [old] = cloud.tasks("llm")
     connection = balanced.connection()
-    wish = {"model": "llama2", "prompt": "tell me much", "options": {"num_predict": 1200}}
+    wish = {"model": "llama2", "prompt": "tell me much", "options": {"num_predict": 3000}}
     connection.request("POST", "/api/generate", json.dumps(wish), {"Content-Type": "application/json"})
     stream = connection.getresponse()
     assert stream.status == 200, stream.read()
     stream.readline()
-    cloud.client("ecs").update_service(cluster="llm", service="llm", desiredCount=0)
-    until(lambda: balanced.states() == [])
-    [going] = cloud.client("ecs").describe_tasks(cluster="llm", tasks=[old["taskArn"]])["tasks"]
-    assert (going["lastStatus"], going["desiredStatus"]) == ("DEACTIVATING", "STOPPED")
+    ecs = cloud.client("ecs")
+    ecs.update_service(cluster="llm", service="llm", desiredCount=0)
+
+    def statuses() -> tuple[str, str]:
+        [going] = ecs.describe_tasks(cluster="llm", tasks=[old["taskArn"]])["tasks"]
+        return going["lastStatus"], going["desiredStatus"]
+
+    until(lambda: statuses() == ("DEACTIVATING", "STOPPED"))
+    assert balanced.states() == []
     assert balanced.get().status == 503  # nothing new goes there
     assert json.loads(stream.read().splitlines()[-1])["done"] is True
     until(lambda: cloud.described("llm")["runningCount"] == 0)
