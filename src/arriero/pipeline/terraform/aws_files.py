@@ -29,11 +29,11 @@ def volume(site: Site, asked: Mapping[str, Any]) -> Body:
     if efs is None:
         return {"name": asked["name"]}
     access: Body = {
-        "access_point_id": Raw(f"aws_efs_access_point.{site.label}.id"),
+        "access_point_id": _point_id(site),
         "iam": efs["authorizationConfig"]["iam"],
     }
     how: Body = {
-        "file_system_id": Raw(f"aws_efs_file_system.{site.label}.id"),
+        "file_system_id": _system_id(site),
         "transit_encryption": efs["transitEncryption"],
         "authorization_config": Blocks((access,)),
     }
@@ -99,7 +99,7 @@ def _system(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     for number, subnet in enumerate(wish["subnets"], 1):
         target = ours(
             site,
-            file_system_id=Raw(f"aws_efs_file_system.{site.label}.id"),
+            file_system_id=_system_id(site),
             subnet_id=aws_network.subnet_id(site, subnet),
             security_groups=[group_id(site, aws_files.group_name(system.name))],
         )
@@ -115,7 +115,7 @@ def _access_point(site: Site, name: str, point: Mapping[str, Any], identity: str
     owner = {"owner_uid": user, "owner_gid": user, "permissions": "0755"}
     body = ours(
         site,
-        file_system_id=Raw(f"aws_efs_file_system.{site.label}.id"),
+        file_system_id=_system_id(site),
         tags=tags(site, Name=name),
         posix_user=Blocks(({"uid": user, "gid": user},)),
         root_directory=Blocks(({"path": point["root"], "creation_info": Blocks((owner,))},)),
@@ -132,8 +132,7 @@ def _models(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     if not storage.is_used(site.spec):
         return
     [models] = resources
-    label = f"{site.label}_models"
-    system = Raw(f"aws_efs_file_system.{site.label}.id")
+    label, system = f"{site.label}_models", _system_id(site)
     yield Piece("terraform_data", label, {"input": cast(str, models.properties["models"])})
     body = ours(site, file_system_id=system, depends_on=[Raw(f"terraform_data.{label}")])
     yield Piece("aws_efs_file_system", site.label, body, kind="data")
@@ -157,10 +156,8 @@ def _seed_volume(site: Site, asked: Mapping[str, Any]) -> Expression:
     efs = asked.get("efsVolumeConfiguration")
     if efs is None:
         return dict(asked)
-    point = Raw(f"aws_efs_access_point.{site.label}.id")
-    access = {**efs["authorizationConfig"], "accessPointId": point}
-    system = Raw(f"aws_efs_file_system.{site.label}.id")
-    return {**asked, "efsVolumeConfiguration": {**efs, "fileSystemId": system, "authorizationConfig": access}}
+    access = {**efs["authorizationConfig"], "accessPointId": _point_id(site)}
+    return {**asked, "efsVolumeConfiguration": {**efs, "fileSystemId": _system_id(site), "authorizationConfig": access}}
 
 
 def _run(site: Site) -> Expression:
@@ -179,6 +176,14 @@ def _run(site: Site) -> Expression:
         "networkConfiguration": {"awsvpcConfiguration": network},
         "tags": [{"key": key, "value": value} for key, value in tags(site).items()],
     }
+
+
+def _system_id(site: Site) -> Raw:
+    return Raw(f"aws_efs_file_system.{site.label}.id")
+
+
+def _point_id(site: Site) -> Raw:
+    return Raw(f"aws_efs_access_point.{site.label}.id")
 
 
 def _names(site: Site) -> str:
