@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from emulated_cloud import EAST, WEST, Cloud, until
+from moto.iam.models import AWSManagedPolicy, iam_backends
 
 from arriero.errors import ArrieroError, Refused
 from arriero.rehearse.aws.emulator import AwsEmulator
@@ -41,6 +42,17 @@ def requests(cloud: Cloud) -> list[dict[str, Any]]:
 
 def test_the_account_is_the_stages_own(cloud: Cloud) -> None:
     assert cloud.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+def test_what_a_stage_never_asks_for_is_neither_loaded_nor_held(cloud: Cloud) -> None:
+    """IAM of one partition is 1,400 managed policies; moto would load six, and keep what a restart has replaced."""
+    held = len(AWSManagedPolicy.instances_tracked)  # type: ignore[attr-defined]
+    for _ in range(2):
+        cloud.client("iam").list_roles()
+        [partitions] = [list(account) for account in iam_backends.values()]
+        assert partitions == ["aws"]
+        cloud.restart()
+    assert len(AWSManagedPolicy.instances_tracked) == held  # type: ignore[attr-defined]
 
 
 def test_another_access_key_is_refused_as_each_service_refuses(cloud: Cloud) -> None:
