@@ -22,6 +22,7 @@ sites: {a: {cloud: aws, region: us-east-1}}
 """
 # Said by nobody in the spec: names and places of this program, and the side of the targets.
 OTHERS = {"targets_ca", "targets_certificate", "targets_key", "targets_name"}
+OTHERS |= {"targets_dns", "targets_site", "targets_resolver"}
 
 
 def spec_of(folder: Path, gateway: str) -> Spec:

@@ -51,9 +51,9 @@ class ScriptedServer:
     address: str = ""
     is_frozen: bool = False
 
-    async def start(self, host: str = "127.0.0.1") -> ScriptedServer:
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> ScriptedServer:
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server = await asyncio.start_server(self._serve, host, 0, limit=2**24)
+        self._server = await asyncio.start_server(self._serve, host, port, limit=2**24)
         port = self._server.sockets[0].getsockname()[1]
         self.address = f"{host}:{port}"
         return self

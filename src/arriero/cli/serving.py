@@ -1,4 +1,4 @@
-"""The verbs of programs that run beside Ollama: gateway run, gateway sidecar, its jobs, controller run."""
+"""The verbs of programs that run on: gateway run, gateway edge, gateway sidecar and its jobs, controller run."""
 
 from __future__ import annotations
 
@@ -81,6 +81,18 @@ def run_sidecar(
     from arriero.gateway.sidecar import main, together
 
     return together.run(os.environ) if with_ollama else main.run(os.environ)
+
+
+@gateway.command("edge")
+def run_edge() -> int:
+    """Serve with settings and keys from the environment, so that a container needs no file. `targets_dns` among the
+    settings is a name whose A records are the targets.
+
+    Example: [bold]ARRIERO_SETTINGS="$(cat gateway.json)" ARRIERO_KEYS="$(cat keys.json)" arriero gateway edge[/bold]
+    """
+    from arriero.gateway.edge.main import run
+
+    return run(os.environ)
 
 
 @gateway.command("lay-models")

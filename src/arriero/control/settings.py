@@ -52,6 +52,10 @@ class GatewaySettings:
     limits get 503 (`refuse`). Prices are for a million tokens. `tls_*` is the listener's side, `targets_*` the side of
     targets at `https://host:port`; `targets_name` is the name in their certificates, if it is not the host. With
     several `workers` so many processes serve. `otlp_endpoint` (`http://host:4318`) gets a span for each request.
+
+    With `targets_dns` (`name:port`) nobody has to tell the targets: they are what the name's A records say, asked anew
+    every few seconds of `targets_resolver` (`address:port`), or of the DNS servers in /etc/resolv.conf; `targets_site`
+    is the site that they are of.
     """
 
     service: str
@@ -81,6 +85,9 @@ class GatewaySettings:
     targets_name: str = ""
     workers: int = 1
     otlp_endpoint: str = ""
+    targets_dns: str = ""
+    targets_site: str = ""
+    targets_resolver: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": 1, **asdict(self)}

@@ -42,6 +42,7 @@ class Context:
     """Touched from the event loop's thread only. `look_now` is set when targets should be probed without waiting,
     `renew_now` when keys and certificates should be read anew. `readings` tells by digest how models carry on. `now` is
     the monotonic clock; `timestamp` the wall clock in seconds since 1970, which keys expire by and limits count by.
+    `is_told_of_targets`: DNS has said which there are.
     """
 
     settings: GatewaySettings
@@ -57,6 +58,7 @@ class Context:
     queue: Queue | None = None
     lanes: Lanes | None = None
     is_handing_over: bool = False
+    is_told_of_targets: bool = False
     guard: Guard = field(default_factory=Guard)
     shared: SharedLimits | None = None
     budget: Budget = field(default_factory=Budget)

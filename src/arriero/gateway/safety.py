@@ -10,17 +10,20 @@ from arriero.control.settings import GatewaySettings
 from arriero.errors import Problem
 from arriero.gateway.access.sources import Sources, is_loopback
 from arriero.gateway.wire.address import split_address
+from arriero.gateway.wire.dns import question
 
 _STORES = ("valkey", "valkeys", "redis", "rediss")
 _PAIRS = (
     ("tls_certificate", "tls_key"), ("tls_key", "tls_certificate"), ("tls_client_ca", "tls_certificate"),
     ("targets_certificate", "targets_key"), ("targets_key", "targets_certificate"),
     ("limits_store", "keys_file"), ("limits_store_password_file", "limits_store"),
+    ("targets_site", "targets_dns"), ("targets_resolver", "targets_dns"),
 )  # fmt: skip
 
 
 def unsafe(settings: GatewaySettings, file: str) -> list[Problem]:
-    return [*_listeners(settings, file), *_ranges(settings, file), *_choices(settings, file), *_pairs(settings, file)]
+    found = (_listeners, _ranges, _choices, _names, _pairs)
+    return [problem for problems in found for problem in problems(settings, file)]
 
 
 def _listeners(settings: GatewaySettings, file: str) -> Iterator[Problem]:
@@ -65,6 +68,22 @@ def _choices(settings: GatewaySettings, file: str) -> Iterator[Problem]:
         yield Problem(
             "a password in the settings can be read", "put it into limits_store_password_file", "limits_store", file
         )
+
+
+def _names(settings: GatewaySettings, file: str) -> Iterator[Problem]:
+    if settings.targets_dns:
+        try:
+            question(split_address(settings.targets_dns)[0], 0)
+        except ValueError as error:
+            yield Problem(str(error), "write it like targets.llm.internal:11434", "targets_dns", file)
+    if settings.targets_dns and settings.targets_file:
+        what = "targets are told in one way, and targets_dns is another"
+        yield Problem(what, "keep one of them", "targets_file", file)
+    if settings.targets_resolver:
+        try:
+            split_address(settings.targets_resolver)
+        except ValueError as error:
+            yield Problem(str(error), "write it like 10.0.0.2:53", "targets_resolver", file)
 
 
 def _pairs(settings: GatewaySettings, file: str) -> Iterator[Problem]:

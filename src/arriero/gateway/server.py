@@ -27,6 +27,7 @@ from arriero.gateway.telling import families as f
 from arriero.gateway.telling.lanes import Lanes
 from arriero.gateway.watch.follow import Followers
 from arriero.gateway.watch.health import Prober
+from arriero.gateway.watch.naming import Finder
 from arriero.gateway.wire.connection import ClientConnection, Handler
 from arriero.secret import Secret
 
@@ -142,6 +143,8 @@ def _long_lived(
         "renew credentials": Renewal(files, context.renew_now, context.report).run(),
         "keep the state": snapshot.keep_on(context),
     }
+    if context.settings.targets_dns:
+        tasks["find targets"] = Finder(context).run()
     if context.lanes is not None:
         tasks["watch neighbours"] = _watch_neighbours(context, context.lanes)
     if context.shared is not None:

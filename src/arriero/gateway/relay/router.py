@@ -14,7 +14,7 @@ from arriero.gateway.relay.forward import Exchange
 from arriero.gateway.relay.waiting import Queue
 from arriero.gateway.relay.warming import start_if_asked
 from arriero.gateway.relay.writing import Writing
-from arriero.gateway.routing.pool import Without
+from arriero.gateway.routing.pool import Pool, Without
 from arriero.gateway.routing.target import Target
 from arriero.gateway.telling import exposition, scraping
 from arriero.gateway.telling.record import Record, record_of
@@ -44,6 +44,7 @@ class Router:
         self.limits = context.settings.limits
         self.connections: set[ClientConnection] = set()
         self.now = context.now
+        self._was_ready = False
 
     def handle(self, client: ClientConnection, request: Request) -> Work | None:
         request.close = request.close or self._context.is_draining
@@ -120,7 +121,16 @@ class Router:
         if self._context.is_draining and not self._context.is_handing_over:
             return Answer(503, b"draining\n")
         pool = self._context.pool
-        return Answer(200, b"ok\n") if pool.is_ready() or pool.wakes else Answer(503, b"no target answers\n")
+        self._was_ready = self._was_ready or pool.is_ready()
+        if pool.is_ready() or pool.wakes or (self._context.is_told_of_targets and self._is_no_worse(pool)):
+            return Answer(200, b"ok\n")
+        return Answer(503, b"no target answers\n")
+
+    def _is_no_worse(self, pool: Pool) -> bool:
+        """Where targets are found by name: none is there, or those that served are away. Another gateway in the place
+        of this one would be no better, and whoever replaces what is not ready would cut its streams for nothing.
+        """
+        return self._was_ready or not any(pool)
 
     def figures(self) -> bytes:
         """What /metrics tells, in Prometheus's text form."""
