@@ -209,6 +209,15 @@ def test_models_from_storage_at_aws_are_refused_until_their_calls_are_known() ->
         iam.files(Spec.model_validate(given), Path())
 
 
+def test_edges_are_refused_until_the_calls_of_cloud_map_are_known() -> None:
+    keys = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"
+    certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b"
+    alb = {"hosts": ["llm.example.com"], "certificates": [certificate], "edges": {"keys": [keys]}}
+    given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"ingress": {"alb": alb}}
+    with pytest.raises(Refused, match=r"ingress\.alb\.edges: edges find targets by Cloud Map, and what that needs"):
+        iam.files(Spec.model_validate(given), Path())
+
+
 def test_policies_that_would_be_too_long_are_refused() -> None:
     many = {f"site-{number:02}": EAST for number in range(30)}
     with pytest.raises(Refused, match="would be longer than the 6144 characters that AWS takes; split the sites"):

@@ -85,8 +85,8 @@ def run_sidecar(
 
 @gateway.command("edge")
 def run_edge() -> int:
-    """Serve with settings and keys from the environment, so that a container needs no file. `targets_dns` among the
-    settings is a name whose A records are the targets.
+    """Serve before targets that are found by a name in DNS, with settings and keys from the environment: a container
+    of its own, as `arriero up` starts some behind a load balancer with ingress.alb.edges.
 
     Example: [bold]ARRIERO_SETTINGS="$(cat gateway.json)" ARRIERO_KEYS="$(cat keys.json)" arriero gateway edge[/bold]
     """

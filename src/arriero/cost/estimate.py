@@ -14,7 +14,7 @@ from decimal import Decimal
 from arriero.catalog import catalog
 from arriero.catalog.catalog import Source
 from arriero.catalog.prices import BUILT_IN, Prices
-from arriero.cost import machine, private_endpoint, way_out
+from arriero.cost import edge, machine, private_endpoint, way_out
 from arriero.cost.money import Money
 from arriero.spec.model import ResolvedSite
 
@@ -135,6 +135,8 @@ def estimate(site: ResolvedSite, count: int, prices: Prices = BUILT_IN) -> Estim
 def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
     if site.alb:
         yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
+    if site.edges:
+        yield from _edges(site, Decimal(site.edges.count))
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
     if site.gpu and count:
         yield from _machines(site, count)
@@ -167,6 +169,14 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
             yield _Need("private endpoint", private_endpoint.KEY, Decimal(endpoints), "hour")
 
 
+def _edges(site: ResolvedSite, count: Decimal) -> Iterator[_Need]:
+    yield _Need("vCPU of edges", "fargate.vcpu", edge.VCPUS * count, "vCPU-hour")
+    yield _Need("memory of edges", "fargate.memory", edge.MEMORY_GIB * count, "GB-hour")
+    if not site.network.is_private:
+        yield _Need("public IPv4 of edges", "public_ipv4", count, "address-hour")
+    yield _Need("private zone", "private_zone", Decimal(1), "zone-hour")
+
+
 def _machines(site: ResolvedSite, count: int) -> Iterator[_Need]:
     """A machine is paid whole, whether its targets fill it or not."""
     chosen = machine.chosen(site)
@@ -190,6 +200,8 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
     rows = [(item, key, "GB") for item, key in wanted]
     if site.alb:  # the greatest of new connections, open ones, bytes and rules, hour by hour
         rows.append(("load balancer capacity", "load_balancer.capacity", "LCU-hour"))
+    if site.edges:  # each asks every two seconds
+        rows.append(("questions to the private zone", "private_zone.questions", "1M questions"))
     if site.cloud == "aws" and site.metrics.is_billed:  # how many figures there are goes by tasks and containers
         rows.append(("Container Insights", f"container_insights.{site.metrics.container_insights}", "metric-month"))
     for item, key, unit in rows:

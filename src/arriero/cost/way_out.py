@@ -35,6 +35,7 @@ class Part:
 def interfaces(site: ResolvedSite) -> tuple[str, ...]:
     """AWS's services that tasks call, by the end of their endpoints' names: those that keep their secrets, too."""
     references = [*site.environment_from.values(), *([site.registry_login] if site.registry_login else [])]
+    references += [arn for arn in site.edges.keys if secret_values.region_of(arn) == site.region] if site.edges else []
     machines = ("ecs", "ecs-agent", "ecs-telemetry") if site.gpu else ()
     return ("ecr.api", "ecr.dkr", "logs", *machines, *sorted({secret_values.service_of(arn) for arn in references}))
 

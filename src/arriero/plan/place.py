@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -12,6 +10,7 @@ from typing import Protocol, cast
 from arriero.errors import Problem, Refused
 from arriero.plan import order, registries, sleep, stores
 from arriero.plan.compare import compare
+from arriero.plan.definition import definition_hash as definition_hash
 from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
 from arriero.plan.wanted import azure_secrets, storage
 from arriero.spec.model import ResolvedSite, Spec
@@ -144,12 +143,6 @@ def _least_to_wake_from(module: WantedModule, site: ResolvedSite, found: SiteFac
     """
     has_rest = getattr(module, "has_rest", None)
     return 0 if has_rest is None or has_rest(site, found, release, digest) else 1
-
-
-def definition_hash(definition: Mapping[str, Value]) -> str:
-    """Twelve hex digits that change when anything in the definition does."""
-    text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=list)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _unplanned(site: ResolvedSite, release: int, number: int, problem: Problem) -> SitePlan:

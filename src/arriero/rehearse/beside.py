@@ -22,6 +22,10 @@ def _run(verb: str) -> int:
         from arriero.gateway.sidecar.main import run
 
         return run(os.environ)
+    if verb == "edge":
+        from arriero.gateway.edge.main import run as run_edge
+
+        return run_edge(os.environ)
     from arriero.gateway.stored.main import run_lay, run_seed
 
     return {"lay-models": run_lay, "seed-models": run_seed}[verb](os.environ)

@@ -28,7 +28,8 @@ from arriero.rehearse.engine.profile import Profile
 _SOURCE = str(Path(__file__).parents[2])
 _PROFILE = "ARRIERO_ENGINE_PROFILE"
 _FORCED = ("HOME", "TMPDIR")
-_OURS = frozenset(("arriero", "gateway", verb) for verb in ("sidecar", "lay-models", "seed-models"))
+_SETTINGS, _CONTROL = "ARRIERO_SETTINGS", ("control", "11436")
+_OURS = frozenset(("arriero", "gateway", verb) for verb in ("edge", "sidecar", "lay-models", "seed-models"))
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
 _FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow|noisy)-(\d{1,3})$")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.
@@ -69,6 +70,23 @@ def port_of(command: Sequence[str], environment: Mapping[str, str], opened: Sequ
     told = environment.get("ARRIERO_LISTEN" if is_ours(command) else "OLLAMA_HOST", "")
     port = told.rpartition(":")[2]
     return int(port) if port.isdecimal() else opened[0] if opened else 11434
+
+
+def placed(inner: Mapping[str, str], address: str, resolver: str) -> dict[str, str]:
+    """The container's environment, with a gateway's settings at the target's own address and with its network's name
+    server, which another machine would have in /etc/resolv.conf.
+    """
+    if _SETTINGS not in inner:
+        return dict(inner)
+    try:
+        told = json.loads(inner[_SETTINGS])
+    except ValueError:
+        return dict(inner)  # the gateway says itself what is wrong
+    here = {
+        key: f"{address}:{port}" for key, port in (("listen", str(told.get("listen", "")).rpartition(":")[2]), _CONTROL)
+    }
+    names = {"targets_resolver": resolver} if resolver else {}
+    return {**inner, _SETTINGS: json.dumps({**told, **here, **names})}
 
 
 def engine_command() -> list[str]:

@@ -23,7 +23,7 @@ from typing import IO, Literal
 
 from arriero.errors import Problem, Refused
 from arriero.rehearse.addresses import Addresses
-from arriero.rehearse.launch import Launch, find_ollama, launch
+from arriero.rehearse.launch import Launch, find_ollama, launch, placed
 
 _ANSWER_SECONDS = 0.5
 
@@ -42,6 +42,7 @@ class ServerSpec:
     port: int = 11434
     stop_seconds: float = 30.0
     memory_bytes: int = 0
+    resolver: str = ""
     mounts: Mapping[str, Path] = field(default_factory=dict)
     """Folders of this machine, by the paths at which the container sees them."""
 
@@ -198,7 +199,7 @@ class Processes:
             listen=f"{address}:{spec.port}",
             folder=folder,
             outer=self._environment,
-            inner=spec.environment,
+            inner=placed(spec.environment, address, spec.resolver),
             output=output,
             mounts=spec.mounts,
         )

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from arriero.errors import Problem
 from arriero.spec import ingress_values as of_ingress
+from arriero.spec import secret_values
+from arriero.spec.check_edges import edge_problems
 from arriero.spec.ingress import Alb
 
 if TYPE_CHECKING:
     from arriero.spec.model import Spec
 
 AT = "ingress.alb"
+EVERYBODY = "0.0.0.0/0"
 
 
 def alb_problems(spec: Spec) -> Iterator[Problem]:
@@ -26,13 +29,16 @@ def alb_problems(spec: Spec) -> Iterator[Problem]:
     yield from _arn_problems(spec, alb, regions)
     yield from _time_problems(alb)
     yield from _client_problems(alb)
+    if alb.edges:
+        yield from edge_problems(spec, alb.edges)
     if spec.deploy.is_canary:
         what = "a load balancer deals by targets and knows no shares, so a trial's first step would get half of all"
         yield Problem(what, "write rolling, or remove ingress.alb", "deploy.strategy")
 
 
 def _arn_problems(spec: Spec, alb: Alb, regions: dict[str, str]) -> Iterator[Problem]:
-    for key, arns in (("certificates", alb.certificates), ("web_acls", alb.web_acls)):
+    keys = tuple(arn for arn in alb.edges.keys if not secret_values.is_in_key_vault(arn)) if alb.edges else ()
+    for key, arns in (("certificates", alb.certificates), ("web_acls", alb.web_acls), ("edges.keys", keys)):
         taken = set[str]()
         for index, arn in enumerate(arns):
             region, account, at = of_ingress.region_of(arn), of_ingress.account_of(arn), f"{AT}.{key}[{index}]"
@@ -48,6 +54,9 @@ def _arn_problems(spec: Spec, alb: Alb, regions: dict[str, str]) -> Iterator[Pro
         if all(of_ingress.region_of(arn) != region for arn in alb.certificates):
             what = f"none is of {region}, where {name} is, and a load balancer takes those of its own region only"
             yield Problem(what, "add the ARN of one", f"{AT}.certificates")
+        if keys and all(secret_values.region_of(arn) != region for arn in keys):
+            what = f"none is of {region}, where {name} is, and ECS reads secrets of its own region"
+            yield Problem(what, f"keep a copy in {region}, and name that, too", f"{AT}.edges.keys")
 
 
 def _time_problems(alb: Alb) -> Iterator[Problem]:
@@ -67,7 +76,12 @@ def _time_problems(alb: Alb) -> Iterator[Problem]:
 def _client_problems(alb: Alb) -> Iterator[Problem]:
     if alb.scheme == "internet-facing" and not alb.allow_from:
         what = "is missing, and what stands behind the load balancer asks nobody for a key"
+        what = "is missing, and nobody could reach it" if alb.edges else what
         yield Problem(what, "name the ranges of your clients, like [203.0.113.0/24]", f"{AT}.allow_from")
     for index, source in enumerate(alb.allow_from):
+        if source == EVERYBODY and not alb.edges:
+            what = f"{source} lets everybody reach Ollama, which asks for no key"
+            remedy = "name the ranges that may, or put edges behind it, which ask for keys"
+            yield Problem(what, remedy, f"{AT}.allow_from[{index}]")
         if source in alb.allow_from[:index]:
             yield Problem(f"{source} is here twice", "keep one of them", f"{AT}.allow_from[{index}]")

@@ -48,6 +48,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "gateway.shared_limits": gateway.SharedLimits,
     "ingress": ingress.Ingress,
     "ingress.alb": ingress.Alb,
+    "ingress.alb.edges": ingress.Edges,
     "ingress.nginx": ingress.Nginx,
     "ingress.nginx.tls": gateway.Tls,
     "ingress.nginx.limits": ingress.NginxLimits,
@@ -80,6 +81,10 @@ ADD = {
     ("ingress", "key"): "add the certificate's key, like key: tls.key",
     ("ingress", "hosts"): "add the names that clients use, like hosts: [llm.example.com]",
     ("ingress", "certificates"): "add the ARNs of certificates in ACM, one for each region with an AWS site",
+    (
+        "ingress",
+        "keys",
+    ): "add the ARN of a secret that holds the file of API keys, one for each region with an AWS site",
     ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
     ("logs", "to"): "add what is spoken there, to: loki or to: otlp",
     ("logs", "url"): "add the server, like url: https://loki.example.com",

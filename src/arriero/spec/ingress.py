@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from arriero.spec import ingress_values as of_ingress
-from arriero.spec import values
+from arriero.spec import secret_values, values
 from arriero.spec.gateway import Address, File, PublicName, Range, Tls
 from arriero.spec.section import Section
 from arriero.spec.units import Duration
@@ -22,6 +22,7 @@ Certificate = Annotated[str, BeforeValidator(of_ingress.certificate), values.sch
 WebAcl = Annotated[str, BeforeValidator(of_ingress.web_acl), values.schema(of_ingress.WEB_ACL_PATTERN)]
 TlsPolicy = Annotated[str, BeforeValidator(of_ingress.tls_policy), values.schema(of_ingress.TLS_POLICY_PATTERN)]
 Client = Annotated[str, BeforeValidator(of_ingress.client_range), values.schema(values.CIDR_PATTERN)]
+SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
 Wait = Annotated[Duration, values.above_zero]
 
 
@@ -66,8 +67,22 @@ class Nginx(Section):
     limits: NginxLimits = Field(default=NginxLimits(), description="What one client may ask.")
 
 
+class Edges(Section):
+    """Gateways between the load balancer and the targets, an ECS service of their own at each AWS site."""
+
+    count: Annotated[int, Field(strict=True, ge=2, le=20)] = Field(
+        default=2, description="How many there are, so that one may be lost."
+    )
+    keys: tuple[SecretReference, ...] = Field(
+        min_length=1,
+        description="ARNs of secrets that hold the file of API keys, one for each region that has an AWS site.",
+    )
+
+
 class Alb(Section):
-    """AWS's application load balancer, one before the targets of each AWS site: https on 443, and 80 leads there."""
+    """AWS's application load balancer, one for each AWS site, before its targets or its edges: https on 443, and 80
+    leads there.
+    """
 
     certificates: tuple[Certificate, ...] = Field(
         min_length=1, description="ARNs of certificates in ACM, one for each region that has an AWS site."
@@ -96,6 +111,9 @@ class Alb(Section):
     )
     web_acls: tuple[WebAcl, ...] = Field(
         default=(), description="ARNs of regional web ACLs (WAF) to put before it, at most one for each region."
+    )
+    edges: Edges | None = Field(
+        default=None, description="Gateways behind it, which ask for keys; without them it leads to the targets."
     )
 
 

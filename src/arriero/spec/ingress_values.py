@@ -38,8 +38,8 @@ def _formed(value: object, pattern: str, what: str, example: str) -> str:
 
 
 def client_range(value: object) -> str:
-    """An IPv4 range of clients. Everybody is none: what stands behind the load balancer asks nobody for a key."""
-    return values.source_range(value)
+    """An IPv4 range of clients. Whether everybody may be one goes by what stands behind: `check_alb.py`."""
+    return values.cidr_range(value)
 
 
 def region_of(arn: str) -> str:

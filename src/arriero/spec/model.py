@@ -20,7 +20,7 @@ from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
 from arriero.spec.gpu import Gpu
 from arriero.spec.image import Image, accept_a_bare_name
-from arriero.spec.ingress import Alb, Ingress
+from arriero.spec.ingress import Alb, Edges, Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.logs import Logs
 from arriero.spec.metrics import Metrics
@@ -302,6 +302,7 @@ class Spec(Section):
             network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
+            gateway=self.gateway,
             spot=spot,
             gpu=site.gpu if site.cloud == "aws" else None,
             logs=self.logs,
@@ -352,11 +353,17 @@ class ResolvedSite(Section):
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None
+    gateway: Gateway = Gateway()
     spot: Spot | None = None
     gpu: Gpu | None = None
     logs: Logs
     metrics: Metrics = Metrics()
     deploy: Deploy
+
+    @property
+    def edges(self) -> Edges | None:
+        """The gateways between its load balancer and its targets."""
+        return self.alb.edges if self.alb else None
 
     @property
     def has_workspace(self) -> bool:

@@ -89,6 +89,11 @@ def source_range(value: object) -> str:
     return str(network)
 
 
+def cidr_range(value: object) -> str:
+    """Any IPv4 range."""
+    return str(_network(_text(value)))
+
+
 def vpc_id(value: object) -> str:
     return _aws_id(value, VPC_PATTERN, "a VPC", "vpc-0123456789abcdef0")
 

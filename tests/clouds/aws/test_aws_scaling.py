@@ -66,7 +66,8 @@ def standing(count: int) -> Standing:
 
 def test_stand_ins_are_tasks_of_no_service_on_demand_and_go_by_name(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"taskDefinition": "llm-east:3", "networkConfiguration": {"n": 1}, "tags": [{"key": "a", "value": "b"}]}
-    monkeypatch.setattr(scaling.services, "read_services", lambda *_: (scaling.services.Service(found, {}),))
+    running = scaling.services.Services((scaling.services.Service(found, {}),))
+    monkeypatch.setattr(scaling.services, "read_services", lambda *_: running)
     assert len(scaling.stand_in(REF, 12, allowed)) == 12
     [first, second] = [asked for kind, asked in ecs.calls if kind == "run"]
     assert (first["count"], second["count"]) == (10, 2)
@@ -79,7 +80,8 @@ def test_stand_ins_are_tasks_of_no_service_on_demand_and_go_by_name(ecs: Ecs, mo
 
 def test_where_nothing_can_stand_in_the_reason_is_told(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"taskDefinition": "llm-east:3", "networkConfiguration": {}}
-    monkeypatch.setattr(scaling.services, "read_services", lambda *_: (scaling.services.Service(found, {}),))
+    running = scaling.services.Services((scaling.services.Service(found, {}),))
+    monkeypatch.setattr(scaling.services, "read_services", lambda *_: running)
     ecs.refusal = "Capacity is unavailable at this time."
     with pytest.raises(CloudError, match="nothing can stand in for Spot, ECS says: Capacity is unavailable"):
         scaling.stand_in(REF, 1, allowed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from arriero.clouds.aws.identity import refuse_foreign
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
-from arriero.plan.wanted import aws_task
+from arriero.plan.wanted import aws_edges, aws_task
 
 Found = Mapping[str, Any]
 
@@ -40,23 +40,34 @@ class Service:
     definition: Found
 
 
-def read_services(ecs: Any, ref: SiteRef) -> tuple[Service, ...]:
-    """The site's services with what they run, the newest release last: during a trial there are two.
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Those of a site: its targets', the newest release last (during a trial there are two), and its edges'."""
 
-    None where there is no cluster.
-    """
-    name = f"{ref.service}-{ref.site}"
+    targets: tuple[Service, ...] = ()
+    edges: Service | None = None
+
+    @property
+    def newest(self) -> Service | None:
+        """Of the targets'."""
+        return self.targets[-1] if self.targets else None
+
+
+def read_services(ecs: Any, ref: SiteRef) -> Services:
+    """The site's services with what they run; none where there is no cluster."""
+    base = f"{ref.service}-{ref.site}"
     try:
-        arns = ecs.list_services(cluster=name, maxResults=100)["serviceArns"]
+        arns = ecs.list_services(cluster=base, maxResults=100)["serviceArns"]
     except ecs.exceptions.ClusterNotFoundException:
-        return ()
-    mine = [arn for arn in arns if is_ours(arn.rpartition("/")[2], name)]
+        return Services()
+    mine = [arn for arn in arns if is_ours(name := arn.rpartition("/")[2], base) or name == aws_edges.name(base)]
     if not mine:
-        return ()
-    services = ecs.describe_services(cluster=name, services=mine[:10], include=["TAGS"])["services"]
+        return Services()
+    services = ecs.describe_services(cluster=base, services=mine[:10], include=["TAGS"])["services"]
     there = [each for each in services if each["status"] != "INACTIVE"]
     read = [Service(each, _definition(ecs, each["taskDefinition"])) for each in there]
-    return tuple(sorted(read, key=_age))
+    edges = next((each for each in read if each.found["serviceName"] == aws_edges.name(base)), None)
+    return Services(tuple(sorted((each for each in read if each is not edges), key=_age)), edges)
 
 
 def is_ours(service: str, base: str) -> bool:
@@ -65,26 +76,41 @@ def is_ours(service: str, base: str) -> bool:
     return service == base or (release != service and release.isdecimal())
 
 
-def read_task_definition(ecs: Any, ref: SiteRef, services: Sequence[Service]) -> Resource | None:
-    """What the newest service runs, else the family's newest revision; labels are its tags, as no module can tag it."""
-    service = services[-1].found if services else None
-    family = f"{ref.service}-{ref.site}"
-    revisions = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")["taskDefinitionArns"]
+def read_task_definitions(ecs: Any, ref: SiteRef, services: Services) -> tuple[Resource, ...]:
+    """Of the targets and of the edges: what their newest service runs, else their family's newest revision."""
+    base = f"{ref.service}-{ref.site}"
+    revisions = ecs.list_task_definitions(familyPrefix=base, status="ACTIVE", sort="DESC")["taskDefinitionArns"]
+    rows = (
+        ("aws.task_definition", base, services.newest),
+        (aws_edges.DEFINITION, aws_edges.name(base), services.edges),
+    )
+    read = (_task_definition(ecs, ref, kind, family, revisions, service) for kind, family, service in rows)
+    return tuple(each for each in read if each)
+
+
+def _task_definition(
+    ecs: Any, ref: SiteRef, kind: str, family: str, revisions: Sequence[str], service: Service | None
+) -> Resource | None:
+    """Its labels are its tags, as no module can tag it."""
     mine = tuple(arn for arn in revisions if arn.rpartition("/")[2].rpartition(":")[0] == family)
-    current = service["taskDefinition"] if service else next(iter(mine), None)
-    if current is None:
+    if not (service or mine):
         return None
-    found = services[-1].definition if services else _definition(ecs, current)
+    found = service.definition if service else _definition(ecs, mine[0])
     labels = labels_of(found)
     is_the_sites = labels.get(SERVICE_TAG) == ref.service and labels.get(SITE_TAG) == ref.site
     if service is None and not is_the_sites:
         return None
     details: dict[str, Value] = {"revisions": mine, "arn": found["taskDefinitionArn"]}
-    properties = aws_task.normal_form(found)
-    return Resource("aws.task_definition", family, properties, found["taskDefinitionArn"], labels, details)
+    return Resource(kind, family, aws_task.normal_form(found), found["taskDefinitionArn"], labels, details)
 
 
-def service_resource(read: Service, names: Mapping[str, str]) -> Resource:
+def service_resources(read: Services, names: Mapping[str, str]) -> tuple[Resource, ...]:
+    """The targets' services, and the edges'."""
+    edges = [_service_resource(read.edges, names, aws_edges.SERVICE)] if read.edges else []
+    return (*(_service_resource(each, names) for each in read.targets), *edges)
+
+
+def _service_resource(read: Service, names: Mapping[str, str], kind: str = "aws.service") -> Resource:
     """The service as it is compared; `names` tell the site's own subnets, security and target groups by id.
 
     Its release is what its task definition says: after a rollback by ECS the service's own tags name the failed one.
@@ -103,13 +129,18 @@ def service_resource(read: Service, names: Mapping[str, str]) -> Resource:
             "public_ip": network.get("assignPublicIp") == "ENABLED",
         },
         "load_balancers": tuple(_attachment(each, names) for each in service.get("loadBalancers") or ()),
+        "registries": tuple(names.get(arn, arn) for arn in _registries(service)),
         "grace_seconds": service.get("healthCheckGracePeriodSeconds") or 0,
         "tags": _tags(service),
     }
     tags = {**_tags(service), **labels_of(read.definition)}
     propagated = str(service.get("propagateTags", "NONE")).replace("NONE", "")
     details: dict[str, Value] = {"propagate_tags": propagated, "definition": service["taskDefinition"]}
-    return Resource("aws.service", service["serviceName"], properties, service["serviceArn"], tags, details)
+    return Resource(kind, service["serviceName"], properties, service["serviceArn"], tags, details)
+
+
+def _registries(service: Found) -> tuple[str, ...]:
+    return tuple(str(each.get("registryArn", "")) for each in service.get("serviceRegistries") or ())
 
 
 def _attachment(each: Found, names: Mapping[str, str]) -> Mapping[str, Value]:
@@ -135,7 +166,8 @@ def _age(service: Service) -> tuple[int, str]:
 
 def labels_of(definition: Found) -> dict[str, str]:
     containers: Sequence[Found] = definition.get("containerDefinitions", ())
-    return next((c.get("dockerLabels") or {} for c in containers if c["name"] == aws_task.CONTAINER), {})
+    ours = (aws_task.CONTAINER, aws_edges.CONTAINER)
+    return next((c.get("dockerLabels") or {} for c in containers if c["name"] in ours), {})
 
 
 def _deployment(found: Found) -> dict[str, Value]:

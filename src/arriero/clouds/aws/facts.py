@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.aws import autoscaling, balancing, ecs, files, identity, machines, network, tasks
+from arriero.clouds.aws import autoscaling, balancing, ecs, files, identity, machines, naming, network, tasks
 from arriero.clouds.aws.clients import HOME_REGION, Clients, clients
 from arriero.clouds.aws.errors import door
 from arriero.errors import Problem
@@ -36,10 +36,12 @@ def read_site(ref: SiteRef) -> SiteFacts:
         balancers = pool.submit(balancing.read, made, ref)
         readers = [pool.submit(read) for read in _readers(made, ref)]
         network_found = network.read(ec2, ref, pool)
-        definition = ecs.read_task_definition(ecs_client, ref, services.result())
         running = services.result()
-        scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running)
+        zone = naming.read(made, ref, network_found.resources)
+        definitions = ecs.read_task_definitions(ecs_client, ref, running)
+        scaled = pool.submit(autoscaling.read, made.get("application-autoscaling", ref.region), ref, running.targets)
         names = {**network_found.names, **{resource.id: resource.name for resource in balancers.result()}}
+        names |= naming.names(zone, ref)
         others, kept = _present(readers), storage.result()
         has_machines = ref.machines or machines.are_told_of(network_found.resources, ref)
         capacity = machines.read(made, ref, names, pool) if has_machines else ()
@@ -56,12 +58,13 @@ def read_site(ref: SiteRef) -> SiteFacts:
                 *others,
                 *capacity,
                 *(stored if is_in_use else ()),
-                *([definition] if definition else []),
-                *(ecs.service_resource(each, names) for each in running),
+                *([zone] if zone else []),
+                *definitions,
+                *ecs.service_resources(running, names),
                 *scaled.result(),
             ),
             targets=targets.result(),
-            count=running[-1].found["desiredCount"] if running else 0,
+            count=running.newest.found["desiredCount"] if running.newest else 0,
             problem=_elsewhere(others, ref),
             kept=() if is_in_use else stored,
             zones=() if _has_subnets(network_found.resources) or ref.vpc else network.zones(ec2),

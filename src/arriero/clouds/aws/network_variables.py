@@ -21,6 +21,7 @@ def network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
         "aws_site_subnets": _subnets(plan, aws_network.subnet_names(site)),
         "aws_site_edge_subnets": _subnets(plan, aws_network.edge_names(site)),
         "aws_site_way_out": cast(Json, aws_network.way(site, found) or "internet"),
+        "aws_site_has_names": aws_network.has_names(site, found),
         "aws_site_groups": _groups(site, found),
         "aws_site_endpoints": list(way_out.interfaces(site)) if aws_network.way(site, found) == "endpoints" else [],
         "aws_site_public_ip": aws.has_public_tasks(site),
@@ -91,6 +92,7 @@ def ingress(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
         "aws_site_web_acl": of_ingress.web_acl_name(wanted) if wanted else "",
         "aws_site_web_acl_gone": of_ingress.web_acl_name(held) if held and held != wanted else "",
         "aws_site_target_group_arn": group.id if group and site.alb else "",
+        "aws_site_leads_to_targets": aws_alb.leads_to_targets(site),
         "aws_site_attached": {"container": aws_alb.container(site), "port": aws_task.PORT},
         "aws_site_grace_seconds": aws_alb.grace_seconds(site),
     }

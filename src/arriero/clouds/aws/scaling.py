@@ -30,7 +30,8 @@ def read(ref: SiteRef) -> Standing:
         ecs = clients().get("ecs", ref.region)
         running = pool.submit(services.read_services, ecs, ref)
         found = tasks.read(ecs, ref, pool)
-        service = running.result()[-1].found if running.result() else None
+        newest = running.result().newest
+        service = newest.found if newest else None
     live = [target for target in found if target.state not in ("stopped", "draining")]
     own, covering = (tuple(t for t in live if t.stands_in is each) for each in (False, True))
     if service is None:
@@ -44,7 +45,7 @@ def read(ref: SiteRef) -> Standing:
         name,
         unplaced=max(0, count - placed) if _lacks_capacity(service) else 0,
         stand_ins=covering,
-        release=services.release_of(running.result()[-1]),
+        release=services.release_of(newest) if newest else None,
     )
 
 
@@ -74,7 +75,7 @@ def stand_in(ref: SiteRef, more: int, require: Require) -> Sequence[str]:
     started: list[str] = []
     with door(ref.site, ref.region):
         ecs = _ecs(ref)
-        service = services.read_services(ecs, ref)[-1].found
+        service = services.read_services(ecs, ref).targets[-1].found
         while len(started) < more:
             require()
             answer = ecs.run_task(

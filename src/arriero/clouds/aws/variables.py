@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from arriero.clouds.aws import machine_variables, network_variables
+from arriero.clouds.aws import edge_variables, machine_variables, network_variables
 from arriero.clouds.aws.patience import PATIENCE
+from arriero.clouds.aws.service_variables import service_found, with_role_arns
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_capacity, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import aws_capacity, aws_edges, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
 REMOVAL_WAIT_SECONDS = 300
-# Of a service's properties, those that `ecs_service` does not compare.
-NOT_COMPARED = ("capacity_providers", "deployment", "network", "load_balancers", "grace_seconds")
 
 
 def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
@@ -41,6 +40,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         ],
         **machine_variables.machines(plan, found),
         **_service(site, plan, found),
+        **edge_variables.edges(site, plan, found),
         "aws_site_scaling": _scaling(site, plan, found),
         "aws_site_gone": _gone([r for r in found.resources if (r.kind, r.name) in retired]),
         **PATIENCE.variables(int(site.deploy.ready_within)),
@@ -106,7 +106,7 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
     is_used = storage.is_used(site)
     lacks = any(change.kind == aws_files.MODELS_KIND for change in plan.changes)
     job = {
-        "document": cast(Json, _with_role_arns(aws_task.seeding(site), site, found)),
+        "document": cast(Json, with_role_arns(aws_task.seeding(site), site, found)),
         "mark": storage.mark(storage.stored(site)),
     }
     group = aws_files.group_name(wish.base_name(site))
@@ -138,17 +138,18 @@ def _service(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
     and only then, a new revision is made whatever is there.
     """
     wanted = next(resource for resource in plan.wanted if resource.kind == "aws.task_definition")
+    service = next(resource for resource in plan.wanted if resource.kind == "aws.service")
     running = found.find("aws.task_definition")
     is_named = not plan.revision and any(change.kind == "aws.task_definition" for change in plan.changes)
     way = "register_with_storage" if wish.needs_own_module(site) else "register"
     return {
         "aws_site_registrations": [way] if is_named else [],
         "aws_site_register_anew": is_named and running is not None and dict(running.tags) == dict(wanted.tags),
-        "aws_site_definition": _with_role_arns(cast("Mapping[str, Any]", wanted.details["document"]), site, found),
+        "aws_site_definition": with_role_arns(cast("Mapping[str, Any]", wanted.details["document"]), site, found),
         "aws_site_definition_arn": _revision(plan, running),
-        "aws_site_service": next(resource.name for resource in plan.wanted if resource.kind == "aws.service"),
+        "aws_site_service": service.name,
         "aws_site_service_tags": dict(wanted.tags),
-        "aws_site_service_found": _service_found(plan, found),
+        "aws_site_service_found": service_found(service, found.find("aws.service", service.name)),
         "aws_site_count": plan.count,
         "aws_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
     }
@@ -188,26 +189,6 @@ def _revision(plan: SitePlan, running: Resource | None) -> str:
     return former or (str(running.details["arn"]) if running else "")
 
 
-def _service_found(plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
-    """What `ecs_service` can't find out by itself. A new service hands its tags on; one that stands keeps its way."""
-    wanted = next(resource for resource in plan.wanted if resource.kind == "aws.service")
-    there = found.find("aws.service", wanted.name)
-    if there is None or there.properties["status"] != "ACTIVE":
-        return {"is_there": False, "differs": False, "has_failed": False, "propagate_tags": "SERVICE"}
-    return {
-        "is_there": True,
-        "differs": any(there.properties[name] != wanted.properties[name] for name in NOT_COMPARED),
-        "has_failed": there.properties["rollout"] == "failed",
-        "propagate_tags": cast(str, there.details["propagate_tags"]),
-    }
-
-
-def _with_role_arns(document: Mapping[str, Any], site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
-    prefix = f"arn:{wish.partition(site.region)}:iam::{found.account}:role"
-    roles = {key: f"{prefix}{document[key]}" for key in ("executionRoleArn", "taskRoleArn")}
-    return {**document, **roles}
-
-
 def _stand_ins(found: SiteFacts) -> dict[str, Json]:
     """A cluster is not removed while a task runs there, of a service or not."""
     cluster = next((r.name for r in found.resources if r.kind == "aws.cluster"), "")
@@ -222,7 +203,8 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
         return [resource for resource in resources if resource.kind == f"aws.{kind}"]
 
     files = {"file_systems": [r.name for r in of("file_system")], "storage_state": "detached"}
-    revisions = [arn for r in of("task_definition") for arn in cast("tuple[str, ...]", r.details["revisions"])]
+    definitions = [*of("task_definition"), *of("edge_definition")]
+    revisions = [arn for r in definitions for arn in cast("tuple[str, ...]", r.details["revisions"])]
     kinds = ("cluster", "role", "log_group", "load_balancer", "target_group")
     names = {f"{kind}s": [r.name for r in of(kind)] for kind in kinds}
     kinds = ("security_group", "vpc", "nat_gateway", "vpc_endpoint", "elastic_ip")
@@ -231,7 +213,8 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
         **{key: cast(Json, value) for key, value in {**names, **ids, **files}.items()},
         **machine_variables.gone(resources),
         "stand_ins": [],
-        "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in of("service")],
+        "services": [{"name": r.name, "cluster": r.id.split("/")[-2]} for r in [*of("service"), *of("edges")]],
+        "zones": [r.id for r in of("names")],
         "task_definitions": cast(Json, revisions),
         "scalings": [r.id for r in of("scaling")],
         "subnets": [{"cidr": cast(str, r.properties["cidr"]), "vpc_id": _vpc(r)} for r in of("subnet")],
@@ -241,8 +224,11 @@ def _gone(resources: Collection[Resource]) -> dict[str, Json]:
 
 
 def _referring_first(resources: Collection[Resource]) -> list[Resource]:
-    """The targets' group before those that its rules name, whose names go on from its own: EC2 keeps what is named."""
-    return sorted(resources, key=lambda each: len(each.name))
+    """EC2 keeps a group that another one's rules name. The targets' group, whose name the others' go on from, names
+    theirs; the edges' names the load balancer's.
+    """
+    end = aws_edges.name("")
+    return sorted(resources, key=lambda each: (len(each.name.removesuffix(end)), each.name.endswith(end)))
 
 
 def _vpc(resource: Resource) -> str:

@@ -62,6 +62,9 @@ def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
     if stored and "aws" in used:
         what = f"{', '.join(stored)} comes from storage, and what EFS needs is not among the permissions"
         yield Problem(what, "bake the model for this export, or export a spec of the sites at Azure alone", "models")
+    if spec.ingress.alb and spec.ingress.alb.edges:
+        what = "edges find targets by Cloud Map, and what that needs is not among the permissions"
+        yield Problem(what, "remove it for this export", "ingress.alb.edges")
     for name in spec.sites:
         network = spec.site(name).network
         if network.vpc:

@@ -42,6 +42,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     where the plan of a site can't be made, or holds what Terraform can't say.
     """
     _refuse_secrets(spec)
+    _refuse_edges(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {
@@ -63,6 +64,12 @@ def _refuse_secrets(spec: Spec) -> None:
             what = f"Terraform would read {name}'s secrets and write them into its state, in clear"
             key = "environment_from" if site.environment_from else "registry_login"
             raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.{key}"))
+
+
+def _refuse_edges(spec: Spec) -> None:
+    if spec.ingress.alb and spec.ingress.alb.edges:
+        what = "this export can't say edges, nor the names by which they find targets"
+        raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.alb.edges"))
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:

@@ -5,6 +5,6 @@
     definition(site)           what a target is: the normalised part whose change makes a new release
     wanted(site, found, release, count) -> tuple[Resource, ...]
 
-`definition_hash` (in `plan/place.py`) of the definition is recorded with every target, so that a change of the spec
-(other hash: a new release) and drift (same hash, other properties: repair) are told apart.
+`definition_hash` (in `plan/definition.py`) of the definition is recorded with every target, so that a change of the
+spec (other hash: a new release) and drift (same hash, other properties: repair) are told apart.
 """

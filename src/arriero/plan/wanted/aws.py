@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from arriero.plan.definition import definition_hash
 from arriero.plan.model import RELEASE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_alb, aws_capacity, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import (
+    aws_alb,
+    aws_capacity,
+    aws_edges,
+    aws_files,
+    aws_gpu,
+    aws_network,
+    aws_scaling,
+    aws_task,
+    storage,
+)
 from arriero.plan.wanted.aws_network import base_name as base_name
 from arriero.plan.wanted.aws_network import site_tags as site_tags
 from arriero.spec import secret_values
@@ -30,6 +41,7 @@ KINDS: Mapping[str, str] = {
     "aws.vpc_endpoint": "endpoints",
     aws_alb.TARGETS: "ingress",
     aws_alb.BALANCER: "ingress",
+    aws_edges.NAMES: "names",
     "aws.file_system": "storage",
     "aws.log_group": "logs",
     aws_gpu.TEMPLATE: "machines",
@@ -39,10 +51,16 @@ KINDS: Mapping[str, str] = {
     "aws.stored_models": "seed",
     "aws.task_definition": "service",
     "aws.service": "service",
+    aws_edges.DEFINITION: "edges",
+    aws_edges.SERVICE: "edges",
     "aws.scaling": "scaling",
 }
 # A task definition never changes: a difference means another revision, beside the ones that are there.
-IMMUTABLE: Mapping[str, tuple[str, ...]] = {"aws.task_definition": ("*",), aws_alb.BALANCER: ("scheme",)}
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {
+    "aws.task_definition": ("*",),
+    aws_edges.DEFINITION: ("*",),
+    aws_alb.BALANCER: ("scheme",),
+}
 
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
 PROTECTION_POLICY = "keep-from-scale-in"
@@ -63,10 +81,11 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
         site, base_name(site), site_tags(site), aws_network.balancer_subnets(site, found), tuple(subnets.values())
     )
     machines = aws_gpu.wanted(site, base_name(site), site_tags(site), tuple(subnets)) if site.gpu else ()
-    made = (*_roles(site), *network, *balancer, *files, _log_group(site), *machines)
+    names = aws_edges.names(site, base_name(site), site_tags(site))
+    made = (*_roles(site), *network, *balancer, *names, *files, _log_group(site), *machines)
     labels = aws_task.labels(site, release, digest)
     scaling = aws_scaling.wanted(site, service_name(site, found, release), count, labels)
-    return (*made, *_service(site, found, release, count, digest), *scaling)
+    return (*made, *_service(site, found, release, count, digest), *_edges(site, found), *scaling)
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
@@ -112,8 +131,8 @@ def log_group_name(site: ResolvedSite) -> str:
 
 def service_name(site: ResolvedSite, found: SiteFacts, release: int) -> str:
     """The service that runs the release already, or is to: with a canary one beside the one that serves, named by its
-    release, so that both stand until the trial is over; else the one that stands. One that is behind a load balancer
-    which the spec has no more gives way to another: no module takes it off.
+    release, so that both stand until the trial is over; else the one that stands. One that can't become what is asked
+    for gives way to another.
     """
     standing = sorted((r for r in found.resources if r.kind == "aws.service"), key=_release_of)
     own = [r.name for r in standing if _release_of(r) == release and not aws_alb.must_go(site, r)]
@@ -184,6 +203,7 @@ def own_policies(site: ResolvedSite) -> Mapping[str, Value]:
 def execution_policies(site: ResolvedSite) -> Mapping[str, Value]:
     """What ECS may read for the containers before they start: the secrets that the spec names, and no others."""
     arns = [*site.environment_from.values(), *([site.registry_login] if site.registry_login else [])]
+    arns += [aws_edges.keys(site)] if site.edges else []
     found: list[Value] = []
     for service, action in (("secretsmanager", "secretsmanager:GetSecretValue"), ("ssm", "ssm:GetParameters")):
         kept = tuple(sorted({secret_values.whole(arn) for arn in arns if secret_values.service_of(arn) == service}))
@@ -275,5 +295,21 @@ def _service_properties(
         },
         "load_balancers": aws_alb.attachments(site, base_name(site)),
         "grace_seconds": aws_alb.grace_seconds(site),
+        **aws_edges.registries(site, base_name(site)),
         "tags": dict(labels),
     }
+
+
+def _edges(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
+    if site.edges is None:
+        return ()
+    base = base_name(site)
+    digest = definition_hash(aws_task.normal_form(aws_edges.document(site, base, {})))
+    labels = aws_edges.labels(site, digest)
+    document = aws_edges.document(site, base, labels)
+    subnets = tuple(aws_network.target_subnets(site, found))
+    definition = aws_task.normal_form(document)
+    return (
+        Resource(aws_edges.DEFINITION, aws_edges.name(base), definition, tags=labels, details={"document": document}),
+        Resource(aws_edges.SERVICE, aws_edges.name(base), aws_edges.service(site, base, subnets, labels), tags=labels),
+    )

@@ -1,9 +1,9 @@
-"""The application load balancer before a site's targets: where it listens, whom it asks whether it is ready, how it
-lets a target go.
+"""The application load balancer before a site's targets, or before its edges: where it listens, whom it asks whether it
+is ready, how it lets a target go.
 
-Its own security group is all that the targets' group lets in, besides what the spec names. It is closed from outside by
-default. Names of load balancers and target groups have at most 32 characters, so a longer one is cut and told apart by
-a hash.
+Its own security group is all that the group behind it lets in, besides what the spec names for targets. It is closed
+from outside by default. Names of load balancers and target groups have at most 32 characters, so a longer one is cut
+and told apart by a hash.
 """
 
 from __future__ import annotations
@@ -57,15 +57,21 @@ def wanted(
 
 
 def must_go(site: ResolvedSite, service: Resource) -> bool:
-    """Whether a service that stands is behind a load balancer which the spec has no more: given none, the module
-    `ecs_service` leaves a service's load balancers as they are.
+    """Whether a service that stands can't become what is asked for: the module `ecs_service` takes no load balancer off
+    a service, and gives a name in DNS to a new one only.
     """
-    return site.alb is None and bool(service.properties.get("load_balancers"))
+    is_behind, is_named = (bool(service.properties.get(key)) for key in ("load_balancers", "registries"))
+    return (is_behind and not leads_to_targets(site)) or is_named != bool(site.edges)
+
+
+def leads_to_targets(site: ResolvedSite) -> bool:
+    """Whether the load balancer sends requests to the targets themselves."""
+    return site.alb is not None and site.edges is None
 
 
 def attachments(site: ResolvedSite, base: str) -> tuple[Value, ...]:
-    """The service's load balancers: group, container and port."""
-    if site.alb is None:
+    """The load balancers of the targets' service: group, container and port."""
+    if not leads_to_targets(site):
         return ()
     return ({"group": name(base), "container": container(site), "port": PORT},)
 
@@ -76,7 +82,7 @@ def container(site: ResolvedSite) -> str:
 
 def grace_seconds(site: ResolvedSite) -> int:
     """So long ECS keeps a task that the load balancer finds unhealthy: as long as a deployment waits for it."""
-    return int(site.deploy.ready_within) if site.alb else 0
+    return int(site.deploy.ready_within) if leads_to_targets(site) else 0
 
 
 def clients(site: ResolvedSite, alb: Alb) -> tuple[str, ...]:
@@ -114,6 +120,8 @@ def notes(site: ResolvedSite) -> list[str]:
     if site.alb is None:
         return []
     who = ", ".join(clients(site, site.alb))
+    if site.edges:
+        return [f"the load balancer leads to {site.edges.count} edges, which ask for keys: {who} may reach it"]
     return [f"the load balancer leads to targets that ask nobody for a key: {who} may use them"]
 
 

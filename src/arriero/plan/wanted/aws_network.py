@@ -21,7 +21,7 @@ from arriero.cost import way_out
 from arriero.cost.way_out import WayOut
 from arriero.errors import Problem, Refused
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
-from arriero.plan.wanted import aws_alb, aws_gpu, storage
+from arriero.plan.wanted import aws_alb, aws_edges, aws_gpu, storage
 from arriero.plan.wanted.aws_files import NFS
 from arriero.plan.wanted.aws_task import PORT
 from arriero.spec.model import ResolvedSite
@@ -91,6 +91,11 @@ def has_edge(site: ResolvedSite, found: SiteFacts) -> bool:
     """
     is_faced = site.alb is not None and site.alb.scheme == "internet-facing"
     return way(site, found) == "nat" or (way(site, found) == "endpoints" and is_faced)
+
+
+def has_names(site: ResolvedSite, found: SiteFacts) -> bool:
+    """Whether the network gives names: private ones, of endpoints and of targets, are answered only there."""
+    return way(site, found) == "endpoints" or site.edges is not None
 
 
 def balancer_subnets(site: ResolvedSite, found: SiteFacts) -> tuple[str, ...]:
@@ -167,7 +172,8 @@ def group_rules(site: ResolvedSite, found: SiteFacts) -> Mapping[str, Mapping[st
     """By the name of each security group, what it lets in and out. Those that others refer to come first."""
     base, subnets = base_name(site), target_subnets(site, found)
     sources, out = list(ingress_sources(site)), way(site, found)
-    sources += [peer(aws_alb.group_name(base))] if site.alb else []
+    sources += [peer(aws_edges.name(base))] if site.edges else []
+    sources += [peer(aws_alb.group_name(base))] if aws_alb.leads_to_targets(site) else []
     groups: dict[str, Mapping[str, tuple[str, ...]]] = {}
     if site.network.is_private:
         sources.append(peer(gateway_group(site)))
@@ -177,6 +183,12 @@ def group_rules(site: ResolvedSite, found: SiteFacts) -> Mapping[str, Mapping[st
         ways_out = [*_lines(HTTPS, (peer(endpoint_group(site)), s3_list(site)))]
     else:
         ways_out = [line for port in egress_ports(site) for line in _lines(port, ("0.0.0.0/0",))]
+    if site.edges:
+        behind = _lines(PORT, (peer(aws_alb.group_name(base)),))
+        groups[aws_edges.name(base)] = {
+            "ingress": behind,
+            "egress": tuple(sorted([*ways_out, *_lines(PORT, subnets.values())])),
+        }
     if site.gpu:
         groups[aws_gpu.group_name(base)] = {"ingress": (), "egress": tuple(sorted(ways_out))}
     if storage.is_used(site):
@@ -192,6 +204,7 @@ def descriptions(site: ResolvedSite) -> Mapping[str, str]:
         base: f"Ollama targets of {base}",
         gateway_group(site): f"Who may reach the Ollama targets of {base}",
         aws_gpu.group_name(base): f"Machines of the Ollama targets of {base}",
+        aws_edges.name(base): f"Edges before the Ollama targets of {base}",
         endpoint_group(site): f"Endpoints for the Ollama targets of {base}",
     }
 
@@ -213,9 +226,8 @@ def _around(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
     ranges = (*subnet_ranges(site.network.cidr), *(edge_ranges(site.network.cidr) if edges else ()))
     rows = zip((*names, *edges), ranges, zones(site, found) * 2, strict=False)
     subnets = (Resource("aws.subnet", name, {"cidr": cidr, "zone": zone}, tags=tags) for name, cidr, zone in rows)
-    # Private names of endpoints are answered only where names are given at all.
     network: dict[str, Value] = {"cidr": site.network.cidr, "dns_support": True}
-    network |= {"dns_names": True} if out == "endpoints" else {}
+    network |= {"dns_names": True} if has_names(site, found) else {}
     made = [Resource("aws.vpc", base, network, tags=tags)]
     if out != "endpoints" or edges:
         made.append(Resource("aws.internet_gateway", base, {"attached": True}, tags=tags))

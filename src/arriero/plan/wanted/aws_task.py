@@ -41,9 +41,9 @@ COMPARED = (
 )
 _IN_ORDER = ("command", "entryPoint")
 _NAMED = ("containerDefinitions", "volumes", "secrets", "ulimits")
-_SCRATCH = {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
+SCRATCH = {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
 _STORAGE = {"sourceVolume": storage.STORAGE.strip("/"), "containerPath": storage.STORAGE}
-_PORT_MAPPINGS = [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp"}]
+PORT_MAPPINGS = [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp"}]
 
 
 def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -53,17 +53,24 @@ def document(site: ResolvedSite, labels: Mapping[str, str]) -> dict[str, Any]:
     """
     base, path = f"{site.service}-{site.name}", role_path(site)
     return {
+        **plain_document(site),
         "family": base,
         "cpu": str(int(site.size.cpu * 1024)),
         "memory": str(int(site.size.memory / 2**20)),
-        "networkMode": "awsvpc",
-        "requiresCompatibilities": ["FARGATE"],
-        "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
         **(aws_gpu.of_a_task(site) if site.gpu else _disk(site)),
-        "executionRoleArn": f"{path}{base}-exec",
         "taskRoleArn": f"{path}{base}-task",
         "volumes": [{"name": "scratch"}, *([_files()] if storage.is_used(site) else [])],
         "containerDefinitions": [*_first(site), *_containers(site, labels)],
+    }
+
+
+def plain_document(site: ResolvedSite) -> dict[str, Any]:
+    """What all of a site's tasks on Fargate have in common."""
+    return {
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
+        "executionRoleArn": f"{role_path(site)}{site.service}-{site.name}-exec",
     }
 
 
@@ -71,14 +78,14 @@ def seeding(site: ResolvedSite) -> dict[str, Any]:
     """The task that puts models into the site's storage: an Ollama that writes there, and the job that tells it to."""
     whole, base = document(site, {}), f"{site.service}-{site.name}"
     server = {**sidecar.server_environment(site), "HOME": "/tmp", **storage.WRITING}
-    ollama = _container(site, CONTAINER, server)
-    mounts = [_SCRATCH, {**_STORAGE, "readOnly": False}]
+    ollama = container(site, CONTAINER, server)
+    mounts = [SCRATCH, {**_STORAGE, "readOnly": False}]
     ollama |= {"entryPoint": list(sidecar.SERVER_COMMAND), "mountPoints": mounts}
-    job = _container(site, storage.SEEDING, storage.seed_environment(site, sidecar.OLLAMA_ADDRESS))
+    job = container(site, storage.SEEDING, storage.seed_environment(site, sidecar.OLLAMA_ADDRESS))
     job |= {
         "entryPoint": list(storage.SEED_COMMAND),
         "dependsOn": [{"containerName": CONTAINER, "condition": "START"}],
-        "mountPoints": [_SCRATCH],
+        "mountPoints": [SCRATCH],
     }
     del ollama["healthCheck"], job["healthCheck"]
     role = f"{role_path(site)}{base}-seed"
@@ -102,9 +109,9 @@ def _first(site: ResolvedSite) -> list[dict[str, Any]]:
     """The container that lays models out before Ollama starts, where some come from storage."""
     if not storage.is_used(site):
         return []
-    laying = _container(site, storage.LAYING, storage.lay_environment(site, copies=False))
+    laying = container(site, storage.LAYING, storage.lay_environment(site, copies=False))
     del laying["healthCheck"]
-    mounts = [_SCRATCH, {**_STORAGE, "readOnly": True}]
+    mounts = [SCRATCH, {**_STORAGE, "readOnly": True}]
     return [{**laying, "essential": False, "entryPoint": list(storage.LAY_COMMAND), "mountPoints": mounts}]
 
 
@@ -133,10 +140,10 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
     environment = {"OLLAMA_NOPRUNE": "1", **sidecar.server_environment(site)}
     if site.sidecar:  # Ollama writes its key into its home, and /tmp is what can be written
         environment = {"HOME": "/tmp", **environment}
-    ollama = _container(site, CONTAINER, environment)
+    ollama = container(site, CONTAINER, environment)
     if site.environment_from:  # ECS reads the values; no definition, plan or file holds them
         ollama["secrets"] = [{"name": name, "valueFrom": arn} for name, arn in sorted(site.environment_from.items())]
-    ollama["mountPoints"] = [_SCRATCH]
+    ollama["mountPoints"] = [SCRATCH]
     if storage.is_used(site):
         ollama["mountPoints"].append({**_STORAGE, "readOnly": True})
         ollama["dependsOn"] = [{"containerName": storage.LAYING, "condition": "SUCCESS"}]
@@ -144,19 +151,19 @@ def _containers(site: ResolvedSite, labels: Mapping[str, str]) -> list[dict[str,
     if site.gpu:
         ollama["resourceRequirements"] = aws_gpu.requirements(site)
     if not site.sidecar:
-        return [{**ollama, "portMappings": _PORT_MAPPINGS}]
+        return [{**ollama, "portMappings": PORT_MAPPINGS}]
     ollama["entryPoint"] = list(sidecar.SERVER_COMMAND)
     # A container is stopped before those that it depends on: streams end while Ollama still runs.
     beside = {
         "entryPoint": list(sidecar.COMMAND),
-        "portMappings": _PORT_MAPPINGS,
+        "portMappings": PORT_MAPPINGS,
         "dependsOn": [{"containerName": CONTAINER, "condition": "START"}],
         "memory": sidecar.MEMORY_MIB,
     }
-    return [ollama, {**_container(site, sidecar.NAME, sidecar.environment(site)), **beside}]
+    return [ollama, {**container(site, sidecar.NAME, sidecar.environment(site)), **beside}]
 
 
-def _container(site: ResolvedSite, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def container(site: ResolvedSite, name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """What both have in common; `ollama list` asks where OLLAMA_HOST says, which is the sidecar's port by default."""
     login = {"repositoryCredentials": {"credentialsParameter": site.registry_login}} if site.registry_login else {}
     return {

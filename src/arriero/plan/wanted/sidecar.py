@@ -19,9 +19,10 @@ MEMORY_MIB = 256  # measured: 27 MB at rest, about 50 MB with 1,000 open streams
 
 def environment(site: ResolvedSite) -> dict[str, str]:
     """What the sidecar is told. The site's own network may read its figures, so that a Prometheus can stand there. It
-    stops draining a second before it is killed. Behind a load balancer it has the names by which clients know that one.
+    stops draining a second before it is killed. Right behind a load balancer it has the names by which clients know
+    that one.
     """
-    hosts = {"ARRIERO_HOSTS": ",".join(site.alb.hosts)} if site.alb else {}
+    hosts = {"ARRIERO_HOSTS": ",".join(site.alb.hosts)} if site.alb and not site.edges else {}
     # More would push one another out.
     warm = site.models[: site.ollama.max_loaded_models] if site.warm else ()
     return {

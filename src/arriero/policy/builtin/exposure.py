@@ -9,6 +9,7 @@ from typing import cast
 from arriero.plan.firewall import Rule as Opening
 from arriero.plan.firewall import group_rule, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
+from arriero.plan.wanted import aws_alb
 from arriero.policy.rule import Hit, Subject, rule
 
 PORT = 11434
@@ -46,6 +47,8 @@ def open_range(subject: Subject) -> Iterator[Hit]:
                 yield Hit(f"{key}.allow_from[{index}]", what, remedy="name the ranges that you know")
     for site, group, opening in _openings(subject):
         if opening.is_open and not (_is_about_ollama(opening) and opening.ports == ((PORT, PORT),)):
+            if _leads_to_keys(subject, site, group, opening):
+                continue
             yield Hit(f"sites.{site}", f"{group} lets everybody in: {_said(opening)}")
 
 
@@ -72,6 +75,20 @@ def public_address(subject: Subject) -> Iterator[Hit]:
         if site.cloud == "aws" and not subject.spec.site(name).network.is_private:
             is_graver = subject.spec.policy.production
             yield Hit(f"sites.{name}", "its tasks have public addresses", "warning" if is_graver else "note")
+
+
+def _leads_to_keys(subject: Subject, site: str, group: str, opening: Opening) -> bool:
+    """Whether it is the door of a load balancer before edges, which ask for keys, and the spec lets everybody come."""
+    wish = subject.spec.site(site)
+    if (
+        wish.alb is None
+        or wish.edges is None
+        or not any(ip_network(each).prefixlen == 0 for each in wish.alb.allow_from)
+    ):
+        return False
+    is_its_own = group.endswith(f" {aws_alb.group_name(f'{wish.service}-{wish.name}')}")
+    doors = {(port, port) for port in aws_alb.ports(wish.alb)}
+    return is_its_own and opening.protocol == "tcp" and set(opening.ports) <= doors
 
 
 def _allowed(subject: Subject) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
-from arriero.rehearse.aws import elb_gaps, patches, refusals
+from arriero.rehearse.aws import cloud_map, elb_gaps, patches, refusals
 from arriero.rehearse.aws.agent import Agent
 from arriero.rehearse.aws.alarming import Alarming
 from arriero.rehearse.aws.attaching import Attaching
@@ -30,6 +30,7 @@ from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
 from arriero.rehearse.minutes import Minutes
+from arriero.rehearse.naming import NameServer
 from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.processes import Processes
@@ -79,6 +80,7 @@ class AwsEmulator:
             self._attaching,
             self._faults,
         )
+        self._names = NameServer(self._addresses)
         self._minutes = Minutes()
         self._scaler = AutoScaler(
             self._world, self._reconciler.running_in, self._written, clock, latency.minute_seconds, self._minutes
@@ -103,10 +105,13 @@ class AwsEmulator:
         patches.copy_images_by(self._faults.has_no_images)
         patches.judge_alarms_by(self._alarming)
         elb_gaps.fill(self._balancers, self._attaching)
+        cloud_map.fill_the_gaps()
         if self._snapshots.load():
             with self._world:
                 self._reconciler.lose_all_tasks()
         self._server = Server(self._door, self._wanted_port)
+        self._names.start(self._processes.address("names.aws"))
+        self._reconciler.resolver = self._names.address
         self._reconciler.agent_url = f"http://127.0.0.1:{self._server.port}/ecs-agent"
         for part in (self._keeper, self._faults, self._balancers, self._reconciler, self._scaler, self._server):
             part.start()
@@ -117,6 +122,7 @@ class AwsEmulator:
             return
         for part in (self._server, self._scaler, self._reconciler, self._balancers, self._faults, self._keeper):
             part.stop()
+        self._names.stop()
         self._meter.keep()
         self._log.close()
         _end([server for server in self._processes.all() if server.spec.cloud == "aws"])
@@ -161,6 +167,10 @@ class AwsEmulator:
         policies = self._permits.now().aws
         denied = next((need for need in needs if policies and not policies.allows(need)), None)
         return refusals.denied(call, denied) if denied else self._faults.answer(call)
+
+    def _addresses(self, name: str) -> tuple[str, ...] | None:
+        with self._world:
+            return cloud_map.addresses(name)
 
     def _written(self) -> None:
         self._keeper.mark()

@@ -18,7 +18,7 @@ from moto.ecs.models import ecs_backends
 
 from arriero.catalog import catalog
 from arriero.clock import Clock
-from arriero.rehearse.aws import wording
+from arriero.rehearse.aws import cloud_map, wording
 from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.balancers import Balancers
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
@@ -41,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 
 class Reconciler:
     """`is_held` says whether a region is cut off by a fault; `changed` is called when records changed. Tasks find their
-    agent below `agent_url`.
+    agent below `agent_url`, and ask the name server `resolver`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Reconciler:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler of the emulated ECS", daemon=True)
         self._last_error = ""
-        self.agent_url = ""
+        self.agent_url = self.resolver = ""
 
     def start(self) -> None:
         self._thread.start()
@@ -132,7 +132,7 @@ class Reconciler:
                 if run.task.last_status == "PENDING" and (run.waiting or not run.containers)
             ]
         for run in to_start:
-            self._life.start_processes(run, self.agent_url)
+            self._life.start_processes(run, self.agent_url, self.resolver)
         for name in ended:
             self._processes.release(name)
         if now - self._metered_at >= _METER_SECONDS:
@@ -158,6 +158,7 @@ class Reconciler:
                 self._scheduler.reconcile(backend, service, now)
         self._machines.settle(backend, now)
         self._attaching.settle(backend)
+        cloud_map.settle(backend)
         self._scheduler.count(backend)
         self._forget(backend)
         return [run.task.id for run in ended]

@@ -19,6 +19,17 @@ from arriero.rehearse.processes import Processes, Server, ServerSpec
 _STOP_SECONDS = 30.0  # the default of stopTimeout
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a task finds about it: its agent, which containers read in ECS_AGENT_URI, and its network's name server."""
+
+    agent: str = ""
+    resolver: str = ""
+
+
+NOTHING = Around()
+
+
 @dataclass(slots=True)
 class RunningContainer:
     name: str
@@ -44,12 +55,12 @@ class RunningTask:
     gone_at: float = 0.0
 
     def start(
-        self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, agent: str = ""
+        self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, around: Around = NOTHING
     ) -> None:
         """Starts those that may start by now; the others wait, and this is called again."""
         self.waiting = list(definitions)
         while ready := [one for one in self.waiting if self._may_start(one)]:
-            self._start(ready, processes, now, pace, agent)
+            self._start(ready, processes, now, pace, around)
         self.running_since = now
 
     def _may_start(self, definition: Mapping[str, Any]) -> bool:
@@ -69,12 +80,12 @@ class RunningTask:
         return next((one["containerName"] for one in needed if exits.get(one["containerName"])), "")
 
     def _start(
-        self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, agent: str
+        self, definitions: list[dict[str, Any]], processes: Processes, now: float, pace: float, around: Around
     ) -> None:
         volumes = files.volumes_of(self.task, processes)
         for definition in definitions:
             self.waiting.remove(definition)
-            server = processes.start(server_spec(self.task, definition, agent, volumes))
+            server = processes.start(server_spec(self.task, definition, around, volumes))
             check = definition.get("healthCheck")
             self.containers.append(
                 RunningContainer(
@@ -133,9 +144,12 @@ class RunningTask:
 
 
 def server_spec(
-    task: StageTask, definition: Mapping[str, Any], agent: str = "", volumes: Mapping[str, Path] = MappingProxyType({})
+    task: StageTask,
+    definition: Mapping[str, Any],
+    around: Around = NOTHING,
+    volumes: Mapping[str, Path] = MappingProxyType({}),
 ) -> ServerSpec:
-    """`agent` is what the container reads in ECS_AGENT_URI; `volumes` are folders by the task's names for them."""
+    """`volumes` are folders by the task's names for them."""
     ports = [mapping["containerPort"] for mapping in definition.get("portMappings") or [] if "containerPort" in mapping]
     stop_timeout = definition.get("stopTimeout")
     command = (*(definition.get("entryPoint") or ()), *(definition.get("command") or ()))
@@ -148,8 +162,9 @@ def server_spec(
         region=task.region_name,
         image=definition["image"],
         command=command,
-        environment={**environment, **({"ECS_AGENT_URI": agent} if agent else {})},
+        environment={**environment, **({"ECS_AGENT_URI": around.agent} if around.agent else {})},
         port=port_of(command, environment, ports),
+        resolver=around.resolver,
         stop_seconds=_STOP_SECONDS if stop_timeout is None else float(stop_timeout),
         memory_bytes=int(definition.get("memory") or 0) * 2**20,
         mounts={

@@ -10,7 +10,7 @@ from moto.iam.models import iam_backends
 
 from arriero.rehearse.aws import files, images, kept, wording
 from arriero.rehearse.aws.attaching import Attaching
-from arriero.rehearse.aws.runtime import RunningTask
+from arriero.rehearse.aws.runtime import Around, RunningTask
 from arriero.rehearse.aws.shipping import open_stream
 from arriero.rehearse.aws.troubles import NoTroubles, Troubles
 from arriero.rehearse.latency import Latency
@@ -52,13 +52,13 @@ class TaskLife:
             self._watch(run, now)
         run.ship()
 
-    def start_processes(self, run: RunningTask, agent_url: str) -> None:
+    def start_processes(self, run: RunningTask, agent_url: str, resolver: str = "") -> None:
         """Outside the world's lock: starting takes a while. An OSError here is the task's failure, and said so."""
         definition = run.task._backend.describe_task_definition(run.task.task_definition_arn)
         try:
-            agent = f"{agent_url}/{run.task.id}"
+            around = Around(f"{agent_url}/{run.task.id}", resolver)
             asked = run.waiting if run.containers else definition.container_definitions
-            run.start(asked, self._processes, time.monotonic(), self._pace, agent)
+            run.start(asked, self._processes, time.monotonic(), self._pace, around)
         except OSError as error:
             run.task.request_stop(f"CannotStartContainerError: {error}", "TaskFailedToStart")
 
