@@ -1,8 +1,11 @@
-"""Files and functions stay small: the limits of the style, with the five worst printed."""
+"""Files and functions stay small: the limits of the style, with the five worst printed. Test files have names of their
+own: pytest imports one of two of a name, and leaves the other out.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -29,3 +32,8 @@ def test_no_function_is_too_long() -> None:
     sizes = sorted((row for p in sources() for row in functions(p)), reverse=True)
     print(*sizes[:5], sep="\n")
     assert [row for row in sizes if row[0] > FUNCTION_LINES] == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

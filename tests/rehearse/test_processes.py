@@ -25,7 +25,7 @@ def spec(target: str = "t1", image: str = "acme/llm:1", **rest: object) -> Serve
     return ServerSpec(target, "ollama", "aws", "us-east-1", image, (), {}, **rest)  # type: ignore[arg-type]
 
 
-def eventually(true: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 30) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if true():

@@ -28,7 +28,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made.stop()
 
 
-def eventually(true: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 30) -> bool:
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.01)
