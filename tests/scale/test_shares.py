@@ -106,6 +106,22 @@ def test_a_gateway_that_was_started_again_is_no_burst() -> None:
     assert work.load(30.0, 1, 1, 4.0, 60.0, Policy()).asked == pytest.approx(1 * 2 / 4 / 30)
 
 
+def test_what_ended_while_no_slot_was_free_tells_what_a_request_takes() -> None:
+    """One target of four slots that bears two streams at full pace: alone a request holds a slot for two seconds, of
+    four at once each does for four. So it takes a second of the whole target, which by its quiet hours would be half.
+    """
+    work, over = Work(), Ended(100, 0, 4000, 200, 10_000)
+    work.look(0.0, GatewayLoad({"m": over}, {"m": Pending(1, 100)}), 4.0)
+    work.load(0.0, 1, 1, 4.0, 60.0, Policy())
+    for second in (10, 20, 30, 40):
+        over = over + Ended(10, 0, 400, 40, 1000)
+        work.look(float(second), GatewayLoad({"m": over}, {"m": Pending(4, 400)}), 4.0)
+    for minute in range(1, 31):
+        over = over + Ended(1, 0, 40, 2, 100)
+        work.look(40.0 + 60 * minute, GatewayLoad({"m": over}, {"m": Pending(0, 0)}), 4.0)
+    assert work.load(1840.0, 1, 1, 4.0, 60.0, Policy()).lately == pytest.approx(1.0 / 60)
+
+
 def test_a_quota_is_counted_in_both_windows_and_a_refusal_closes_it() -> None:
     creations = Creations()
     assert creations.left(0.0) == 100

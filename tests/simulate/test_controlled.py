@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from arriero.gateway.routing.admission import Line
 from arriero.scale.autoscale import Policy
+from arriero.scale.demand import Demand
 from arriero.scale.spot import Mix
 from arriero.simulate.controlled import Controlled
 from arriero.simulate.machine import BYTES_A_TOKEN, Job
+from arriero.simulate.ours import MONDAY
 from arriero.simulate.play import Play
 from arriero.simulate.policies import Scaling, Sight
 from arriero.simulate.scenario import load
@@ -57,3 +59,20 @@ def test_every_request_is_told_once_though_spot_takes_targets() -> None:
     assert scaling.steps
     assert all(2 <= count <= 30 for _, count in scaling.steps)
     assert max(count for _, count in scaling.steps) > 4
+
+
+def test_what_requests_take_is_learnt_though_slots_slow_each_other_down() -> None:
+    """The code trace asks four slots of a machine that bears two and a half streams at full pace."""
+    scene, came = load("code", "", 2 / 24), []
+
+    class Counting(Demand):
+        def asked(self, now: float, work: float) -> None:
+            came.append((now, work))
+            super().asked(now, work)
+
+    scaling = Controlled(Policy(2, 80), 4.0)
+    scaling.memory.demand = Counting()
+    Play(scene.service, scene.pace, scene.cloud, Mix(2, 0.0), scaling, 1, scene.seconds).run(scene.arrivals(1))
+    expected = sum(work for now, work in came if now > MONDAY + 3600)
+    really = sum(scene.pace.work(each.prompt, each.answer) for each in scene.arrivals(1) if each.at > 3600)
+    assert 0.75 * really < expected < 1.25 * really

@@ -23,6 +23,9 @@ class Ended:
     def numbers(self) -> list[float]:
         return [self.count, self.tokens_in, self.tokens_out, self.held_seconds, self.received_bytes]
 
+    def __add__(self, other: Ended) -> Ended:
+        return Ended(*(a + b for a, b in zip(self.numbers(), other.numbers(), strict=True)))
+
     def __sub__(self, other: Ended) -> Ended:
         return Ended(*(a - b for a, b in zip(self.numbers(), other.numbers(), strict=True)))
 
