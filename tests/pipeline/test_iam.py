@@ -203,10 +203,14 @@ def test_accounts_have_to_be_known() -> None:
     ]
 
 
-def test_models_from_storage_at_aws_are_refused_until_their_calls_are_known() -> None:
+def test_models_from_storage_at_aws_have_a_policy_of_their_own() -> None:
     given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"models": ["llama2", *STORED]}
-    with pytest.raises(Refused, match="models: llama2:70b comes from storage, and what EFS needs is not among the"):
-        iam.files(Spec.model_validate(given), Path())
+    document = json.loads(iam.files(Spec.model_validate(given), Path())["aws-storage.json"])
+    mounts = [each for each in document["Statement"] if "elasticfilesystem:CreateMountTarget" in each["Action"]]
+    assert [each["Resource"] for each in mounts] == [[f"arn:aws:elasticfilesystem:us-east-1:{AWS}:file-system/*"]]
+    assert [each["Condition"] for each in mounts] == [{"StringEquals": {"aws:ResourceTag/arriero-service": "llm"}}]
+    passed = [arn for each in document["Statement"] if "iam:PassRole" in each["Action"] for arn in each["Resource"]]
+    assert any(arn.endswith("-seed") for arn in passed)
 
 
 def test_edges_are_refused_until_the_calls_of_cloud_map_are_known() -> None:

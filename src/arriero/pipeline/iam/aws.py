@@ -11,7 +11,7 @@ from arriero.cost import way_out
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_alb, aws_gpu, aws_scaling
+from arriero.plan.wanted import aws_alb, aws_gpu, aws_scaling, storage
 from arriero.plan.wanted.aws_task import role_path
 from arriero.spec.model import ResolvedSite, Spec
 
@@ -20,6 +20,7 @@ _LINKED_ROLES = {
     "scaling-role": "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
     "replication-role": "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication",
     "machines-linked-role": "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+    "files-role": "elasticfilesystem.amazonaws.com/AWSServiceRoleForAmazonElasticFileSystem",
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
@@ -41,6 +42,7 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     more = {
         "scaling": scales,
         "machines": has_machines,
+        "storage": any(storage.is_used(site) for site in place.sites),
         "insights": bool(spec.metrics.container_insights),
         "ingress": bool(alb),
         "waf": bool(alb and alb.web_acls),
@@ -129,6 +131,7 @@ class _Place:
             "machine": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
             "starting": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
             "autoscaling": {"StringEquals": {"iam:AWSServiceName": "ecs.application-autoscaling.amazonaws.com"}},
+            "files": {"StringEquals": {"iam:AWSServiceName": "elasticfilesystem.amazonaws.com"}},
             "balancing": {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
             "scaling": {"StringEquals": {"application-autoscaling:service-namespace": "ecs"}},
             "metrics": {"StringEquals": {"cloudwatch:namespace": aws_scaling.NAMESPACE}},
@@ -175,17 +178,18 @@ class _Place:
             return [arn for each in ("cluster", "service", "capacity-provider") for arn in self._of_site(each, site)]
         if kind in ("role", "task-role", "execution-role", "machine-role", "attached-role"):
             machine: tuple[str, ...] = ("machine",) if site.gpu else ()
+            job: tuple[str, ...] = ("seed",) if storage.is_used(site) else ()
             ends = {
-                "task-role": ("task",),
+                "task-role": ("task", *job),
                 "execution-role": ("exec",),
                 "machine-role": machine,
                 "attached-role": ("exec", *machine),
-            }.get(kind, ("task", "exec", *machine))
+            }.get(kind, ("task", "exec", *machine, *job))
             # A role that is not there yet has no path to be known by.
             paths = ("/", role_path(site)) if kind == "role" else (role_path(site),)
             roles = [self._arn("iam", "", f"role{path}{base}-{end}") for path in paths for end in ends]
             # Whether the role of the job that fills a storage is left from a former spec is looked for as well.
-            return [*roles, self._arn("iam", "", f"role/{base}-seed")] if kind == "role" else roles
+            return [*roles, self._arn("iam", "", f"role/{base}-seed")] if kind == "role" and not job else roles
         if kind in ("log-group", "log-group-itself"):
             # With `:*` for all but tags, see "CloudWatch Logs resources and operations" in its guide.
             group = self._arn("logs", region, f"log-group:{wish.log_group_name(site)}")
@@ -194,11 +198,15 @@ class _Place:
             return [self._arn("application-autoscaling", region, "scalable-target/*")]
         if kind == "alarm":
             return [self._arn("cloudwatch", region, f"alarm:TargetTracking-service/{base}/*")]
+        if kind in ("file-system", "access-point"):
+            return [self._arn("elasticfilesystem", region, f"{kind}/*")] if storage.is_used(site) else []
+        if kind == "task-definition":
+            families = (base, f"{base}-seed") if storage.is_used(site) else (base,)
+            return [self._arn("ecs", region, f"task-definition/{family}:*") for family in families]
         name = {
             "cluster": f"cluster/{base}",
             "service": f"service/{base}/*",
             "task": f"task/{base}/*",
-            "task-definition": f"task-definition/{base}:*",
         }[kind]
         return [self._arn("ecs", region, name)]
 

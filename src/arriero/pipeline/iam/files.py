@@ -27,7 +27,7 @@ Try:    arriero rehearse start --permissions DIR, then arriero up --rehearse"""
 def files(spec: Spec, _home: Path) -> Mapping[str, str]:
     """Raises Refused where the spec does not pin the accounts, or a policy would be too long."""
     used = {site.cloud for site in spec.sites.values()}
-    problems = [*_unpinned(spec, used), *_unknown(spec, used)]
+    problems = [*_unpinned(spec, used), *_unknown(spec)]
     if problems:
         raise Refused(problems)
     found: dict[str, str] = {}
@@ -56,12 +56,8 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
             yield Problem(what, f"write it, like accounts: {{{cloud}: {example}}}", f"accounts.{cloud}")
 
 
-def _unknown(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
+def _unknown(spec: Spec) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
-    stored = [model.name for model in spec.models if model.source == "storage"]
-    if stored and "aws" in used:
-        what = f"{', '.join(stored)} comes from storage, and what EFS needs is not among the permissions"
-        yield Problem(what, "bake the model for this export, or export a spec of the sites at Azure alone", "models")
     if spec.ingress.alb and spec.ingress.alb.edges:
         what = "edges find targets by Cloud Map, and what that needs is not among the permissions"
         yield Problem(what, "remove it for this export", "ingress.alb.edges")

@@ -12,6 +12,7 @@ from moto.backends import get_backend
 
 from arriero.catalog import permissions
 from arriero.catalog.permissions import Wanted
+from arriero.rehearse.aws import stored_needs
 from arriero.rehearse.aws.calls import Call
 from arriero.rehearse.permissions import Need
 
@@ -31,6 +32,7 @@ _BALANCING_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLo
 _SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 _REPLICATION_ROLE = "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication"
 _MACHINES_ROLE = "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+_FILES_ROLE = "elasticfilesystem.amazonaws.com/AWSServiceRoleForAmazonElasticFileSystem"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
 
 
@@ -60,7 +62,7 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
     if wanted.only == "new":
         context |= {f"aws:RequestTag/{key}": value for key, value in _asked_tags(call).items()}
     elif wanted.only == "ours":
-        context |= {f"aws:ResourceTag/{key}": value for key, value in _tags_of(call, arn.rpartition("/")[2]).items()}
+        context |= {f"aws:ResourceTag/{key}": value for key, value in _tags_of(call, arn).items()}
     elif wanted.only == "tagging":
         context["ec2:CreateAction"] = call.action
     elif wanted.only == "cluster":
@@ -83,6 +85,8 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
         context["ec2:CreateAction"] = "RunInstances"
     elif wanted.only == "machine":
         context["iam:PassedToService"] = "ec2.amazonaws.com"
+    elif wanted.only == "files":
+        context["iam:AWSServiceName"] = "elasticfilesystem.amazonaws.com"
     elif wanted.only == "attached":
         context["iam:PolicyARN"] = str(call.fields.get("PolicyArn", ""))
     return context
@@ -115,12 +119,17 @@ def _associated(call: Call, association: str) -> Mapping[str, str]:
 
 
 def _asked_tags(call: Call) -> Mapping[str, str]:
+    if call.service == "elasticfilesystem":
+        return stored_needs.asked_tags(call)
     start, fields = "TagSpecification.1.Tag.", call.fields
     keys = [name for name in fields if name.startswith(start) and name.endswith(".Key")]
     return {str(fields[key]): str(fields.get(f"{key.removesuffix('Key')}Value", "")) for key in keys}
 
 
-def _tags_of(call: Call, name: str) -> Mapping[str, str]:
+def _tags_of(call: Call, arn: str) -> Mapping[str, str]:
+    if call.service == "elasticfilesystem":
+        return stored_needs.tags_of(call, ACCOUNT, arn)
+    name = arn.rpartition("/")[2]
     return {tag["key"]: tag["value"] for tag in _ec2(call).describe_tags({"resource-id": [name]})}
 
 
@@ -150,6 +159,8 @@ def _in_cluster(kind: str, *keys: str) -> Callable[[Call], Iterable[str]]:
 
 
 def _family(call: Call) -> Iterable[str]:
+    if call.action == "RunTask":
+        return [str(stored_needs.definition(call, ACCOUNT).arn)]
     return [_arn(call, "ecs", f"task-definition/{call.fields.get('family', '')}:new")]
 
 
@@ -164,6 +175,17 @@ def _tagged(call: Call) -> Iterable[str]:
     if call.action in made:
         return _OTHERS[made[call.action]](call)
     return [str(call.fields.get("resourceArn", ""))]
+
+
+def _task_role(call: Call) -> Iterable[str]:
+    ran = call.action == "RunTask"
+    return [str(stored_needs.definition(call, ACCOUNT).task_role_arn if ran else call.fields["taskRoleArn"])]
+
+
+def _execution_role(call: Call) -> Iterable[str]:
+    if call.action == "RunTask":
+        return [str(stored_needs.definition(call, ACCOUNT).execution_role_arn)]
+    return [str(call.fields["executionRoleArn"])] if "family" in call.fields else _role(call)
 
 
 def _role(call: Call) -> Iterable[str]:
@@ -284,8 +306,8 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "task": _in_cluster("task", "tasks", "task"),
     "task-definition": _family,
     "tagged": _tagged,
-    "task-role": lambda call: [str(call.fields["taskRoleArn"])],
-    "execution-role": lambda call: [str(call.fields["executionRoleArn"])] if "family" in call.fields else _role(call),
+    "task-role": _task_role,
+    "execution-role": _execution_role,
     "role": _role,
     "attached-role": _role,
     "machine-role": _machine_role,
@@ -296,6 +318,9 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "listener": _balancing("listener/app", "ListenerArn"),
     "balanced": _balancing("loadbalancer/app", "LoadBalancerArn"),
     "web-acl": _web_acl,
+    "file-system": lambda call: stored_needs.file_system(call, ACCOUNT),
+    "access-point": lambda call: stored_needs.access_point(call, ACCOUNT),
+    "files-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_FILES_ROLE}"],
     "repository": _repository,
     "bucket": _bucket,
     "object": _object,
