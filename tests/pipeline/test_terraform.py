@@ -19,7 +19,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, aws_edges, aws_network, azure, azure_files
+from arriero.plan.wanted import aws, aws_edges, aws_network, azure, azure_apps, azure_files
 from arriero.spec.model import Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -255,10 +255,11 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for what would put a secret into it, and edges, with which no module is written."""
+    """But for what would put a secret into it, and edges and container apps, with which no module is written."""
     edges = {aws_edges.NAMES, aws_edges.DEFINITION, aws_edges.SERVICE}
     assert set(module.MAKERS["aws"]) == set(aws.KINDS) - edges
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
+    unsaid |= {azure_apps.ENVIRONMENT_KIND, azure_apps.APP_KIND}  # refused by name
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
 
 
@@ -274,6 +275,12 @@ def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
     site = {**SITES["azure-east"], "registry_login": "https://llm-vault.vault.azure.net/secrets/registry"}
     wish = spec({"sites": {"azure-east": site}})
     with pytest.raises(Refused, match=r"sites\.azure-east\.registry_login: Terraform would read azure-east's secrets"):
+        module.files(wish, nothing(wish))
+
+
+def test_container_apps_are_refused() -> None:
+    wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": "T4"}}})
+    with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say container apps"):
         module.files(wish, nothing(wish))
 
 

@@ -38,7 +38,7 @@ SEEN_BY_EDITORS = [
     "cloud-unknown",
     "cloud-missing",
     "role-mistyped",
-    "gpu-on-aci",
+    "gpu-of-a-local-site",
     "secret-in-the-file",
     "secret-with-a-bad-name",
     "negative-min",

@@ -16,10 +16,15 @@ from arriero.catalog.catalog import Price, Source
 from arriero.catalog.listing import Listing, Row, gathered
 from arriero.catalog.prices import EVERYWHERE
 
+_APPS = ("Azure Container Apps", "Azure Container Apps")
 # Service, product and meter: our item, our unit, and Azure's word for the unit.
 _ITEMS: Mapping[tuple[str, str, str], tuple[str, str, str]] = {
     ("Container Instances", "Container Instances", "Standard vCPU Duration"): ("aci.vcpu", "vCPU-hour", "1 Hour"),
     ("Container Instances", "Container Instances", "Standard Memory Duration"): ("aci.memory", "GB-hour", "1 GB Hour"),
+    (*_APPS, "Standard vCPU Active Usage"): ("aca.vcpu", "vCPU-hour", "1 Second"),
+    (*_APPS, "Standard Memory Active Usage"): ("aca.memory", "GB-hour", "1 GiB Second"),
+    (*_APPS, "Standard NC T4 v3 GPU Usage"): ("aca.gpu.T4", "GPU-hour", "1 Second"),
+    (*_APPS, "Standard NC A100 v4 GPU Usage"): ("aca.gpu.A100", "GPU-hour", "1 Second"),
     ("NAT Gateway", "NAT Gateway", "Standard Gateway"): ("nat_gateway", "hour", "1 Hour"),
     ("NAT Gateway", "NAT Gateway", "Standard Data Processed"): ("nat_gateway.data", "GB", "1 GB"),
     ("Virtual Network", "Virtual Network Private Link", "Standard Private Endpoint"): (
@@ -29,6 +34,10 @@ _ITEMS: Mapping[tuple[str, str, str], tuple[str, str, str]] = {
     ),
     ("Virtual Network", "IP Addresses", "Standard IPv4 Static Public IP"): ("public_ipv4", "address-hour", "1 Hour"),
 }
+
+
+# A subscription's first seconds in a month cost nothing, which is a step of its own in the list: it says no price.
+_FREE_AT_FIRST = ("aca.vcpu", "aca.memory")
 
 
 def read(document: Mapping[str, Any], page: str, today: str) -> Listing:
@@ -54,7 +63,9 @@ def _rows(items: list[Any], page: str, today: str, left_out: list[str]) -> Itera
         region = _region(_text(each, "armRegionName"))
         where = f"{item} in {region} of azure"
         amount, as_of = _number(each.get("retailPrice")), _text(each, "effectiveStartDate")[:10]
-        if _number(each.get("tierMinimumUnits", 0)) != 0:
+        if _number(each.get("tierMinimumUnits", 0)) != 0 and item not in _FREE_AT_FIRST:
+            continue
+        if item in _FREE_AT_FIRST and amount == 0:
             continue
         if _text(each, "currencyCode") != "USD" or amount is None:
             left_out.append(f"{where} has no price in US dollars")
@@ -64,7 +75,12 @@ def _rows(items: list[Any], page: str, today: str, left_out: list[str]) -> Itera
             left_out.append(f"{where} says no day since when it holds")
         else:
             source = Source(page, today, as_of, "Azure Retail Prices, pay as you go")
-            yield Row(("azure", region, item), Price(amount, unit, source))
+            yield Row(("azure", region, item), Price((amount * _hours(wanted)).normalize(), unit, source))
+
+
+def _hours(unit: str) -> int:
+    """What a price by the second is multiplied with: ours are by the hour."""
+    return 3600 if unit.endswith("Second") else 1
 
 
 def _region(name: str) -> str:

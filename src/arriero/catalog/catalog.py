@@ -109,15 +109,6 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
-class WithoutGpu:
-    """A service that has no GPUs any more, and since when."""
-
-    service: str
-    since: str
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
 class Quota:
     """A default limit of a new account."""
 
@@ -223,13 +214,6 @@ def gpus(cloud: str) -> tuple[Gpu, ...]:
     data = table("gpus")
     rows = (row for row in data["offers"] if row["cloud"] == cloud)
     return tuple(Gpu(**{**row, "source": Source(**data["sources"][row["source"]])}) for row in rows)
-
-
-def without_gpu(cloud: str) -> WithoutGpu | None:
-    """The service that we run on in that cloud, if a target there can have no GPU."""
-    data = table("gpus")
-    row = data["none"].get(cloud)
-    return WithoutGpu(row["service"], row["since"], Source(**data["sources"][row["source"]])) if row else None
 
 
 def quotas(cloud: str) -> tuple[Quota, ...]:

@@ -1,8 +1,9 @@
 """Machines with GPUs that a cloud sells, by what they hold. Their prices are under `ec2.<name>`.
 
-A container gets less than a machine has: Linux and the container agent keep some of its memory. How much differs by
-type, and AWS gives no figure (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/memory-management.html); a
-sixteenth is left free here.
+A container gets less than a machine of EC2 has: Linux and the container agent keep some of its memory. How much differs
+by type, and AWS gives no figure (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/memory-management.html); a
+sixteenth is left free here. What counts for a machine at Azure is a workload profile of Container Apps: an app has all
+that it holds.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from arriero.catalog.catalog import table
+from arriero.catalog.catalog import Source, table
 
-_KEPT = 1 / 16
+_KEPT = {"aws": 1 / 16}
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`gpu_mib` is the memory of each of its `gpus`, in MiB."""
+    """`gpu_mib` is the memory of each of its `gpus`, in MiB; `regions` are those that have it, none where that is not
+    known.
+    """
 
     name: str
     cloud: str
@@ -26,11 +29,12 @@ class Machine:
     gpu: str
     gpus: int
     gpu_mib: int
+    regions: tuple[str, ...] = ()
 
     @property
     def usable_gib(self) -> float:
         """The memory that its containers can have together."""
-        return self.memory_gib * (1 - _KEPT)
+        return self.memory_gib * (1 - _KEPT.get(self.cloud, 0))
 
     def holds(self, gpus: int, cpu: float, memory_gib: float) -> int:
         """How many targets that ask for so much have room on it at once."""
@@ -43,7 +47,13 @@ class Machine:
 @cache
 def machines(cloud: str) -> tuple[Machine, ...]:
     """All that are known, by GPU; the smaller first."""
-    return tuple(Machine(**row) for row in table("gpu_machines")["machines"] if row["cloud"] == cloud)
+    rows = (row for row in table("gpu_machines")["machines"] if row["cloud"] == cloud)
+    return tuple(Machine(**{**row, "regions": tuple(row.get("regions", ()))}) for row in rows)
+
+
+def regions_known() -> Source:
+    """Where the regions of Container Apps with GPUs were read."""
+    return Source(**table("gpu_machines")["container_apps"])
 
 
 def types(cloud: str) -> tuple[str, ...]:

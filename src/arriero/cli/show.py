@@ -30,6 +30,7 @@ from arriero.spec.model import Spec
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
 CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
+APPS = "Azure Container Apps"
 
 
 def plan_lines(
@@ -74,7 +75,8 @@ def _total(estimates: tuple[Estimate, ...]) -> list[str]:
 
 def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
     role, estimate = spec.sites[site.site].role, estimates[site.site]
-    head = f"{site.site}: {_where(site.cloud, site.region)}, {role}"
+    where = APPS if site.cloud == "azure" and spec.site(site.site).gpu else CLOUDS[site.cloud]
+    head = f"{site.site}: {where} {site.region}".rstrip() + f", {role}"
     warm = f", {spec.site(site.site).warm} at least warm" if spec.site(site.site).warm else ""
     spares = spec.site(site.site).spares if site.count else 0
     more = f" and {_counted(spares, 'spare')}" if spares else ""
@@ -289,7 +291,8 @@ def _arrow(site: Any) -> str:
 
 def _site_status_lines(site: SiteStatus) -> list[str]:
     simulated = ", simulated" if site.engine == "simulated" else ""
-    where = " ".join(filter(None, (CLOUDS[site.site.cloud], site.site.region)))
+    cloud = APPS if site.site.cloud == "azure" and site.site.gpu else CLOUDS[site.site.cloud]
+    where = " ".join(filter(None, (cloud, site.site.region)))
     lines = [f"{site.site.name:<12} {site.state:<9} {where}, {site.site.role}{simulated}"]
     if site.problem:
         lines.append(f"  ! {site.problem}")

@@ -138,7 +138,7 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
     if site.edges:
         yield from _edges(site, Decimal(site.edges.count))
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
-    if site.gpu and count:
+    if site.gpu and count and site.cloud == "aws":
         yield from _machines(site, count)
     elif site.cloud == "aws" and count:
         spot = site.spot.of(count) if site.spot else 0
@@ -157,7 +157,9 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
         way = way_out.cheapest(site)
         yield from (_Need(part.item, part.key, part.quantity, part.unit) for part in way_out.parts(site, way))
     elif site.cloud == "azure":
-        if count:
+        if site.gpu:
+            yield from _apps(site, count)
+        elif count:
             yield _Need("vCPU", "aci.vcpu", cpu * count, "vCPU-hour")
             yield _Need("memory", "aci.memory", memory * count, "GB-hour")
         if count and site.spares:
@@ -185,6 +187,18 @@ def _machines(site: ResolvedSite, count: int) -> Iterator[_Need]:
     yield _Need("disk", "ec2.disk", number * machine.disk_gib(site, chosen), "GB-hour")
     if not site.network.is_private:
         yield _Need("public IPv4", "public_ipv4", number, "address-hour")
+
+
+def _apps(site: ResolvedSite, count: int) -> Iterator[_Need]:
+    """An app has its profile whole, and is paid by what it asks for while it runs; Azure puts a load balancer before
+    them (https://learn.microsoft.com/azure/container-apps/custom-virtual-networks#managed-resources).
+    """
+    chosen = machine.chosen(site)
+    if count:
+        yield _Need("vCPU", "aca.vcpu", Decimal(chosen.cpu * count), "vCPU-hour")
+        yield _Need("memory", "aca.memory", Decimal(str(chosen.memory_gib)) * count, "GB-hour")
+        yield _Need(f"GPU {chosen.gpu}", f"aca.gpu.{chosen.gpu}", Decimal(count), "GPU-hour")
+    yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
 
 
 def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:

@@ -89,6 +89,8 @@ def _quotas(spec: Spec) -> Iterator[Check]:
     """The most that the spec may ask for, against the clouds' default quotas; a raised quota is not known here."""
     for name in spec.sites:
         site = spec.site(name)
+        if site.gpu:  # quotas of GPUs are the subscription's own: none is known here
+            continue
         most = site.max + site.spares
         asked = {"cores": most * float(site.size.cpu), "container_groups": float(most)}
         for quota in catalog.quotas(site.cloud):

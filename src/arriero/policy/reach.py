@@ -118,10 +118,13 @@ def _azure_storage(found: SiteFacts) -> Iterator[Way]:
 
 
 def _azure_targets(found: SiteFacts) -> Iterator[Way]:
-    groups = [r for r in found.resources if r.kind == "azure.container_group"]
+    groups = [r for r in found.resources if r.kind in ("azure.container_group", "azure.container_app")]
+    around = found.find("azure.app_environment")
+    if around is not None and not around.properties["is_internal"]:
+        yield Way(found.site, "everybody", "its ports", (f"the public address of the environment {around.name}",))
     network, guard = found.find("azure.virtual_network"), found.find("azure.network_security_group")
-    if groups and any(group.properties["address"] == "public" for group in groups):
-        names = ", ".join(g.name for g in groups if g.properties["address"] == "public")
+    if groups and any(group.properties.get("address") == "public" for group in groups):
+        names = ", ".join(g.name for g in groups if g.properties.get("address") == "public")
         yield Way(found.site, "everybody", "its ports", (f"the public address of {names}",))
     if not groups or network is None:
         return

@@ -1,4 +1,4 @@
-"""GPUs: EC2 machines have some, ACI has none any more, and some that people still ask for are gone altogether."""
+"""GPUs: EC2 machines and container apps have some, and some that people still ask for are gone altogether."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from arriero.catalog import catalog, gpu_machines, model_memory
 from arriero.catalog.gpu_machines import Machine
 from arriero.errors import Problem
+from arriero.spec.check_apps import app_problems
 from arriero.spec.gpu import Gpu
 from arriero.spec.model import ResolvedSite, Site, Spec
 
 CLOUDS = {"aws": "AWS", "azure": "Azure"}
+_HERE = {
+    "aws": "write one of those GPUs",
+    "azure": "Container Instances have had no GPUs since 2025-07-14, but Container Apps have: write T4 or A100",
+}
 _MIB = 2**20
 
 
@@ -23,22 +28,19 @@ def gpu_problems(spec: Spec, name: str, site: Site) -> Iterator[Problem]:
         yield Problem("a local Ollama finds this machine's GPU by itself", "remove the line", key)
         return
     gone = catalog.retired(site.gpu.type)
-    none = catalog.without_gpu(site.cloud)
     if gone:
-        why = f", and {_why(none)}" if none else ""
-        what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date}){why}"
-        here = "remove gpu, or serve it there and not here" if none else "write one of those GPUs, like gpu: T4"
-        yield Problem(what, f"its successors are {', '.join(gone.successors)}; {here}", key)
-    elif none:
-        yield Problem(_why(none), f"remove gpu; {CLOUDS[site.cloud]} has {_offers(site.cloud)}", key)
+        what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date})"
+        yield Problem(what, f"its successors are {', '.join(gone.successors)}; {_HERE[site.cloud]}, like gpu: T4", key)
     elif not gpu_machines.with_gpu(site.cloud, site.gpu.type):
-        what = f"AWS has no GPU '{site.gpu.type}' that is known here"
+        what = f"{CLOUDS[site.cloud]} has no GPU '{site.gpu.type}' that is known here"
         yield Problem(
             what, f"write one of {', '.join(gpu_machines.types(site.cloud))}; the machine is found by it", key
         )
     else:
         yield from _machine_problems(spec.site(name), site.gpu, key)
         yield from _company_problems(spec, site, key)
+        if site.cloud == "azure":
+            yield from app_problems(spec, spec.site(name), key)
 
 
 def machines(site: ResolvedSite) -> tuple[Machine, ...]:
@@ -98,7 +100,7 @@ def _room(cloud: str, gpu: str, count: int) -> int:
 
 def _company_problems(spec: Spec, site: Site, key: str) -> Iterator[Problem]:
     """What of the rest of the spec does not go with GPUs."""
-    if site.spot is not None:
+    if site.spot is not None and site.cloud == "aws":
         what = "machines with GPUs run on demand here, and the site asks for Spot"
         yield Problem(what, "remove it, or remove gpu", key.removesuffix("gpu") + "spot")
     for index, model in enumerate(spec.models):
@@ -109,17 +111,6 @@ def _company_problems(spec: Spec, site: Site, key: str) -> Iterator[Problem]:
             )
     if spec.image.variant == "cpu":
         yield Problem(f"has no libraries for the GPUs of {key}", "write variant: cuda, or remove it", "image.variant")
-
-
-def _why(none: catalog.WithoutGpu) -> str:
-    return f"{none.service} has had no GPUs since {none.since}"
-
-
-def _offers(cloud: str) -> str:
-    services: dict[str, list[str]] = {}
-    for gpu in catalog.gpus(cloud):
-        services.setdefault(gpu.service, []).append(gpu.gpu if gpu.gpu == gpu.name else f"{gpu.gpu} ({gpu.name})")
-    return ", and ".join(f"{', '.join(gpus)} on {service}" for service, gpus in services.items())
 
 
 def _gb(amount: int) -> str:

@@ -10,10 +10,12 @@ from arriero.spec.section import Section
 
 
 class Gpu(Section):
-    """The GPUs of one target; written `T4` or `{type: T4, count: 1}`. Which machines have them, arriero finds."""
+    """The GPUs of one target; written `T4` or `{type: T4, count: 1}`. Which machines have them, arriero finds; at Azure
+    a container app has one.
+    """
 
     type: Annotated[str, Field(strict=True, min_length=1, max_length=60)] = Field(
-        description="As its maker names it: T4, A10G, L4 or L40S."
+        description="As its maker names it: at AWS T4, A10G, L4 or L40S, at Azure T4 or A100."
     )
     count: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(default=1, description="How many each target has.")
 

@@ -197,7 +197,9 @@ class Site(Section):
     off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")
     spot: Spot | None = Field(default=None, description="Instead of the service's share of Spot.")
     gpu: Gpu | None = Field(
-        default=None, description="For aws: the GPU of each target, which then runs on EC2 machines, not on Fargate."
+        default=None,
+        description="The GPU of each target, which at AWS then runs on EC2 machines, not on Fargate, and at Azure in a "
+        "container app, not in a container group.",
     )
 
 
@@ -304,7 +306,7 @@ class Spec(Section):
             alb=self.ingress.alb if site.cloud == "aws" else None,
             gateway=self.gateway,
             spot=spot,
-            gpu=site.gpu if site.cloud == "aws" else None,
+            gpu=site.gpu if site.cloud != "local" else None,
             logs=self.logs,
             metrics=self.metrics,
             deploy=self.deploy if spot is None else _patient(self.deploy),

@@ -55,11 +55,9 @@ def _site_rule(cloud: str) -> dict[str, Any]:
     rule: dict[str, Any] = {"required": ["region"], "properties": {"region": {"enum": list(catalog.regions(cloud))}}}
     if cloud == "local":
         some = [{"required": ["hosts"]}, {"required": ["adopt"]}]
-        rule = {"anyOf": some, "properties": {"region": False, "hosts": {"minItems": 1}}}
+        rule = {"anyOf": some, "properties": {"region": False, "gpu": False, "hosts": {"minItems": 1}}}
     else:
         rule["properties"] |= {"hosts": False, "adopt": False}
-    if cloud != "aws":
-        rule["properties"]["gpu"] = False
     return {"if": {"properties": {"cloud": {"const": cloud}}, "required": ["cloud"]}, "then": rule}
 
 

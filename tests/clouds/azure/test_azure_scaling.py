@@ -13,6 +13,7 @@ from azure_sites import REF, Azure, planned, site
 from test_facts import make_group, make_parent
 
 from arriero.clouds.azure import groups, scaling
+from arriero.clouds.azure.asking import ask
 from arriero.clouds.scaling import Standing, Throttled
 from arriero.plan.model import TargetFacts
 
@@ -130,5 +131,5 @@ def test_a_quota_says_how_long_to_wait(told: str, seconds: float) -> None:
         raise error
 
     with pytest.raises(Throttled) as caught:
-        scaling._ask(REF, refused)
+        ask(REF, refused)
     assert caught.value.wait_seconds == seconds

@@ -35,7 +35,7 @@ CODES = {
     "InvalidSubscriptionId": ("the subscription id is not one", "set AZURE_SUBSCRIPTION_ID to the subscription's GUID"),
     "MissingSubscriptionRegistration": (
         "the subscription has not registered a resource provider",
-        "run `az provider register --namespace Microsoft.ContainerInstance` (and Microsoft.Network)",
+        "run `az provider register --namespace Microsoft.ContainerInstance` (and Microsoft.Network; Microsoft.App)",
     ),
     "ContainerGroupQuotaReached": ("the region's quota of container groups is used up", QUOTA),
     "StandardCoresQuotaExceeded": ("the region's quota of container cores is used up", QUOTA),
@@ -54,6 +54,8 @@ def door(site: str, region: str = "") -> Iterator[None]:
     except AzureError as error:
         raise CloudError(site, explain(error, region)) from error
     except CloudError as error:
+        if type(error) is not CloudError:
+            raise  # it says more, such as when to ask again, and names its site
         raise CloudError(site, error.problems) from error
 
 

@@ -1,13 +1,13 @@
 """What an Azure site holds, read side by side: one round of requests, and one more for the groups' states; for a site
-with a private endpoint one more for that.
+with a private endpoint one more for that. A site with GPUs has container apps in place of groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, files, groups, network, private_link, spares, vaults, workspaces
+from arriero.clouds.azure import alerts, apps, files, groups, network, private_link, spares, vaults, workspaces
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -44,7 +44,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         storage = files.read(arm, ref, pool)
         given = pool.submit(private_link.vaults, arm, ref.vaults)
         logs = pool.submit(workspaces.read, arm, ref) if ref.has_workspace else None
-        items = group_items(arm, ref, pool)
+        there, items = _standing(arm, ref, pool, parts["virtualNetworks"])
         link = private_link.read(arm, ref, pool, parts["virtualNetworks"].result())
         # One that the spec asks for no more is looked for only while a group writes there.
         is_written = any(workspaces.id_in(item["properties"]) for item in items)
@@ -65,11 +65,12 @@ def read_site(ref: SiteRef) -> SiteFacts:
             *resources,
             *(stored if is_in_use else ()),
             *(groups.as_resource(item, known) for item in items),
+            *(there.resources() if there else ()),
             *watching,
             *kept_ready,
         ),
-        targets=tuple(groups.as_target(item, ref) for item in items),
-        count=groups.live_count(items),
+        targets=there.targets(ref) if there else tuple(groups.as_target(item, ref) for item in items),
+        count=there.count if there else groups.live_count(items),
         problem=_elsewhere(resources, ref),
         kept=() if is_in_use else stored,
         given=given.result(),
@@ -80,6 +81,8 @@ def read_site(ref: SiteRef) -> SiteFacts:
 def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
     """The site's targets only: one listing, and one request a group, side by side. Raises CloudError."""
     with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="azure") as pool:
+        if ref.machines:
+            return apps.read(connect(), ref, pool).targets(ref)
         return tuple(groups.as_target(item, ref) for item in group_items(connect(), ref, pool))
 
 
@@ -102,6 +105,19 @@ def group_items(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> list[Found]
     names = sorted(item["name"] for item in listed if groups.is_ours(item, ref))
     paths = [f"/resourceGroups/{name}/providers/{groups.TYPE}/{each}" for each in names]
     return [item for item in pool.map(lambda path: arm.get(path, groups.VERSION), paths) if item]
+
+
+def _standing(
+    arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor, network: Future[Found | None]
+) -> tuple[apps.Apps | None, list[Found]]:
+    """The site's apps, or its groups. What stands decides, not what the spec asks for, which may be refused: so the
+    others are read where the site's network says that they are there.
+    """
+    if ref.machines:
+        there = apps.read(arm, ref, pool)
+        return (there, []) if apps.are_here(network.result(), otherwise=True) else (None, group_items(arm, ref, pool))
+    items = group_items(arm, ref, pool)
+    return (apps.read(arm, ref, pool), []) if apps.are_here(network.result(), otherwise=False) else (None, items)
 
 
 def _ask_region(arm: Arm, ref: SiteRef) -> None:

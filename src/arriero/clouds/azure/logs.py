@@ -16,6 +16,7 @@ from arriero.clock import SystemClock
 from arriero.clouds.azure import facts, groups, workspaces
 from arriero.clouds.azure.connection import Found, connect
 from arriero.clouds.azure.errors import door
+from arriero.errors import CloudError, Problem
 from arriero.plan.model import LogLine, SiteRef
 
 TAIL_LINES = 5000
@@ -30,7 +31,14 @@ Tails = Mapping[tuple[str, str], Sequence[LogLine]]
 
 
 def read(ref: SiteRef, since: datetime) -> Sequence[LogLine]:
-    """All lines since then that are still kept. Raises CloudError."""
+    """All lines since then that are still kept. Raises CloudError, for container apps always: Azure streams their
+    lines, and nobody here reads that.
+    """
+    if ref.machines:
+        group = f"{ref.service}-{ref.site}"
+        what = f"lines of container apps are not read here, and {ref.site} has some"
+        remedy = f"az containerapp logs show --resource-group {group} --name {group}-r1-1 --container ollama --follow"
+        raise CloudError(ref.site, Problem(what, remedy))
     with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="logs") as pool:
         items = facts.group_items(connect(), ref, pool)
         asked = [(str(item["name"]), str(one["name"])) for item in items for one in item["properties"]["containers"]]

@@ -4,21 +4,22 @@ those that go.
 A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now. Where the
 site keeps spares of that release, one of these is asked for instead, under the same name. So that
 nothing at all can run and the next one still be made, the last group is stopped instead of deleted, and started again:
-`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`.
+`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`. A site with GPUs has apps: `app_scaling.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import facts, files, group_secrets, groups, spares, workspaces
+from arriero.clouds.azure import app_scaling, facts, files, group_secrets, groups, spares, workspaces
+from arriero.clouds.azure.asking import ask
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
-from arriero.clouds.scaling import Require, Standing, Throttled
+from arriero.clouds.scaling import Require, Standing
 from arriero.errors import CloudError, Problem
 from arriero.plan.model import RELEASE_TAG, SiteRef
 from arriero.plan.wanted.azure import free_names
@@ -38,11 +39,12 @@ _TOLD = frozenset(
 )
 # What Azure answers to a request for a spare that it can't serve, such as one of a profile that somebody removed.
 _NO_SPARE = (400, 404, 409)
-_WAIT_SECONDS = 60.0
 
 
 def read(ref: SiteRef) -> Standing:
     """The groups of the release that has most of them, as a plan counts them; one at rest counts for none."""
+    if ref.machines:
+        return app_scaling.read(ref)
     with door(ref.site, ref.region):
         items = _items(ref)
     alive = [item for item in items if groups.as_target(item, ref).state not in ("stopped", "draining")]
@@ -58,6 +60,8 @@ def read(ref: SiteRef) -> Standing:
 
 def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequence[str]:  # noqa: ARG001 - the contract
     """Groups at rest first, if any are. Each is asked for by itself: what a quota refuses leaves those before it."""
+    if ref.machines:
+        return app_scaling.start(ref, more, require)
     with door(ref.site, ref.region):
         items, arm = _items(ref), connect()
         patterns = _patterns(items)
@@ -66,7 +70,7 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
         pattern, resting = patterns[0], [str(item["name"]) for item in patterns if groups.is_at_rest(item)][:more]
         for name in resting:
             require()
-            _ask(ref, partial(arm.act, f"{_path(ref, name)}/start", groups.VERSION))
+            ask(ref, partial(arm.act, f"{_path(ref, name)}/start", groups.VERSION))
         stem = re.sub(r"-\d+$", "", str(pattern["name"]))
         names = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
         spare = spares.claim(arm, ref, pattern) if names and ref.spares else None
@@ -74,12 +78,15 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
         for name in names:
             require()
             if spare is None or not _take(arm, ref, name, spare):
-                _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, copied))
+                ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, copied))
     return [*resting, *names]
 
 
 def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
     """Deletes them; the last one of the site is stopped, so that it can be started again, unless another one rests."""
+    if ref.machines:
+        app_scaling.stop(ref, standing, leaving, require)
+        return
     with door(ref.site, ref.region):
         arm = connect()
         is_last = all(target.id in leaving for target in standing.targets)
@@ -174,27 +181,12 @@ def _take(arm: Arm, ref: SiteRef, name: str, spare: Found) -> bool:
     from azure.core.exceptions import HttpResponseError
 
     try:
-        _ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, spare))
+        ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, spare))
     except HttpResponseError as error:
         if error.status_code not in _NO_SPARE:
             raise
         return False
     return True
-
-
-def _ask(ref: SiteRef, call: Callable[[], None]) -> None:
-    """What brings one more container group to run."""
-    from azure.core.exceptions import HttpResponseError
-
-    try:
-        call()
-    except HttpResponseError as error:
-        if error.status_code != 429:
-            raise
-        told = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
-        wait = float(told) if told.isdecimal() else _WAIT_SECONDS
-        what = f"Azure takes no more creations in {ref.region} for {wait:.0f} s (429)"
-        raise Throttled(ref.site, Problem(what), wait) from error
 
 
 def _path(ref: SiteRef, name: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from arriero.clouds.azure import alerts, bodies, files, groups, private_link, spares, workspaces
+from arriero.clouds.azure import alerts, app_variables, apps, bodies, files, groups, private_link, spares, workspaces
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
+from arriero.plan.firewall import ALL_PORTS, nsg_rule
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import azure as wish
 from arriero.plan.wanted import (
     azure_alerts,
+    azure_apps,
     azure_files,
     azure_logs,
     azure_private,
@@ -31,6 +33,8 @@ REMOVAL_ORDER = {
     azure_spares.POOL_KIND: ("StandbyPool", "standbyContainerGroupPools", spares.VERSION),
     azure_spares.PROFILE_KIND: ("ContainerInstance", "containerGroupProfiles", groups.VERSION),
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
+    azure_apps.APP_KIND: ("App", "containerApps", apps.VERSION),
+    azure_apps.ENVIRONMENT_KIND: ("App", "managedEnvironments", apps.VERSION),
     azure_private.ENDPOINT_KIND: ("Network", "privateEndpoints", NETWORK_VERSION),
     azure_logs.KIND: ("OperationalInsights", "workspaces", workspaces.VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
@@ -54,8 +58,8 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_subnet": wish.SUBNET,
         "azure_site_subnet_id": _subnet_id(found.account, name),
         "azure_site_subnet_cidr": wish.subnet_prefix(site.network.cidr),
-        "azure_site_allowed_sources": list(wish.allowed_sources(site)),
-        "azure_site_port": wish.PORT,
+        "azure_site_delegation": _delegation(site),
+        "azure_site_rules": _rules(plan),
         **_logs(site),
         **_storage(site, plan, found),
         **private_link.variables(site, plan, found),
@@ -63,6 +67,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_retired_groups": [
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
+        **app_variables.variables(plan, found, name, _subnet_id(found.account, name)),
         **_alerts(site, plan, found),
         **_spares(site, plan, found),
         "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
@@ -212,6 +217,38 @@ def _rule(rule: Resource, provider: str) -> dict[str, Json]:
         "frequency": wanted["frequency"],
         "criterion": criterion,
     }
+
+
+def _delegation(site: ResolvedSite) -> dict[str, Json]:
+    return {"name": "environments" if site.gpu else "containers", "service": wish.delegation(site)}
+
+
+def _rules(plan: SitePlan) -> list[Json]:
+    """Those that let somebody in, in the words of `azure_rm_securitygroup`; the role has the one that ends them."""
+    guard = next(each for each in plan.wanted if each.kind == "azure.network_security_group")
+    rules = {name: nsg_rule(str(line)) for name, line in cast("Mapping[str, Any]", guard.properties["rules"]).items()}
+    return [
+        {
+            "name": name,
+            "priority": rule.priority,
+            "direction": "Inbound",
+            "access": "Allow",
+            "protocol": rule.protocol.capitalize(),
+            "source_address_prefix": _one_or_many(rule.peers),
+            "destination_port_range": _one_or_many(list(map(_span, rule.ports))),
+        }
+        for name, rule in rules.items()
+        if rule.is_allowed
+    ]
+
+
+def _span(ports: tuple[int, int]) -> str:
+    return "*" if ports == ALL_PORTS else "-".join(map(str, dict.fromkeys(ports)))
+
+
+def _one_or_many(values: Sequence[str]) -> Json:
+    """Two fields of Azure's API: a list of one would differ from what comes back for ever."""
+    return values[0] if len(values) == 1 else list(values)
 
 
 def _subnet_id(subscription: str, name: str) -> str:

@@ -32,6 +32,7 @@ def role(spec: Spec) -> Mapping[str, Any]:
 
 def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
     more = {
+        "apps": any(site.gpu for site in sites),
         "alerts": any(site.scale_by == "cloud" for site in sites),
         "rest": any(site.scale_by == "load" and site.min == 0 for site in sites),
         "spares": any(site.spares for site in sites),

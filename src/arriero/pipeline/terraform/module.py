@@ -43,6 +43,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     """
     _refuse_secrets(spec)
     _refuse_edges(spec)
+    _refuse_apps(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
     return {
@@ -70,6 +71,13 @@ def _refuse_edges(spec: Spec) -> None:
     if spec.ingress.alb and spec.ingress.alb.edges:
         what = "this export can't say edges, nor the names by which they find targets"
         raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.alb.edges"))
+
+
+def _refuse_apps(spec: Spec) -> None:
+    for name, site in spec.sites.items():
+        if site.cloud == "azure" and site.gpu:
+            what = "this export can't say container apps, which such a site's targets are"
+            raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.gpu"))
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:

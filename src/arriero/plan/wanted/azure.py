@@ -11,6 +11,8 @@ probe, models from storage, a workspace); then the same immutable group goes thr
 secrets through our own `container_group`, whatever else it holds. The first is the default because it waits for the
 creation and retries when throttled, and because the gateway already steers around a server that hangs: a probe that
 kills it on top costs a model load, so it has to be asked for.
+
+A site with GPUs has container apps in place of groups, under the same names: `azure_apps.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from arriero.plan.compare import compare
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import (
     azure_alerts,
+    azure_apps,
     azure_files,
     azure_logs,
     azure_private,
@@ -47,15 +50,23 @@ KINDS: Mapping[str, str] = {
     "azure.file_share": "storage",
     **azure_private.KINDS,
     "azure.stored_models": "seed",
+    azure_apps.ENVIRONMENT_KIND: "environment",
     "azure.container_group": "targets",
+    azure_apps.APP_KIND: "targets",
     "azure.action_group": "alerts",
     "azure.metric_alert": "alerts",
     "azure.spare_profile": "spares",
     "azure.spare_pool": "spares",
 }
-IMMUTABLE: Mapping[str, tuple[str, ...]] = {"azure.container_group": ("*",), **azure_private.IMMUTABLE}
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {
+    "azure.container_group": ("*",),
+    azure_apps.APP_KIND: ("*",),
+    **azure_private.IMMUTABLE,
+}
 
 GROUP_KIND = "azure.container_group"
+# What a target is, one or the other.
+TARGET_KINDS = (GROUP_KIND, azure_apps.APP_KIND)
 DEFINITION_TAG = "arriero-definition"
 PORT = 11434
 SUBNET = "targets"
@@ -68,6 +79,8 @@ SIDECAR_MEMORY_GB = 0.3  # in tenths, as they are counted there
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
     """What a container group is made from; a change of any of it is a new release."""
+    if site.gpu:
+        return azure_apps.definition(site)
     return {
         "containers": _containers(site, azure_secrets.defined(site)),
         "restart_policy": "Always",
@@ -82,6 +95,7 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
 
     Raises Refused where the network that stands can never become the one that is asked for.
     """
+    azure_apps.refuse_a_move(site, found)
     _check_range(site, found)
     pattern = _pattern(site, found, release, count, digest)
     kept, resting = _kept(pattern, found, count), _resting(site, pattern, found)
@@ -94,7 +108,8 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     rest = [replace(pattern, name=group.name, details={"is_at_rest": True}) for group in resting]
     alerts = azure_alerts.wanted(site, groups, base)
     spares = azure_spares.wanted(site, found, pattern, count)
-    return (*_surroundings(site), *logs, *files, *groups, *rest, *alerts, *spares)
+    environment = _environment(site, found)
+    return (*_surroundings(site), *logs, *files, *environment, *groups, *rest, *alerts, *spares)
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
@@ -112,6 +127,8 @@ def has_rest(site: ResolvedSite, found: SiteFacts, release: int, digest: str) ->
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:
     """What the plan says about this site because Container Instances can't do it, or does it by another way."""
+    if site.gpu:
+        return azure_apps.notes(site)
     module = "arriero.fleet.container_group" if has_secrets(site) else "azure_rm_resource"
     said = azure_logs.notes(site, module)
     if site.deploy.stop_within > GRACE_SECONDS:
@@ -170,19 +187,31 @@ def allowed_sources(site: ResolvedSite) -> tuple[str, ...]:
     return tuple(sorted({own, *site.network.allow_from}))
 
 
+def delegation(site: ResolvedSite) -> str:
+    """Whom the site's subnet is given to."""
+    return azure_apps.DELEGATION if site.gpu else DELEGATION
+
+
+def _environment(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
+    """Of container apps, where the site has some."""
+    base = base_name(site)
+    tags = {SERVICE_TAG: site.service, SITE_TAG: site.name}
+    return (azure_apps.environment(site, found, base, f"{base}/{SUBNET}", tags),) if site.gpu else ()
+
+
 def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
     """What the groups stand in. The order of the kinds is the order of making."""
     name = base_name(site)
     sources = ",".join(allowed_sources(site))
-    rules = {
-        "allow-ollama": f"100 inbound allow tcp from {sources} to *:{PORT}",
-        "deny-the-rest": "4096 inbound deny * from * to *:*",
-    }
+    allowed = {"allow-ollama": f"100 inbound allow tcp from {sources} to *:{PORT}"}
+    if site.gpu:
+        allowed = {**azure_apps.rules(subnet_prefix(site.network.cidr), sources)}
+    rules = {**allowed, "deny-the-rest": "4096 inbound deny * from * to *:*"}
     subnet: Mapping[str, Value] = {
         "prefix": subnet_prefix(site.network.cidr),
         "security_group": name,
         "nat_gateway": name,
-        "delegations": (DELEGATION,),
+        "delegations": (delegation(site),),
     }
     properties: Mapping[str, Mapping[str, Value]] = {
         "azure.resource_group": {"location": site.region, **azure_spares.of_group(site)},
@@ -213,6 +242,8 @@ def _pattern(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
     """The group that all groups of the release are copies of; its name is theirs without the number."""
     name = base_name(site)
     tags = {SERVICE_TAG: site.service, SITE_TAG: site.name, RELEASE_TAG: str(release), DEFINITION_TAG: digest}
+    if site.gpu:
+        return azure_apps.pattern(site, name, release, tags)
     secrets = azure_secrets.wanted(site, found, count)
     properties: Mapping[str, Value] = {
         "location": site.region,
@@ -323,7 +354,7 @@ def free_names(stem: str, taken: Collection[str], missing: int) -> list[str]:
 
 
 def _groups(found: SiteFacts) -> list[Resource]:
-    return [resource for resource in found.resources if resource.kind == GROUP_KIND]
+    return [resource for resource in found.resources if resource.kind in TARGET_KINDS]
 
 
 def _number(group: Resource) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from arriero.plan.firewall import Rule as Opening
 from arriero.plan.firewall import group_rule, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
 from arriero.plan.wanted import aws_alb
+from arriero.plan.wanted.azure_apps import FIRST_PORT
 from arriero.policy.rule import Hit, Subject, rule
 
 PORT = 11434
@@ -125,7 +126,7 @@ def inbound(resource: Resource) -> list[Opening]:
 
 
 def _is_about_ollama(opening: Opening) -> bool:
-    return opening.protocol in ("*", "tcp") and opening.covers(PORT)
+    return opening.protocol in ("*", "tcp") and (opening.covers(PORT) or opening.covers(FIRST_PORT))
 
 
 def _said(opening: Opening) -> str:

@@ -48,7 +48,11 @@ def is_secret(name: str, value: str) -> bool:
 
 def _environment(resource: Resource) -> Iterator[tuple[str, str]]:
     """What the containers of a task or a group that was read are given, each name once."""
-    key = {"aws.task_definition": "containerDefinitions", "azure.container_group": "containers"}.get(resource.kind)
+    key = {
+        "aws.task_definition": "containerDefinitions",
+        "azure.container_group": "containers",
+        "azure.container_app": "containers",
+    }.get(resource.kind)
     containers = cast("Mapping[str, Mapping[str, Any]]", resource.properties.get(key or "") or {})
     pairs = {
         name: str(value or "")

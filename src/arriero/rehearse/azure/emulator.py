@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
-from arriero.rehearse.azure import blobs, identity, log_store, router, vaults
+from arriero.rehearse.azure import apps, blobs, identity, log_store, router, vaults
 from arriero.rehearse.azure.alerting import Alerting
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.faults import Faults
@@ -161,7 +161,7 @@ class AzureEmulator:
 
     def _evict(self, fault: Fault) -> list[str]:
         """Its containers get SIGTERM and the grace; it comes back when the fault is over, as if moved elsewhere."""
-        groups = [(self._world.state.resources[key], run) for key, run in self._world.state.runs.items()]
+        groups = [(apps.shape(self._world, key), run) for key, run in self._world.state.runs.items()]
         hit = [
             (group, run)
             for group, run in groups

@@ -19,6 +19,7 @@ from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.log_query import Row
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
+from arriero.rehearse.azure.types import CONTAINER_GROUPS
 from arriero.rehearse.azure.world import World
 
 HOST = "api.loganalytics.io"
@@ -52,7 +53,8 @@ class LogStore:
     def collect(self) -> None:
         """What has come to the logs of all groups since the last time."""
         for key, run in self.world.state.runs.items():
-            self._of(self.world.state.resources[key], run)
+            if type_of(key) == CONTAINER_GROUPS:
+                self._of(self.world.state.resources[key], run)
         for source in self._sources.values():
             self._take(source)
 

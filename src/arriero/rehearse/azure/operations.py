@@ -7,7 +7,7 @@ import uuid
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.state import Operation
-from arriero.rehearse.azure.types import CONTAINER_GROUPS
+from arriero.rehearse.azure.types import CONTAINER_APPS, CONTAINER_GROUPS
 from arriero.rehearse.azure.world import World
 
 _KEPT = 500
@@ -79,6 +79,8 @@ def finish_due(world: World) -> None:
             continue
         if operation.kind == "delete":
             _delete(world, operation)
+        elif operation.kind == "gone":  # with the request already: another may have its name by now
+            operation.is_done = True
         else:
             _settle(world, operation)
 
@@ -86,10 +88,11 @@ def finish_due(world: World) -> None:
 def _settle(world: World, operation: Operation) -> None:
     found = world.find(operation.key)
     state = found["properties"].get("provisioningState") if found else "Canceled"
+    is_app = type_of(operation.key) == CONTAINER_APPS  # how one fares is told by the app itself, which is asked
     is_group = f"/{CONTAINER_GROUPS}/" in operation.key
     if is_group and state not in ("Succeeded", "Failed", "Canceled"):
         return
-    if found and not is_group:
+    if found and not is_group and not is_app:
         found["properties"]["provisioningState"] = "Succeeded"
     if state == "Canceled":
         operation.error = {"code": "ResourceNotFound", "message": "The resource was deleted meanwhile."}

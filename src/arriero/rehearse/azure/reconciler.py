@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from arriero.errors import ArrieroError
-from arriero.rehearse.azure import group_rules, images, operations, standby_pools
+from arriero.rehearse.azure import apps, group_rules, images, operations, standby_pools
 from arriero.rehearse.azure.answers import Document
+from arriero.rehearse.azure.app_ingress import AppIngress
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.log_store import LogStore
 from arriero.rehearse.azure.probes import Probes
@@ -37,6 +38,7 @@ class Reconciler:
     def __init__(self, world: World, processes: Processes, faults: Faults, logs: LogStore) -> None:
         self._world, self._processes, self._faults, self._logs = world, processes, faults, logs
         self._probes = Probes()
+        self._ingress = AppIngress(world, processes)
         self._servers: dict[tuple[str, str], Server] = {}
         self._asked_to_end: set[int] = set()
         self._frozen: set[int] = set()
@@ -56,6 +58,7 @@ class Reconciler:
         self._ending.set()
         self._thread.join()
         self._probes.close()
+        self._ingress.stop()
         for server in self._servers.values():
             server.kill()
         for server in self._servers.values():
@@ -68,9 +71,10 @@ class Reconciler:
             self._faults.expire()
             standby_pools.tend(self._world)
             for key, run in self._world.state.runs.items():
-                self._advance(self._world.state.resources[key], run)
+                self._advance(apps.shape(self._world, key), run)
             self._let_leave()
             self._hold_frozen()
+            self._ingress.tend()
             if self._ticks % TICKS_A_METERING == 0:
                 self._world.meter.tick(self._world.today, self._usages())
                 self._logs.collect()
@@ -81,9 +85,7 @@ class Reconciler:
         for key, resource in self._world.state.resources.items():
             run, tags = self._world.state.runs.get(key), resource.get("tags") or {}
             if run and run.phase in ("initializing", "running", "stopping"):
-                asked = [group_rules.requests(one) for one in resource["properties"]["containers"]]
-                memory = sum(float(one.get("memoryInGB", 0)) for one in asked)
-                yield Usage(resource["location"], tags, {"aci.vcpu": group_rules.cores(resource), "aci.memory": memory})
+                yield Usage(resource["location"], tags, apps.billed(self._world, key))
             elif resource.get("type", "").lower() == "microsoft.network/publicipaddresses":
                 yield Usage(resource["location"], tags, {"public_ipv4": 1.0})
 
@@ -241,7 +243,7 @@ class Reconciler:
                 server.stop()
 
     def _hold_frozen(self) -> None:
-        groups = {run.target: self._world.state.resources[key] for key, run in self._world.state.runs.items()}
+        groups = {run.target: apps.shape(self._world, key) for key, run in self._world.state.runs.items()}
         mounting = {server.pid for server in self._processes.mounting()} if self._faults.active else set()
         for (target, _), server in self._servers.items():
             group = groups.get(target)
@@ -297,7 +299,7 @@ def _spec(group: Document, run: GroupRun, container: Document, volumes: Mapping[
         command=command,
         environment=environment,
         port=port_of(command, environment, ports),
-        stop_seconds=GRACE_SECONDS,
+        stop_seconds=float(group["properties"].get("graceSeconds") or GRACE_SECONDS),
         memory_bytes=int(float(group_rules.requests(container).get("memoryInGB", 0)) * _GIGABYTE),
         mounts={
             mount["mountPath"]: volumes[mount["name"]]

@@ -118,6 +118,7 @@ def _delete(world: World, request: Request, key: str) -> Answer:
     for inner in world.state.under(key):
         if inner in world.state.runs:
             world.state.leaving.append(world.state.runs.pop(inner).target)
+            world.state.shapes.pop(inner, None)
             del world.state.resources[inner]
     world.state.changed()
     seconds = world.latency.seconds("arm.call")

@@ -8,6 +8,8 @@ from typing import Any
 
 from arriero.rehearse.azure import (
     accounts,
+    app_rules,
+    apps,
     groups,
     network,
     operations,
@@ -54,6 +56,8 @@ def shown(world: World, key: str) -> Document:
     stored = world.state.resources[key]
     if type_of(key) == types.CONTAINER_GROUPS:
         return groups.view(world, key)
+    if type_of(key) == types.CONTAINER_APPS:
+        return apps.view(world, key)
     found: Document = hidden(stored)
     network.view(world.state, key, found)
     private_link.view(world.state, key, found)
@@ -76,6 +80,12 @@ def _put(world: World, request: Request, resource: ResourceId, body: Document) -
         return standby_pools.take(world, request, resource, body, old)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.put(world, request, resource, body, old)
+    if resource.type.lower() == types.CONTAINER_APPS:
+        return apps.put(world, request, resource, body, old)
+    if resource.type.lower() == types.ENVIRONMENTS:
+        app_rules.check_environment(world, resource, body, old)
+        if old and (address := old["properties"].get("staticIp")):
+            body["properties"]["staticIp"] = address
     stored = _put_with_children(world, resource, body, old)
     status = types.created_status(resource.type, existed=old is not None)
     headers: dict[str, str] = {}
@@ -193,8 +203,11 @@ def _delete(world: World, request: Request, resource: ResourceId) -> Answer:
         return Answer(204)
     network.check_unused(world.state, resource.key)
     private_link.check_unused(world.state, resource.key)
+    app_rules.check_unused(world.state, resource.key)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.delete(world, resource)
+    if resource.type.lower() == types.CONTAINER_APPS:
+        return apps.delete(world, request, resource)
     world.state.changed()
     if types.is_long_running(resource.type):
         seconds = world.latency.seconds("arm.call")
@@ -208,6 +221,8 @@ def _delete(world: World, request: Request, resource: ResourceId) -> Answer:
 def _collection_or_action(world: World, request: Request, resource: ResourceId) -> Answer:
     if resource.type.lower().startswith(types.CONTAINER_GROUPS) and resource.is_child:
         return groups.act(world, request, resource)
+    if resource.type.lower().startswith(types.CONTAINER_APPS) and resource.is_child:
+        return apps.act(world, request, resource)
     if request.method == "POST":
         return _act(world, resource)
     if request.method != "GET":

@@ -61,7 +61,7 @@ def _in_subscription(world: World, faults: Faults, request: Request, parts: list
     if billing.is_asked(parts):
         return billing.answer(world.meter, request)
     if place := usages.region(parts):
-        return usages.answer(world, place)
+        return usages.answer(world, place, parts)
     if what == "resources" and request.method == "GET":
         return resource_groups.list_resources(world, request)
     if what == "resourcegroups" and len(parts) <= 3:

@@ -21,7 +21,7 @@ _REST_SECONDS = 0.1
 
 @dataclass
 class Operation:
-    """A long-running operation: `ready_at` (seconds since the epoch) is when it may end, `kind` put or delete."""
+    """A long-running operation: `ready_at` (seconds since the epoch) is when it may end, `kind` put, delete or gone."""
 
     key: str
     kind: str
@@ -36,7 +36,7 @@ class State:
 
     `secrets` are those of vaults, by vault and name, their versions oldest first. `spares` are the container groups
     that standby pools hold ready, each with its pool and revision; `pool_troubles` say why a pool makes none, and until
-    when.
+    when. `shapes` are container apps in the words of groups, made anew with every start (`apps.py`).
     """
 
     file: Path
@@ -46,6 +46,7 @@ class State:
     operations: dict[str, Operation] = field(default_factory=dict)
     creates: dict[str, list[float]] = field(default_factory=dict)
     leaving: list[str] = field(default_factory=list)
+    shapes: dict[str, Document] = field(default_factory=dict)
     secrets: dict[str, list[Document]] = field(default_factory=dict)
     spares: dict[str, Document] = field(default_factory=dict)
     pool_troubles: dict[str, Document] = field(default_factory=dict)

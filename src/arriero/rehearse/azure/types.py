@@ -9,6 +9,7 @@ from arriero.rehearse.azure.answers import ArmError
 
 GROUPS = "microsoft.resources/resourcegroups"
 CONTAINER_GROUPS = "microsoft.containerinstance/containergroups"
+CONTAINER_APPS, ENVIRONMENTS = "microsoft.app/containerapps", "microsoft.app/managedenvironments"
 
 # Versions that SDKs and modules send and for which there is no schema file of their own (schemas.judging_version).
 _MORE_VERSIONS = {
@@ -33,6 +34,7 @@ REGIONS = frozenset(_REGIONS.split())
 # The SDKs refuse a 201 where their description of the API has none.
 _ALWAYS_200 = frozenset({"microsoft.storage/storageaccounts", "microsoft.insights/metricalerts"})
 _LONG_RUNNING_PROVIDERS = (
+    "microsoft.app/",
     "microsoft.network/",
     "microsoft.cdn/",
     "microsoft.containerinstance/",

@@ -1,23 +1,32 @@
-"""How much of a region's Container Instances quotas is used: `Location_ListUsage`, which the region itself answers."""
+"""How much of a region's quotas of Container Instances, or of Container Apps, is used: the region itself answers."""
 
 from __future__ import annotations
 
 from arriero.rehearse.azure import group_rules, types
 from arriero.rehearse.azure.answers import Answer, ArmError, Document
+from arriero.rehearse.azure.ids import type_of
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
 
-_PATH = ("providers", "microsoft.containerinstance", "locations")
+_MOST_ENVIRONMENTS = 50
+_APPS = "microsoft.app"
+_PATHS = (("providers", "microsoft.containerinstance", "locations"), ("providers", _APPS, "locations"))
 
 
 def region(parts: list[str]) -> str:
     """The region whose usages are asked for, else empty; `parts` is the path behind /subscriptions/S."""
     words = [part.lower() for part in parts]
-    return words[3] if len(words) == 5 and tuple(words[:3]) == _PATH and words[4] == "usages" else ""
+    return words[3] if len(words) == 5 and tuple(words[:3]) in _PATHS and words[4] == "usages" else ""
 
 
-def answer(world: World, region: str) -> Answer:
+def answer(world: World, region: str, parts: list[str]) -> Answer:
+    """`parts` as above."""
     if region not in types.REGIONS:
         raise ArmError(404, "NoRegisteredProviderFound", f"No registered resource provider found for '{region}'.")
+    if parts[1].lower() == _APPS:
+        there = [one for key, one in world.state.resources.items() if type_of(key) == types.ENVIRONMENTS]
+        count = sum(one["location"] == region for one in there)
+        told = {"name": {"value": "ManagedEnvironmentCount"}, "unit": "Count", "limit": _MOST_ENVIRONMENTS}
+        return Answer(200, {"value": [{**told, "currentValue": count}]})
     groups, used, spot = group_rules.used(world, region)
     return Answer(
         200,
