@@ -37,7 +37,7 @@ def test_ansible_lint_has_no_complaint_in_its_production_profile(tmp_path: Path)
     assert "'production' was required, and it passed" in done.stderr
 
 
-@pytest.mark.parametrize("playbook", ["site.yml", "every_site.yml", "remove.yml"])
+@pytest.mark.parametrize("playbook", ["site.yml", "front_door.yml", "every_site.yml", "remove.yml"])
 def test_a_playbooks_syntax_is_right(playbook: str, tmp_path: Path) -> None:
     done = ansible(tmp_path, "ansible-playbook", "--syntax-check", "-i", "office,", PLAYBOOKS / playbook)
     assert done.returncode == 0, done.stderr

@@ -65,7 +65,11 @@ async def behind(folder: Path, limits: Limits) -> AsyncIterator[Behind]:
     await server.stop()
 
 
-@pytest.mark.parametrize("limits", [Limits(60), Limits(3600, first_response=240)], ids=["idle", "first response"])
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(60), Limits(3600, first_response=240), Limits(240, first_response=240)],
+    ids=["idle", "first response", "a Front Door"],
+)
 def test_signs_of_life_keep_a_cold_model_s_connection_for_as_long_as_it_takes(tmp_path: Path, limits: Limits) -> None:
     async def story() -> None:
         async with behind(tmp_path, limits) as made:

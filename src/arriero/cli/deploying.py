@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from arriero.cli import checking, show
+from arriero.cli import checking, door_lines, show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
@@ -28,9 +28,10 @@ from arriero.events import Listener
 from arriero.observe.model_drift import with_model_drift
 from arriero.observe.status import model_digests, served_models
 from arriero.plan import place, registries
-from arriero.plan.model import Facts, Plan
+from arriero.plan.model import Facts, Plan, SiteFacts
 from arriero.releases import opening
 from arriero.releases.opening import Opened
+from arriero.spec.front_door import NAME
 from arriero.spec.model import Spec
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def down(
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
         only = here.only(site)
         books, facts = read_world(here, only)
-        there = engine.standing(facts, only, purge)
+        there = (*engine.standing(facts, only, purge), *(standing_door(facts) if only is None else ()))
         if not as_json:
             lines = show.removal_lines(there, purge)
             lines += show.copying_lines(facts.registries) if purge and only is None else []
@@ -204,6 +205,12 @@ def down(
             for line in (*lines, *([] if purge else show.kept_models(facts, only))):
                 print(line)
         return 0
+
+
+def standing_door(facts: Facts) -> tuple[SiteFacts, ...]:
+    """The service's Front Door, where something stands of it, or that can't be known: it goes as a site does."""
+    door = facts.front_door
+    return (door,) if door and (door.resources or door.problem) else ()
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -278,7 +285,9 @@ def _wish(here: Here, opened: Opened, facts: Facts, wanted: Plan, site: list[str
 def _estimates(here: Here, wanted: Plan) -> dict[str, Estimate]:
     prices = here.loaded.prices
     staying = [site for site in wanted.sites if not site.is_leaving]
-    return {site.site: estimate(here.spec.site(site.site), site.count, prices) for site in staying}
+    found = {site.site: estimate(here.spec.site(site.site), site.count, prices) for site in staying}
+    door = door_lines.estimated(wanted.front_door, here.spec, prices)
+    return {**found, NAME: door} if door else found
 
 
 def _show(

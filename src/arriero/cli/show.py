@@ -7,13 +7,13 @@ from typing import Any
 
 from arriero.catalog import catalog
 from arriero.catalog.prices import BUILT_IN, Prices
-from arriero.cli import copy_lines, pair_lines
+from arriero.cli import copy_lines, door_lines, pair_lines
+from arriero.cli.change_lines import change_json, change_line
 from arriero.cli.cost_lines import budget_lines
 from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
 from arriero.plan.model import (
-    Change,
     Cloud,
     Facts,
     Plan,
@@ -26,9 +26,10 @@ from arriero.plan.model import (
 )
 from arriero.plan.registries import own_copies
 from arriero.plan.wanted import storage
+from arriero.spec.front_door import NAME
 from arriero.spec.model import Spec
 
-MARKS = {"create": "+", "update": "~", "replace": "±", "remove": "-"}
+DOOR = "Azure Front Door, with its resource group in"
 CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
 APPS = "Azure Container Apps"
 
@@ -43,11 +44,13 @@ def plan_lines(
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
     stores = [line for store in plan.stores for line in _store_lines("ledger: its store", store)]
     stores += [line for store in plan.registries for line in _store_lines("images: their registry", store)]
+    door = door_lines.plan_lines(plan.front_door, spec, prices)
     pairs = pair_lines.plan_lines(spec)
     money = [*_total(tuple(estimates.values())), *budget_lines(judge(spec.budget, estimates.values()))]
     return [
         *staying,
         *leaving,
+        *door,
         *stores,
         *copy_lines.plan_lines(spec, plan, prices),
         *pairs,
@@ -84,7 +87,7 @@ def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> l
     if site.problem:
         return [head, f"  ! {site.problem}"]
     asleep = [f"  {site.asleep}"] if site.asleep else []
-    changes = [_change_line(change) for change in site.changes] or ["  nothing to do"]
+    changes = [change_line(change) for change in site.changes] or ["  nothing to do"]
     adopted = map(_adopted_line, site.adopted)
     drift = [f"  drift: {sentence}" for sentence in site.drift]
     return [head, *asleep, *changes, *adopted, *drift, *(f"  note: {note}" for note in site.notes if site.steps)]
@@ -95,8 +98,8 @@ def _adopted_line(target: TargetFacts) -> str:
 
 
 def _leaving_lines(site: SitePlan) -> list[str]:
-    head = f"{site.site}: {_where(site.cloud, site.region)}, no longer in the spec: all of it is removed"
-    return [head, *([f"  ! {site.problem}"] if site.problem else map(_change_line, site.changes))]
+    head = f"{site.site}: {_where(site.cloud, site.region, site.site)}, no longer in the spec: all of it is removed"
+    return [head, *([f"  ! {site.problem}"] if site.problem else map(change_line, site.changes))]
 
 
 def _store_lines(what: str, store: StorePlan) -> list[str]:
@@ -104,40 +107,40 @@ def _store_lines(what: str, store: StorePlan) -> list[str]:
     if not store.changes and not store.problem:
         return []
     head = f"{what} at {store.cloud} {store.region}".rstrip()
-    return [head, *([f"  ! {store.problem}"] if store.problem else []), *map(_change_line, store.changes)]
+    return [head, *([f"  ! {store.problem}"] if store.problem else []), *map(change_line, store.changes)]
 
 
-def _where(cloud: str, region: str) -> str:
-    return f"{CLOUDS[cloud]} {region}".rstrip()
-
-
-def _change_line(change: Change) -> str:
-    kind = change.kind.partition(".")[2].replace("_", " ")
-    return f"  {MARKS[change.action]} {kind} {change.name}: {change.reason}"
+def _where(cloud: str, region: str, site: str = "") -> str:
+    return f"{DOOR if site == NAME else CLOUDS[cloud]} {region}".rstrip()
 
 
 def _verdict(plan: Plan) -> str:
     if plan.is_empty and not plan.problems:
         return "Nothing to do: everything is as the spec says."
     changes = _changes(plan)
-    unread = f"; {_counted(len(plan.problems), 'site')} can't be read" if plan.problems else ""
+    unread = f"; {_unread(plan)} can't be read" if plan.problems else ""
     if not changes:
         return unread.removeprefix("; ") + "; nothing is to be changed at others."
     return f"{_counted(changes, 'change')} at {_places(plan)}{unread}. To make them: arriero up"
 
 
+def _unread(plan: Plan) -> str:
+    door = 1 if plan.front_door and plan.front_door.problem else 0
+    sites = len(plan.problems) - door
+    return " and ".join([*([_counted(sites, "site")] if sites else []), *(["the Front Door"] if door else [])])
+
+
 def _places(plan: Plan) -> str:
     sites = sum(1 for site in plan.sites if site.steps)
-    beside = (("the ledger", plan.stores), ("the registry", plan.registries))
+    doors = (plan.front_door,) if plan.front_door else ()
+    beside = (("the ledger", plan.stores), ("the registry", plan.registries), ("the Front Door", doors))
     found = [_counted(sites, "site")] if sites else []
     found += [name for name, stores in beside if any(store.changes for store in stores)]
     return " and ".join(found)
 
 
 def _changes(plan: Plan) -> int:
-    return sum(len(site.changes) for site in plan.sites) + sum(
-        len(store.changes) for store in (*plan.stores, *plan.registries)
-    )
+    return sum(len(site.changes) for site in plan.sites) + sum(len(each.changes) for each in plan.beside)
 
 
 def _counted(number: int, thing: str) -> str:
@@ -156,6 +159,7 @@ def plan_json(
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [_store_json(store) for store in plan.stores],
         "registries": [_store_json(store) for store in plan.registries],
+        "front_door": door_lines.as_json(plan.front_door, spec, prices),
         "copies": list(copy_lines.priced(spec, plan, prices)),
         "pairs": list(pair_lines.promised(spec)),
         "budget": budget.as_json() if budget else None,
@@ -177,7 +181,7 @@ def _site_json(site: SitePlan, facts: Facts, estimate: Estimate | None) -> dict[
         "drift": list(site.drift),
         "problem": site.problem.as_json() if site.problem else None,
         "steps": [
-            {"name": step.name, "undo": step.undo, "changes": [_change_json(change) for change in step.changes]}
+            {"name": step.name, "undo": step.undo, "changes": [change_json(change) for change in step.changes]}
             for step in site.steps
         ],
     }
@@ -189,18 +193,8 @@ def _store_json(store: StorePlan) -> dict[str, object]:
         "cloud": store.cloud,
         "name": store.name,
         "region": store.region,
-        "changes": [_change_json(change) for change in store.changes],
+        "changes": [change_json(change) for change in store.changes],
         "problem": problem,
-    }
-
-
-def _change_json(change: Change) -> dict[str, object]:
-    return {
-        "action": change.action,
-        "kind": change.kind,
-        "name": change.name,
-        "reason": change.reason,
-        "differences": [{"property": d.property, "found": d.found, "wanted": d.wanted} for d in change.differences],
     }
 
 
@@ -208,7 +202,7 @@ def removal_lines(there: tuple[SiteFacts, ...], purge: bool = False) -> list[str
     """What `arriero down` is about to remove, a paragraph a site; the storage of models only with `purge`."""
     lines = []
     for found in there:
-        lines.append(f"{found.site}: {_where(found.cloud, found.region)}")
+        lines.append(f"{found.site}: {_where(found.cloud, found.region, found.site)}")
         lines += [f"  ! {found.problem}"] if found.problem else []
         going = [r for r in (*found.resources, *found.kept) if purge or r.kind not in storage.KEPT_KINDS]
         lines += [f"  - {resource.kind.partition('.')[2].replace('_', ' ')} {resource.name}" for resource in going]
@@ -262,6 +256,7 @@ def status_lines(status: Status, spec: Spec) -> list[str]:
     lines = [f"{status.service}: {release}; gateway {where}"]
     return [
         *lines,
+        *([f"front door https://{status.front_door}"] if status.front_door else []),
         *_scaling_lines(status),
         *pair_lines.status_lines(status.pairs),
         *(line for site in status.sites for line in _site_status_lines(site)),

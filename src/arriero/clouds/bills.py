@@ -10,6 +10,7 @@ from decimal import Decimal
 from importlib import import_module
 
 from arriero.errors import CloudError, Problem
+from arriero.spec.front_door import clouds_of
 from arriero.spec.model import Spec
 
 
@@ -24,7 +25,7 @@ class Bill:
 
 def read(spec: Spec, first: date, last: date) -> tuple[Bill, ...]:
     """From the first day to the last, both whole, in UTC. This machine has no bill."""
-    clouds = sorted({site.cloud for site in spec.sites.values()} - {"local"})
+    clouds = sorted({*clouds_of(spec)} - {"local"})
     with ThreadPoolExecutor(max(1, len(clouds)), thread_name_prefix="bill") as pool:
         return tuple(pool.map(lambda cloud: _of(cloud, spec.name, first, last), clouds))
 

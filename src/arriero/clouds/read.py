@@ -12,10 +12,12 @@ from arriero.clock import Clock, SystemClock
 from arriero.clouds.endpoints import Endpoints
 from arriero.cost import private_endpoint
 from arriero.errors import CloudError, Problem, Refused
-from arriero.plan import purging, registries
+from arriero.plan import front_door, purging, registries
 from arriero.plan.model import Cloud, Facts, SiteFacts, SiteRef, StoreFacts, TargetFacts
 from arriero.plan.registries import Place
 from arriero.plan.wanted import azure_secrets
+from arriero.spec.front_door import AT, NAME, region_of
+from arriero.spec.front_door import clouds_of as where
 from arriero.spec.model import ResolvedSite, Spec
 
 
@@ -62,8 +64,37 @@ def _ref(site: ResolvedSite) -> SiteRef:
 
 def read(spec: Spec, only: Collection[str] | None = None, clock: Clock | None = None) -> Facts:
     """Facts of every site in the spec; a site that can't be read carries its problem and hides no other's facts."""
-    found = read_sites(refs(spec, only))
-    return Facts(spec.name, found, read_at=(clock or SystemClock()).now())
+    with ThreadPoolExecutor(2, thread_name_prefix="read") as pool:
+        door = pool.submit(_front_door, spec)
+        found = pool.submit(read_sites, refs(spec, only))
+        facts = Facts(spec.name, found.result(), read_at=(clock or SystemClock()).now())
+        return with_front_door(facts, door.result())
+
+
+def front_door_of(spec: Spec, facts: Facts) -> Facts:
+    """The facts with the service's Front Door as it is now, where the spec asks for one."""
+    return with_front_door(facts, _front_door(spec))
+
+
+def with_front_door(facts: Facts, door: SiteFacts | None) -> Facts:
+    """The facts with that Front Door, whose id sites then know; as they are where there is none."""
+    if door is None:
+        return facts
+    told = None if door.problem else front_door.id_of(door)
+    known = {name: replace(found, front_door=told) for name, found in facts.sites.items()}
+    return replace(facts, front_door=door, sites=known)
+
+
+def _front_door(spec: Spec) -> SiteFacts | None:
+    """What stands of it, or why nobody can tell; None where the spec asks for none: that costs no call."""
+    if spec.ingress.front_door is None:
+        return None
+    region = region_of(spec)
+    try:
+        found: SiteFacts = import_module("arriero.clouds.azure.front_door").read(spec.name, region)
+    except CloudError as error:
+        return SiteFacts(NAME, "azure", region, problem=replace(error.problems[0], key=AT))
+    return found
 
 
 def read_sites(wanted: Collection[SiteRef]) -> Mapping[str, SiteFacts]:
@@ -84,8 +115,8 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
 
 
 def with_secrets(facts: Facts, spec: Spec) -> Facts:
-    """The facts with the versions of secrets, and the vaults, that this spec names and the one that they were read for
-    did not: a former release has its own.
+    """The facts with the versions of secrets, the vaults and the Front Door that this spec names and the one that they
+    were read for did not: a former release has its own.
     """
     more: dict[str, SiteFacts] = {}
     for ref in refs(spec):
@@ -99,7 +130,8 @@ def with_secrets(facts: Facts, spec: Spec) -> Facts:
         if not set(ref.vaults) <= {each.name for each in found.given}:
             found = replace(found, given=import_module("arriero.clouds.azure.private_link").vaults_of(ref))
         more[ref.site] = found
-    return replace(facts, sites={**facts.sites, **more})
+    facts = replace(facts, sites={**facts.sites, **more})
+    return facts if facts.front_door else front_door_of(spec, facts)
 
 
 def image_registries(spec: Spec, accounts: Mapping[str, str]) -> tuple[StoreFacts, ...]:
@@ -143,7 +175,7 @@ def _in_ecr(spec: Spec, home: Place) -> list[StoreFacts]:
 def clouds_of(spec: Spec, endpoints: Endpoints) -> tuple[Cloud, ...]:
     """Where sites of the service may stand: its clouds now, those whose account is pinned, and this machine."""
     pinned = {cloud for cloud, account in spec.accounts.model_dump().items() if account} | endpoints.accounts.keys()
-    used = {site.cloud for site in spec.sites.values()} | pinned | {"local"}
+    used = {*where(spec), *pinned, "local"}
     return tuple(cloud for cloud in get_args(Cloud) if cloud in used)
 
 
@@ -154,7 +186,7 @@ def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
     Raises Refused where an account is not the pinned one (by the Endpoints, else by the spec's `accounts`).
     """
     pinned = {**{k: v for k, v in spec.accounts.model_dump().items() if v}, **endpoints.accounts}
-    clouds = sorted({site.cloud for site in spec.sites.values()})
+    clouds = sorted(where(spec))
     with ThreadPoolExecutor(max_workers=len(clouds), thread_name_prefix="account") as pool:
         answers = zip(clouds, pool.map(_account, clouds), strict=True)
         found: dict[str, str] = {cloud: account for cloud, account in answers if account}
@@ -175,7 +207,8 @@ def check_accounts(spec: Spec, endpoints: Endpoints) -> Mapping[str, str]:
 def refuse_unpinned(spec: Spec, facts: Facts, endpoints: Endpoints) -> None:
     """Before anything is changed: raises Refused where sites are in an account that nobody named."""
     pinned = {cloud for cloud, account in spec.accounts.model_dump().items() if account} | endpoints.accounts.keys()
-    found = {site.cloud: site.account for site in facts.sites.values() if site.account and site.cloud != "local"}
+    places = [*facts.sites.values(), *([facts.front_door] if facts.front_door else [])]
+    found = {site.cloud: site.account for site in places if site.account and site.cloud != "local"}
     problems = [
         Problem(
             f"these credentials lead to account {account}, and the spec doesn't say that it is the right one",
@@ -191,7 +224,7 @@ def refuse_unpinned(spec: Spec, facts: Facts, endpoints: Endpoints) -> None:
 
 def _left_in(cloud: Cloud, spec: Spec) -> tuple[SiteRef, ...] | Problem:
     try:
-        return facts_of(cloud).other_sites(spec.name, spec.sites.keys())
+        return facts_of(cloud).other_sites(spec.name, {*spec.sites, *([NAME] if spec.ingress.front_door else [])})
     except CloudError as error:
         return replace(error.problems[0], key=cloud)
 

@@ -54,6 +54,7 @@ def deploy(run: Run, spec: Spec, facts: Facts, plan: Plan, beside: Sequence[Site
     `beside` are stores of the ledger, made side by side with the first sites.
     """
     unread = tuple(replace(site.problem, key=f"sites.{site.site}") for site in plan.sites if site.problem)
+    unread += (plan.front_door.problem,) if plan.front_door and plan.front_door.problem else ()
     leaving = [site for site in plan.sites if site.is_leaving and not site.problem]
     readable = [site for site in plan.sites if not site.is_leaving and not site.problem]
     waiting = list(beside)

@@ -23,6 +23,7 @@ from arriero.plan.roles import RoleOrder
 from arriero.releases import opening
 from arriero.releases.opening import Opened
 from arriero.spec import load
+from arriero.spec.front_door import NAME
 from arriero.spec.model import Spec
 
 # Set by `arriero env`: the account in each cloud that this environment must lead to, as JSON.
@@ -54,7 +55,7 @@ def inventory(
     ).as_json()
     sites = [_site(spec, site, facts.sites[site.site], book) for site in planned.sites]
     targets = [_target(spec, found, target) for found in facts.sites.values() for target in found.targets]
-    return (*_stores(world), *sites, *targets)
+    return (*_stores(world), *_doors(world), *sites, *targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,16 @@ def _stores(world: World) -> list[FleetHost]:
     hosts = [making.host(world.spec, store) for store in missing]
     hosts += making.registry_hosts(world.spec, world.facts, world.plan)
     return [FleetHost(host.name, host.groups, host.all_variables) for host in hosts]
+
+
+def _doors(world: World) -> list[FleetHost]:
+    """The Front Door, with all that it should be; where that can't be, why."""
+    planned, host = world.plan.front_door, making.front_door_host(world.spec, world.facts)
+    if host:
+        return [FleetHost(host.name, host.groups, host.all_variables)]
+    if planned and planned.problem:
+        return [FleetHost(NAME, ("doors",), {"arriero_problem": str(planned.problem)})]
+    return []
 
 
 def _site(spec: Spec, site: SitePlan, found: SiteFacts, book: Mapping[str, Json]) -> FleetHost:

@@ -1,5 +1,5 @@
-"""Makes and removes the ledger's stores, by the roles `aws_ledger` and `azure_ledger`; and the rules of registries, by
-`aws_registry` and `azure_registry`.
+"""What belongs to the service and to no site, made and removed: the ledger's stores, by the roles `aws_ledger` and
+`azure_ledger`; the rules of registries, by `aws_registry` and `azure_registry`; the Front Door, by `azure_front_door`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from arriero.deploy.engine import Run, play
 from arriero.deploy.workspace import SiteHost
 from arriero.errors import Problem
 from arriero.events import Json
-from arriero.plan import registries
+from arriero.plan import front_door, registries
 from arriero.plan.model import Facts, Plan, StoreFacts
+from arriero.spec.front_door import NAME
 from arriero.spec.model import Spec
 
 
@@ -55,6 +56,15 @@ def _registry_host(found: StoreFacts, variables: Mapping[str, Json]) -> SiteHost
     name = ".".join(filter(None, ("registry", found.cloud, found.region)))
     part = {**variables, "arriero_part": "registry"}
     return SiteHost(name, found.cloud, found.region, "active", part, group="stores")
+
+
+def front_door_host(spec: Spec, facts: Facts) -> SiteHost | None:
+    """The Front Door as Ansible sees it; None where none is asked for, or it can't be read or become what is."""
+    found, planned = facts.front_door, front_door.plan(spec, facts)
+    if found is None or planned is None or planned.problem:
+        return None
+    variables = import_module("arriero.clouds.azure.front_door").variables(spec, facts, found)
+    return SiteHost(NAME, "azure", found.region, "active", variables, group="doors")
 
 
 def host(spec: Spec, store: StoreFacts) -> SiteHost:

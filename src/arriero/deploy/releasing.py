@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from arriero.clouds import read
 from arriero.clouds.endpoints import sealed
-from arriero.deploy import engine, making
+from arriero.deploy import doors, engine, making
 from arriero.deploy.engine import Outcome, Run
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.events import Event, Json
@@ -86,10 +86,14 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
             held = replace(run, listener=noted, lease=lease)
             unmade = [making.host(wish.spec, store) for store in _unmade(wish)]
             beside = [*unmade, *making.registry_hosts(wish.spec, wish.facts, wish.plan)]
+            facts, failed = doors.made_before(held, wish.spec, wish.facts)
+            wish = replace(wish, facts=facts)
             outcome = engine.deploy(held, wish.spec, wish.facts, wish.plan, beside)
             wish = _with_replica(wish) if unmade else wish
-        changed = _changed(wish.plan)
-        after = read.read(wish.spec, changed) if changed else replace(wish.facts, sites={})
+            changed = _changed(wish.plan)
+            after = read.read(wish.spec, changed) if changed else replace(wish.facts, sites={})
+            failed = (*failed, *doors.led_after(held, wish.spec, wish.facts, after))
+            outcome = outcome.and_then(Outcome(problems=failed))
         end(run, wish, lease, number, outcome, after)
     finally:
         lease.release()

@@ -14,6 +14,7 @@ from arriero.clouds.endpoints import Endpoints
 from arriero.errors import ArrieroError
 from arriero.events import Json
 from arriero.plan.model import Cloud
+from arriero.spec.front_door import clouds_of
 from arriero.spec.model import Spec
 
 Verdict = Literal["fine", "note", "fault"]
@@ -39,7 +40,7 @@ class Check:
 
 def examine(spec: Spec, endpoints: Endpoints, is_set_up: Callable[[], bool]) -> list[Check]:
     """All checks, in the order in which their faults are best mended. A spec that got here holds nothing retired."""
-    clouds = sorted({site.cloud for site in spec.sites.values()})
+    clouds = sorted(clouds_of(spec))
     return [*_tools(clouds, is_set_up), *_accounts(spec, endpoints), *_permissions(spec), *_quotas(spec)]
 
 

@@ -82,6 +82,8 @@ class Status:
     """What the controller decided last; None where none tells."""
     pairs: tuple[Mapping[str, Json], ...] = ()
     """Sites that stand in for each other: roles, what was promised, and why roles are not the spec's, if so."""
+    front_door: str = ""
+    """The name in the DNS of the Front Door before the sites; empty where none stands."""
 
     def as_json(self) -> dict[str, Json]:
         """The document that `status --json` promises, schema 1."""
@@ -93,6 +95,7 @@ class Status:
             "sites": [site.as_json() for site in self.sites],
             "scaling": dict(self.scaling) if self.scaling else None,
             "pairs": [dict(pair) for pair in self.pairs],
+            **({"front_door": {"url": f"https://{self.front_door}"}} if self.front_door else {}),
         }
 
 

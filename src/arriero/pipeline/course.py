@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from arriero.spec.front_door import clouds_of
 from arriero.spec.model import Cloud, Spec
 
 REPORTS = "reports"
@@ -43,22 +44,27 @@ def deployments(spec: Spec) -> tuple[Stage, ...]:
     each other's lease; the gateway is left alone, as several at once would all start it.
     """
     words = f"arriero up --yes --pushed --no-gateway --wait {spec.pipeline.deploy_within}"
-    return tuple(Stage(CLOUDS[cloud], f"{words} {_sites(spec, cloud)}", (cloud,)) for cloud in clouds(spec))
+    # A Front Door is Azure's, and leads to what stands at AWS.
+    door = ("azure",) if spec.ingress.front_door else ()
+    return tuple(
+        Stage(CLOUDS[cloud], f"{words} {_sites(spec, cloud)}", tuple(dict.fromkeys((cloud, *door))))
+        for cloud in clouds(spec)
+    )
 
 
 def validation(spec: Spec) -> Stage:
     command = f"arriero validate --junit {VALIDATION_REPORT} --save {VALIDATION}"
-    return Stage("Validate", command, clouds(spec))
+    return Stage("Validate", command, clouds_of(spec))
 
 
 def promotion(spec: Spec) -> Stage:
     """What was validated is the stable release from then on: what the next one is compared with."""
-    return Stage("Promote", "arriero promote --yes", clouds(spec))
+    return Stage("Promote", "arriero promote --yes", clouds_of(spec))
 
 
 def rollback(spec: Spec) -> Stage:
     """To the last release that was validated, not to the one before: where nothing was deployed yet, nothing moves."""
-    return Stage("Roll back", f"arriero rollback stable --yes --wait {spec.pipeline.deploy_within}", clouds(spec))
+    return Stage("Roll back", f"arriero rollback stable --yes --wait {spec.pipeline.deploy_within}", clouds_of(spec))
 
 
 def clouds(spec: Spec) -> tuple[Cloud, ...]:

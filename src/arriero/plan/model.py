@@ -104,6 +104,8 @@ class SiteFacts:
     something new may be put; empty where that needs no choice. `given` is what the user has there for it, such as a
     VPC: it is looked at, and never changed or removed. `prefix_lists` are AWS's own lists of ranges, id by name.
     `secrets` has for each reference to Key Vault the version that it leads to now, or why nobody can tell; no value.
+    `front_door` is the id that the service's Front Door says in X-Azure-FDID; empty where it is not there, and None
+    where nobody asks for one, or it could not be read.
     """
 
     site: str
@@ -119,6 +121,7 @@ class SiteFacts:
     given: tuple[Resource, ...] = ()
     prefix_lists: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str | Problem] = field(default_factory=dict)
+    front_door: str | None = None
 
     def find(self, kind: str, name: str | None = None) -> Resource | None:
         """The resource of that kind (and name, if given), or None."""
@@ -163,6 +166,7 @@ class Facts:
     `unasked` says of which clouds it is not known whether such sites stand there, and why. `stores` are the ledger's,
     by cloud; `last` is the ledger's newest release, None where there is none or no ledger could be read. `registries`
     are those that the image is in, as far as they are ECR's or ACR's own. `orders` say who was woken, or put to sleep.
+    `front_door` is what stands of the service's Front Door, in the form of a site; None where nobody asks for one.
     """
 
     service: str
@@ -173,6 +177,7 @@ class Facts:
     last: LastRelease | None = None
     registries: tuple[StoreFacts, ...] = ()
     orders: Orders = field(default_factory=Orders)
+    front_door: SiteFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +242,8 @@ class SitePlan:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """What one store of the ledger needs before anything is recorded in it; or a registry, to keep what it should. One
-    that `lacks` the image that is wished for has that for its problem.
+    """What one store of the ledger needs before anything is recorded in it; or a registry, to keep what it should; or
+    the Front Door. One that `lacks` the image that is wished for has that for its problem.
     """
 
     cloud: Cloud
@@ -258,13 +263,19 @@ class Plan:
     sites: tuple[SitePlan, ...]
     stores: tuple[StorePlan, ...] = ()
     registries: tuple[StorePlan, ...] = ()
+    front_door: StorePlan | None = None
+
+    @property
+    def beside(self) -> tuple[StorePlan, ...]:
+        """What belongs to the service and to no site of it."""
+        return (*self.stores, *self.registries, *([self.front_door] if self.front_door else []))
 
     @property
     def is_empty(self) -> bool:
-        return not any(site.steps for site in self.sites) and not any(
-            store.changes for store in (*self.stores, *self.registries)
-        )
+        return not any(site.steps for site in self.sites) and not any(each.changes for each in self.beside)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return tuple(site.problem for site in self.sites if site.problem)
+        """Of what clients need."""
+        door = self.front_door.problem if self.front_door else None
+        return (*(site.problem for site in self.sites if site.problem), *([door] if door else []))

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from arriero.errors import Problem, Refused
-from arriero.plan import order, registries, sleep, stores
+from arriero.plan import front_door, order, registries, sleep, stores
 from arriero.plan.compare import compare
 from arriero.plan.definition import definition_hash as definition_hash
 from arriero.plan.model import Change, Cloud, Facts, LastRelease, Plan, Resource, SiteFacts, SitePlan, Step, Value
@@ -61,7 +61,8 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
     leaving = (_leaving_plan(found) for found in left if _is_there(found))
     kept = registries.plans(spec, facts.registries)
-    return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores), kept)
+    door = front_door.plan(spec, facts)
+    return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores), kept, door)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def plan_again(
         )
         for site in sites
     ]
-    return Plan(spec.name, release, tuple(plans), stores.plans(spec, facts.stores))
+    return Plan(spec.name, release, tuple(plans), stores.plans(spec, facts.stores), (), front_door.plan(spec, facts))
 
 
 def next_release(

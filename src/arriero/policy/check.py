@@ -9,6 +9,7 @@ from pathlib import Path
 from arriero.plan.model import Facts, SiteFacts
 from arriero.policy import evidence, reach, users
 from arriero.policy.findings import BUILTIN, findings
+from arriero.policy.reach_door import door_ways
 from arriero.policy.rule import Finding, Rule
 from arriero.policy.way import Way
 from arriero.spec.model import Spec
@@ -35,7 +36,8 @@ def check(spec: Spec, home: Path, today: date, facts: Facts | None = None) -> Ve
     known = all_rules(spec, home)
     scan = evidence.read(spec.policy.scan, home) if spec.policy.scan else None
     found = findings(spec, today, facts, scan, known[len(BUILTIN) :])
-    return Verdict(found, known, tuple(way for site in _read(spec, facts) for way in reach.ways(site)))
+    ways = [way for site in _read(spec, facts) for way in reach.ways(site)]
+    return Verdict(found, known, (*door_ways(facts.front_door if facts else None), *ways))
 
 
 def all_rules(spec: Spec, home: Path) -> tuple[Rule, ...]:

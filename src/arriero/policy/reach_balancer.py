@@ -65,15 +65,20 @@ def _ways(found: SiteFacts, balancer: Resource, group: Resource, end: tuple[str,
                 continue
             for peer in rule.peers:
                 entrance = ("the internet gateway",) if is_public and _is_outside(found, peer) else ()
-                leads = str(listener["action"])
+                leads = _said(listener)
                 through = (
                     *entrance,
                     f"load balancer {balancer.name} ({listener['protocol']} {port}: {leads})",
                     f"security group {group.name} ({rule_line})",
                 )
-                if leads.startswith("forward"):
+                if "forward to " in leads:
                     through = (*through, f"to port {line.split(' ')[1]} of {leads_to} ({line})")
                 yield Way(found.site, "everybody" if is_open_range(peer) else peer, f"port {port}", through)
+
+
+def _said(listener: Mapping[str, Any]) -> str:
+    """What it does; where it answers itself, also what its rules let through all the same."""
+    return "; else ".join([*listener.get("rules", ()), str(listener["action"])])
 
 
 def leads_outside(found: SiteFacts, subnets: Collection[str]) -> bool:

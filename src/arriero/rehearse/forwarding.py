@@ -50,12 +50,19 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a request goes: the server's address, and what is set among its headers. `within` ends when it is over."""
+    """Where a request goes: the server's address, and what is set among its headers. `within` ends when it is over.
+
+    A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https; where
+    nobody listens at `port`, `else_port` is tried.
+    """
 
     host: str
     port: int
     headers: Mapping[str, str] = field(default_factory=dict)
     within: contextlib.AbstractContextManager[object] = field(default_factory=contextlib.nullcontext)
+    withheld: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    else_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +161,11 @@ class Listener:
         self, way: Way, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
     ) -> None:
         try:
-            opening = asyncio.open_connection(way.host, way.port)
-            inner_reader, inner_writer = await asyncio.wait_for(opening, _CONNECT_SECONDS)
+            inner_reader, inner_writer = await asyncio.wait_for(_opened(way), _CONNECT_SECONDS)
         except OSError:
             await _say(writer, Said(502))
             return
-        inner_writer.write(_head_bytes(head, way.headers))
+        inner_writer.write(_head_bytes(head, way))
         timer = _Timer(self._clock, limits.idle)
         sending = asyncio.create_task(_pass_on(reader, inner_writer, timer), name="bytes of a client")
         try:
@@ -260,10 +266,21 @@ def _read_head(raw: bytes, peer: str) -> Head | None:
     return Head(parts[0], parts[1], tuple((name, value.strip()) for name, _, value in pairs), peer)
 
 
-def _head_bytes(head: Head, added: Mapping[str, str]) -> bytes:
-    taken = {name.lower() for name in added}
-    kept = [pair for pair in head.headers if pair[0].lower() not in (*_OF_ONE_HOP, *taken)]
-    lines = (f"{name}: {value}" for name, value in (*kept, *added.items(), ("Connection", "close")))
+async def _opened(way: Way) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        return await asyncio.open_connection(way.host, way.port, ssl=way.tls)
+    except ConnectionRefusedError:
+        if not way.else_port:
+            raise
+        return await asyncio.open_connection(way.host, way.else_port, ssl=way.tls)
+
+
+def _head_bytes(head: Head, way: Way) -> bytes:
+    taken = {name.lower() for name in way.headers}
+    named = [(name.lower(), (name, value)) for name, value in head.headers]
+    gone = (*_OF_ONE_HOP, *taken)
+    kept = [pair for name, pair in named if name not in gone and not name.startswith(way.withheld)]
+    lines = (f"{name}: {value}" for name, value in (*kept, *way.headers.items(), ("Connection", "close")))
     return "\r\n".join([f"{head.method} {head.target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import Literal
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from arriero.rehearse.latency import Latency
 
 State = Literal["initial", "healthy", "unhealthy"]
 _LEAST_SECONDS = 0.2
+PACE = 10.0  # checks pass ten times as fast as written, at the clouds' own pace when latencies are played
+
+
+def pace_of(latency: Latency) -> float:
+    """How many times faster than written health checks pass."""
+    return PACE if latency.scale == 0 else max(1.0, min(PACE, 1 / latency.scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,41 +34,75 @@ class Check:
     pace: float = 1.0
 
 
+class Judge(Protocol):
+    """What counts answers."""
+
+    @property
+    def state(self) -> State: ...
+
+    def take(self, *, is_good: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How a server is asked: with which headers besides, in https where `tls` says each time how, and where else if
+    nobody listens at the port.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tls: Callable[[], ssl.SSLContext] | None = None
+    else_port: int = 0
+
+
+_PLAIN = Ask()
+
+
 class Count:
     """One server's state. The first good answer is enough, as it is for a new target at AWS."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
-        self.state: State = "initial"
+        self._state: State = "initial"
         self._good = self._bad = 0
+
+    @property
+    def state(self) -> State:
+        return self._state
 
     def take(self, *, is_good: bool) -> None:
         self._good, self._bad = (self._good + 1, 0) if is_good else (0, self._bad + 1)
-        if self._good >= (1 if self.state == "initial" else self._check.healthy):
-            self.state = "healthy"
+        if self._good >= (1 if self._state == "initial" else self._check.healthy):
+            self._state = "healthy"
         elif self._bad >= self._check.unhealthy:
-            self.state = "unhealthy"
+            self._state = "unhealthy"
 
 
-async def probe(host: str, port: int, check: Check, count: Count) -> None:
+async def probe(host: str, port: int, check: Check, count: Judge, ask: Ask = _PLAIN) -> None:
     """Asks for ever; to be cancelled. While a server begins it is asked sooner than the interval says."""
     while True:
-        count.take(is_good=await _is_good(host, port, check))
+        count.take(is_good=await _is_good(host, port, check, ask))
         pause = max(_LEAST_SECONDS, check.interval / check.pace)
         await asyncio.sleep(_LEAST_SECONDS if count.state == "initial" else pause)
 
 
-async def _is_good(host: str, port: int, check: Check) -> bool:
+async def _is_good(host: str, port: int, check: Check, ask: Ask) -> bool:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return await asyncio.wait_for(_status(host, port, check.path), check.timeout) in check.codes
+        return await asyncio.wait_for(_status(host, port, check.path, ask), check.timeout) in check.codes
     return False
 
 
-async def _status(host: str, port: int, path: str) -> int:
-    reader, writer = await asyncio.open_connection(host, port)
+async def _status(host: str, port: int, path: str, ask: Ask) -> int:
+    tls = ask.tls() if ask.tls else None
     try:
-        asked = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: health-check\r\nConnection: close\r\n\r\n"
-        writer.write(asked.encode())
+        reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+    except ConnectionRefusedError:
+        if not ask.else_port:
+            raise
+        reader, writer = await asyncio.open_connection(host, ask.else_port, ssl=tls)
+    try:
+        said = {"Host": f"{host}:{port}", "User-Agent": "health-check", **ask.headers, "Connection": "close"}
+        lines = (f"{name}: {value}" for name, value in said.items())
+        writer.write("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
         return int((await reader.readline()).split()[1])
     finally:
         writer.transport.abort()

@@ -12,6 +12,7 @@ from arriero.catalog import catalog
 from arriero.errors import Problem
 from arriero.spec.check_alb import alb_problems
 from arriero.spec.check_failover import failover_problems
+from arriero.spec.check_front_door import front_door_problems
 from arriero.spec.check_gateway import gateway_problems
 from arriero.spec.check_gpu import gpu_problems
 from arriero.spec.check_image import image_problems
@@ -67,6 +68,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += gateway_problems(spec.gateway)
     found += ingress_problems(spec.ingress, spec.gateway)
     found += alb_problems(spec)
+    found += front_door_problems(spec)
     found += validation_problems(spec.validation, [model.name for model in spec.models])
     found += image_problems(spec)
     found += storage_problems(spec)

@@ -28,7 +28,7 @@ def alb_problems(spec: Spec) -> Iterator[Problem]:
         return
     yield from _arn_problems(spec, alb, regions)
     yield from _time_problems(alb)
-    yield from _client_problems(alb)
+    yield from _client_problems(alb, spec.ingress.front_door is not None)
     if alb.edges:
         yield from edge_problems(spec, alb.edges)
     if spec.deploy.is_canary:
@@ -73,11 +73,15 @@ def _time_problems(alb: Alb) -> Iterator[Problem]:
         yield Problem(f"is {alb.drain_within}, and a target group's most is 1h", "write 1h", f"{AT}.drain_within")
 
 
-def _client_problems(alb: Alb) -> Iterator[Problem]:
+def _client_problems(alb: Alb, has_front_door: bool) -> Iterator[Problem]:
     if alb.scheme == "internet-facing" and not alb.allow_from:
         what = "is missing, and what stands behind the load balancer asks nobody for a key"
         what = "is missing, and nobody could reach it" if alb.edges else what
-        yield Problem(what, "name the ranges of your clients, like [203.0.113.0/24]", f"{AT}.allow_from")
+        remedy = "name the ranges of your clients, like [203.0.113.0/24]"
+        if has_front_door:
+            what = "is missing, and Front Door could not reach it"
+            remedy = "write ['0.0.0.0/0'], as it answers that Front Door alone; or ranges of Front Doors"
+        yield Problem(what, remedy, f"{AT}.allow_from")
     for index, source in enumerate(alb.allow_from):
         if source == EVERYBODY and not alb.edges:
             what = f"{source} lets everybody reach Ollama, which asks for no key"

@@ -49,6 +49,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "ingress": ingress.Ingress,
     "ingress.alb": ingress.Alb,
     "ingress.alb.edges": ingress.Edges,
+    "ingress.front_door": ingress.FrontDoor,
     "ingress.nginx": ingress.Nginx,
     "ingress.nginx.tls": gateway.Tls,
     "ingress.nginx.limits": ingress.NginxLimits,

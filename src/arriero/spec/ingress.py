@@ -1,7 +1,8 @@
-"""The spec's section `ingress`: what stands between clients and the service: nginx as exported files, a load balancer.
+"""The spec's section `ingress`: what stands between clients and the service: nginx as exported files, a load balancer
+before each AWS site, and one Front Door before those.
 
-Paths start at the folder of the spec. What values alone can get wrong is refused here, the rest in `check_ingress.py`
-and `check_alb.py`.
+Paths start at the folder of the spec. What values alone can get wrong is refused here, the rest in `check_ingress.py`,
+`check_alb.py` and `check_front_door.py`.
 """
 
 from __future__ import annotations
@@ -117,8 +118,28 @@ class Alb(Section):
     )
 
 
+class FrontDoor(Section):
+    """Azure Front Door, one for the whole service, before the load balancers of its AWS sites: https for everybody."""
+
+    sku: Literal["standard", "premium"] = Field(
+        default="standard", description="Azure's tier: what is made here needs no more than standard."
+    )
+    response_timeout: Wait = Field(
+        default=Duration(of_ingress.MOST_RESPONSE_SECONDS),
+        description="So long may an answer take to begin, and be silent later: 16s to 240s.",
+    )
+    region: str = Field(
+        default="",
+        description="Azure's region for its resource group; by default that of the first Azure site. "
+        "It answers everywhere all the same.",
+    )
+
+
 class Ingress(Section):
     """What stands between clients and the gateways."""
 
     nginx: Nginx | None = Field(default=None, description="An nginx, as `arriero export nginx` writes it.")
     alb: Alb | None = Field(default=None, description="An application load balancer before each AWS site.")
+    front_door: FrontDoor | None = Field(
+        default=None, description="One Azure Front Door before the load balancers of all AWS sites."
+    )

@@ -14,6 +14,9 @@ TLS_POLICY_PATTERN = r"^ELBSecurityPolicy-[A-Za-z0-9-]+$"
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
 DEFAULT_IDLE_SECONDS, LEAST_IDLE_SECONDS, MOST_IDLE_SECONDS = 60, 300, 4000
 MOST_DRAIN_SECONDS = 3600
+# Front Door's originResponseTimeoutSeconds: until an answer begins, and between two of its parts; 60 s by default.
+# https://learn.microsoft.com/azure/frontdoor/troubleshoot-issues
+LEAST_RESPONSE_SECONDS, MOST_RESPONSE_SECONDS = 16, 240
 
 
 def certificate(value: object) -> str:

@@ -20,7 +20,7 @@ from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
 from arriero.spec.gpu import Gpu
 from arriero.spec.image import Image, accept_a_bare_name
-from arriero.spec.ingress import Alb, Edges, Ingress
+from arriero.spec.ingress import Alb, Edges, FrontDoor, Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.logs import Logs
 from arriero.spec.metrics import Metrics
@@ -227,10 +227,7 @@ class Spec(Section):
         default=Network(), description="Each site's address range, who may reach it, and how it reaches out."
     )
     gateway: Gateway = Field(default=Gateway(), description="Where the edge answers, to whom, within which limits.")
-    ingress: Ingress = Field(
-        default=Ingress(),
-        description="What stands before the service: nginx, by `arriero export nginx`; a load balancer in AWS.",
-    )
+    ingress: Ingress = Field(default=Ingress(), description="What stands before the service, in AWS and elsewhere.")
     off: OffHours | None = Field(
         default=None, description="When sites sleep: 22:00-06:00 Europe/Berlin on weekdays, weekends."
     )
@@ -304,6 +301,7 @@ class Spec(Section):
             network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
+            front_door=self.ingress.front_door if site.cloud == "aws" else None,
             gateway=self.gateway,
             spot=spot,
             gpu=site.gpu if site.cloud != "local" else None,
@@ -355,6 +353,7 @@ class ResolvedSite(Section):
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None
+    front_door: FrontDoor | None = None
     gateway: Gateway = Gateway()
     spot: Spot | None = None
     gpu: Gpu | None = None

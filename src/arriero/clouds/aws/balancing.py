@@ -91,6 +91,7 @@ def _balancer(elbv2: Any, wafv2: Any, balancer: Found, tags: Mapping[str, Mappin
     arn = balancer["LoadBalancerArn"]
     said: Attributes = _attributes(elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn))
     listeners = elbv2.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    rules = {each["ListenerArn"]: _rules(elbv2, each) for each in listeners if _refuses(each)}
     acl = wafv2.get_web_acl_for_resource(ResourceArn=arn).get("WebACL") or {}
     properties: dict[str, Value] = {
         "scheme": balancer["Scheme"],
@@ -98,23 +99,60 @@ def _balancer(elbv2: Any, wafv2: Any, balancer: Found, tags: Mapping[str, Mappin
         "security_groups": tuple(balancer.get("SecurityGroups", ())),
         "idle_seconds": int(said["idle_timeout.timeout_seconds"]),
         "drops_invalid_headers": said["routing.http.drop_invalid_header_fields.enabled"] == "true",
-        "listeners": {str(each["Port"]): _listener(each) for each in listeners},
+        "listeners": {str(each["Port"]): _listener(each, rules.get(each["ListenerArn"])) for each in listeners},
         "web_acl": acl.get("ARN"),
     }
     details: dict[str, Value] = {
         "dns_name": balancer["DNSName"],
         "listeners": {str(each["Port"]): each["ListenerArn"] for each in listeners},
+        "front_door": next((door for each in rules.values() if (door := _front_door(each))), ""),
     }
     return Resource(aws_alb.BALANCER, balancer["LoadBalancerName"], properties, arn, tags[arn], details)
 
 
-def _listener(listener: Found) -> Mapping[str, Value]:
+def _refuses(listener: Found) -> bool:
+    """Whether it answers itself, but for what its rules say: only there are they asked for."""
+    return bool(listener["DefaultActions"][0]["Type"] == "fixed-response")
+
+
+def _rules(elbv2: Any, listener: Found) -> list[Found]:
+    """In the order in which they count, without the last one, which is the listener's own action."""
+    found = elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+    return sorted((each for each in found if not each["IsDefault"]), key=lambda each: int(each["Priority"]))
+
+
+def _rule(rule: Found) -> str:
+    actions = "; ".join(_action(each) for each in rule["Actions"])
+    conditions = sorted(rule["Conditions"], key=lambda each: str(each["Field"]))
+    return f"{actions} if {' and '.join(map(_condition, conditions))}"
+
+
+def _condition(condition: Found) -> str:
+    if condition["Field"] == "http-header":
+        header = condition["HttpHeaderConfig"]
+        return f"{header['HttpHeaderName']} is {' or '.join(header['Values'])}"
+    if condition["Field"] == "path-pattern":
+        paths = (condition.get("PathPatternConfig") or condition)["Values"]
+        return f"the path is {' or '.join(paths)}"
+    return str(condition["Field"])
+
+
+def _front_door(rules: Sequence[Found]) -> str:
+    """Which Front Door a rule lets in; empty where none does."""
+    headers = [each["HttpHeaderConfig"] for rule in rules for each in rule["Conditions"] if "HttpHeaderConfig" in each]
+    named = (each for each in headers if each["HttpHeaderName"].lower() == aws_alb.FRONT_DOOR_HEADER.lower())
+    return next((str(each["Values"][0]) for each in named if each["Values"] != [aws_alb.UNKNOWN]), "")
+
+
+def _listener(listener: Found, rules: Sequence[Found] | None) -> Mapping[str, Value]:
     kept: dict[str, Value] = {
         "protocol": listener["Protocol"],
         "action": "; ".join(_action(each) for each in listener["DefaultActions"]),
     }
     if certificates := listener.get("Certificates"):
         kept |= {"certificate": certificates[0]["CertificateArn"], "tls_policy": listener.get("SslPolicy")}
+    if rules is not None:
+        kept["rules"] = tuple(_rule(each) for each in rules)
     return kept
 
 
@@ -125,6 +163,8 @@ def _action(action: Found) -> str:
     if action["Type"] == "redirect":
         there = action["RedirectConfig"]
         return f"redirect to {there.get('Protocol')} {there.get('Port')} by {there['StatusCode'].removeprefix('HTTP_')}"
+    if action["Type"] == "fixed-response":
+        return f"answer {action['FixedResponseConfig']['StatusCode']}"
     return str(action["Type"])
 
 

@@ -100,6 +100,7 @@ def ingress(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
 
 def _balancer(site: ResolvedSite, alb: Alb, base: str, found: SiteFacts) -> dict[str, Json]:
     is_at_the_edge = aws_network.balancer_subnets(site, found) == aws_network.edge_names(site)
+    standing = found.find(aws_alb.BALANCER)
     health = cast("Mapping[str, Json]", aws_alb.target_group(site, alb)["health"])
     return {
         "name": aws_alb.name(base),
@@ -117,6 +118,8 @@ def _balancer(site: ResolvedSite, alb: Alb, base: str, found: SiteFacts) -> dict
         "certificate": aws_alb.certificate(site, alb),
         "tls_policy": alb.tls_policy,
         "redirects": alb.redirect,
+        "front_door": aws_alb.front_door_id(site, found),
+        "sets_rules": bool(site.front_door or (standing and standing.details.get("front_door"))),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arriero.pipeline.course import Stage, clouds
+from arriero.spec.front_door import clouds_of
 from arriero.spec.model import Cloud, Spec
 
 Kind = Literal["usernamePassword", "string", "file", "zip"]
@@ -68,9 +69,9 @@ def _logins(spec: Spec) -> Mapping[Cloud, tuple[Credential, ...]]:
     aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     principal = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
     found: dict[Cloud, tuple[Credential, ...]] = {}
-    if "aws" in clouds(spec):
+    if "aws" in clouds_of(spec):
         found["aws"] = (Credential(f"{name}-aws", "usernamePassword", aws, aws, "AWS access key of the deployer"),)
-    if "azure" in clouds(spec):
+    if "azure" in clouds_of(spec):
         found["azure"] = (
             Credential(f"{name}-azure", "usernamePassword", principal, principal, "Azure service principal"),
             _text(f"{name}-azure-tenant", "AZURE_TENANT_ID", "Azure tenant"),

@@ -77,9 +77,8 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     aws_gpu.refuse_a_move(site, found)
     network, subnets = aws_network.wanted(site, found), aws_network.target_subnets(site, found)
     files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnets)
-    balancer = aws_alb.wanted(
-        site, base_name(site), site_tags(site), aws_network.balancer_subnets(site, found), tuple(subnets.values())
-    )
+    before = aws_network.balancer_subnets(site, found)
+    balancer = aws_alb.wanted(site, base_name(site), site_tags(site), before, tuple(subnets.values()), found)
     machines = aws_gpu.wanted(site, base_name(site), site_tags(site), tuple(subnets)) if site.gpu else ()
     names = aws_edges.names(site, base_name(site), site_tags(site))
     made = (*_roles(site), *network, *balancer, *names, *files, _log_group(site), *machines)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from arriero.plan.model import Resource, Value
+from arriero.plan.model import Resource, SiteFacts, Value
 from arriero.plan.wanted import sidecar
 from arriero.spec import ingress_values as of_ingress
 from arriero.spec.ingress import Alb
@@ -23,6 +23,11 @@ HTTPS, HTTP = 443, 80
 # Ready within 20 s, out of use within 30: a target that loads a model still answers this.
 HEALTH: Mapping[str, Value] = {"interval": 10, "timeout": 5, "healthy": 2, "unhealthy": 3, "codes": "200"}
 ALGORITHM = "least_outstanding_requests"
+READY = "/readyz"
+# What Front Door says in each request, and what it says in those by which it asks whether a site is ready: no page of
+# Microsoft's promises the first in the second. It takes what clients say by these names away.
+FRONT_DOOR_HEADER, PROBE_HEADER = "X-Azure-FDID", "X-FD-HealthProbe"
+UNKNOWN = "the Front Door that is not there yet"
 _LONGEST = 32
 
 
@@ -43,6 +48,7 @@ def wanted(
     tags: Mapping[str, str],
     subnets: Sequence[str],
     ranges: Sequence[str],
+    found: SiteFacts,
 ) -> tuple[Resource, ...]:
     """What the spec asks for; nothing without `ingress.alb`. `ranges` are those of the targets' subnets."""
     if site.alb is None:
@@ -52,7 +58,7 @@ def wanted(
     return (
         Resource("aws.security_group", group_name(base), rules, tags=tags),
         Resource(TARGETS, name(base), target_group(site, site.alb), tags=tags),
-        Resource(BALANCER, name(base), _balancer(site, site.alb, base, subnets), tags=tags),
+        Resource(BALANCER, name(base), _balancer(site, site.alb, base, subnets, found), tags=tags),
     )
 
 
@@ -95,6 +101,26 @@ def ports(alb: Alb) -> tuple[int, ...]:
     return (HTTPS, HTTP) if alb.redirect else (HTTPS,)
 
 
+def front_door_id(site: ResolvedSite, found: SiteFacts) -> str:
+    """Whom alone it answers, where the spec asks for a Front Door; empty where it does not. Nobody is answered while
+    that is not there; one that can't be read may be there all the same, so what was set stays.
+    """
+    if site.front_door is None:
+        return ""
+    standing = found.find(BALANCER)
+    if found.front_door is None and standing:
+        return str(standing.details.get("front_door") or UNKNOWN)
+    return found.front_door or UNKNOWN
+
+
+def locks(group: str, door: str) -> tuple[str, ...]:
+    """The rules of a listener that answers a Front Door alone, as they are compared."""
+    return (
+        f"forward to {group} if {FRONT_DOOR_HEADER} is {door}",
+        f"forward to {group} if {PROBE_HEADER} is 1 and the path is {READY}",
+    )
+
+
 def certificate(site: ResolvedSite, alb: Alb) -> str:
     """That of the site's region; the check of the spec says that there is one."""
     return next(arn for arn in alb.certificates if of_ingress.region_of(arn) == site.region)
@@ -109,7 +135,7 @@ def target_group(site: ResolvedSite, alb: Alb) -> Mapping[str, Value]:
         "protocol": "HTTP",
         "port": PORT,
         "type": "ip",
-        "health": {**HEALTH, "path": "/readyz" if site.sidecar else "/"},
+        "health": {**HEALTH, "path": READY if site.sidecar else "/"},
         "drain_seconds": int(alb.drain_within),
         "algorithm": ALGORITHM,
         "is_sticky": False,
@@ -121,17 +147,20 @@ def notes(site: ResolvedSite) -> list[str]:
         return []
     who = ", ".join(clients(site, site.alb))
     if site.edges:
-        return [f"the load balancer leads to {site.edges.count} edges, which ask for keys: {who} may reach it"]
+        alone = ", and it answers the Front Door alone" if site.front_door else ""
+        return [f"the load balancer leads to {site.edges.count} edges, which ask for keys: {who} may reach it{alone}"]
     return [f"the load balancer leads to targets that ask nobody for a key: {who} may use them"]
 
 
-def _balancer(site: ResolvedSite, alb: Alb, base: str, subnets: Sequence[str]) -> Mapping[str, Value]:
-    https: Mapping[str, Value] = {
+def _balancer(site: ResolvedSite, alb: Alb, base: str, subnets: Sequence[str], found: SiteFacts) -> Mapping[str, Value]:
+    https: dict[str, Value] = {
         "protocol": "HTTPS",
         "certificate": certificate(site, alb),
         "tls_policy": alb.tls_policy,
         "action": f"forward to {name(base)}",
     }
+    if door := front_door_id(site, found):
+        https |= {"action": "answer 403", "rules": locks(name(base), door)}
     http: Mapping[str, Value] = {"protocol": "HTTP", "action": f"redirect to HTTPS {HTTPS} by 301"}
     return {
         "scheme": alb.scheme,

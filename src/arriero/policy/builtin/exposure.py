@@ -78,6 +78,24 @@ def public_address(subject: Subject) -> Iterator[Hit]:
             yield Hit(f"sites.{name}", "its tasks have public addresses", "warning" if is_graver else "note")
 
 
+@rule(
+    "past-the-front-door",
+    "error",
+    reason="who knows a load balancer's own name goes past what the Front Door is there for",
+    remedy="run `arriero up`, which has it answer the Front Door alone",
+)
+def past_the_front_door(subject: Subject) -> Iterator[Hit]:
+    if subject.spec.ingress.front_door is None:
+        return
+    for found in subject.facts.sites.values() if subject.facts else ():
+        for balancer in (each for each in found.resources if each.kind == aws_alb.BALANCER):
+            listeners = cast("dict[str, dict[str, str]]", balancer.properties["listeners"])
+            if any(str(each["action"]).startswith("forward") for each in listeners.values()):
+                yield Hit(
+                    f"sites.{found.site}", f"load balancer {balancer.name} answers others than the Front Door, too"
+                )
+
+
 def _leads_to_keys(subject: Subject, site: str, group: str, opening: Opening) -> bool:
     """Whether it is the door of a load balancer before edges, which ask for keys, and the spec lets everybody come."""
     wish = subject.spec.site(site)
@@ -134,4 +152,4 @@ def _said(opening: Opening) -> str:
     return f"{opening.protocol} {ports} from {', '.join(opening.peers)}".replace("* 0-65535", "everything")
 
 
-RULES = (public_without_keys, open_range, plain_http, public_address)
+RULES = (public_without_keys, open_range, plain_http, public_address, past_the_front_door)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arriero.policy.rule import Hit, Severity, Subject, rule
+from arriero.spec.front_door import clouds_of
 
 
 def _in_production(subject: Subject, otherwise: Severity) -> Severity:
@@ -50,7 +51,7 @@ def account_unpinned(subject: Subject) -> Iterator[Hit]:
     if spec.rehearse == "always":
         return
     pinned = {cloud for cloud, account in spec.accounts.model_dump().items() if account}
-    for cloud in sorted({site.cloud for site in spec.sites.values()} - pinned - {"local"}):
+    for cloud in sorted({*clouds_of(spec)} - pinned - {"local"}):
         yield Hit(f"accounts.{cloud}", f"the spec does not say which {cloud} account is the right one")
 
 

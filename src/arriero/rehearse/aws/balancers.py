@@ -20,7 +20,7 @@ from typing import Any
 from moto.elbv2.models import elbv2_backends
 
 from arriero.clock import Clock
-from arriero.rehearse.aws import firewalls
+from arriero.rehearse.aws import balancer_rules, firewalls
 from arriero.rehearse.certificates import server_context
 from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way, counted
 from arriero.rehearse.meter import Usage
@@ -139,9 +139,11 @@ class Balancers:
         listener = _listener(door)
         if listener is None or not listener.default_actions:
             return Said(503)
-        action = listener.default_actions[0]
+        action = balancer_rules.action_for(listener, head)
         if action.type == "redirect":
             return _redirected(action.data["RedirectConfig"], head, door)
+        if action.type == "fixed-response":
+            return balancer_rules.fixed(action)
         return self._to_a_target(_group_of(action), head, door)
 
     def _to_a_target(self, arn: str, head: Head, door: Door) -> Said | Way:
@@ -170,7 +172,7 @@ def _blocked(backend: Any) -> Iterable[Target]:
     """Targets that security groups keep from a load balancer whose listeners lead to them."""
     for balancer in backend.load_balancers.values():
         source = firewalls.balancer_place(backend.region_name, balancer)
-        actions = [each.default_actions[0] for each in balancer.listeners.values() if each.default_actions]
+        actions = [action for each in balancer.listeners.values() for action in balancer_rules.actions(each)]
         for arn in {_group_of(action) for action in actions if action.type == "forward"}:
             group = backend.target_groups.get(arn)
             for address, told in list(group.targets.items()) if group else ():

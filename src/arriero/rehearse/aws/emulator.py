@@ -25,7 +25,6 @@ from arriero.rehearse.aws.refusals import Answer
 from arriero.rehearse.aws.requests import RequestLog
 from arriero.rehearse.aws.server import Door, Server
 from arriero.rehearse.aws.state import Keeper, Snapshots
-from arriero.rehearse.aws.task_life import pace_of
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
@@ -33,6 +32,7 @@ from arriero.rehearse.minutes import Minutes
 from arriero.rehearse.naming import NameServer
 from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
+from arriero.rehearse.probing import pace_of
 from arriero.rehearse.processes import Processes
 from arriero.rehearse.processes import Server as ServerProcess
 from arriero.rehearse.tripwire import Tripwire

@@ -14,15 +14,10 @@ from arriero.rehearse.aws.runtime import Around, RunningTask
 from arriero.rehearse.aws.shipping import open_stream
 from arriero.rehearse.aws.troubles import NoTroubles, Troubles
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.probing import pace_of
 from arriero.rehearse.processes import Processes
 
 _SETTLE_SECONDS = 1.0  # without a health check, a task that runs so long has started
-PACE = 10.0  # health checks pass ten times as fast as written, at the clouds' own pace when latencies are played
-
-
-def pace_of(latency: Latency) -> float:
-    """How many times faster than written health checks pass."""
-    return PACE if latency.scale == 0 else max(1.0, min(PACE, 1 / latency.scale))
 
 
 class TaskLife:

@@ -15,6 +15,7 @@ from arriero.rehearse.azure import apps, blobs, identity, log_store, router, vau
 from arriero.rehearse.azure.alerting import Alerting
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.faults import Faults
+from arriero.rehearse.azure.front_doors import FrontDoors
 from arriero.rehearse.azure.identity import CLIENT, TENANT, Identity
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.log import RequestLog, is_writing, named
@@ -32,6 +33,7 @@ from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
 from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
+from arriero.rehearse.probing import pace_of
 from arriero.rehearse.processes import Processes, Server
 from arriero.rehearse.tripwire import Tripwire
 
@@ -62,14 +64,15 @@ class AzureEmulator:
         self._log = RequestLog(folder / "requests.jsonl", clock)
         self._meter = Meter("azure", self._folder / "meter.json")
         state = State(self._folder / "state.json", Seal(self._folder))
-        self._world = World(state, clock, latency, self._meter, Figures(folder))
+        self._doors = FrontDoors(folder, processes, clock, pace_of(latency))
+        self._world = World(state, clock, latency, self._meter, Figures(folder), address=self._doors.address)
         self._faults = Faults(lambda: self._world.now)
         self._permits = Permits(folder)
         self._tripwire = tripwire or Tripwire()
         self._blobs = blobs.Blobs(self._folder / "blobs", self._world)
         self._vaults = vaults.Vaults(self._world, self._identity, self._permits)
         self._logs = LogStore(self._folder / "workspaces", self._world)
-        self._reconciler = Reconciler(self._world, processes, self._faults, self._logs)
+        self._reconciler = Reconciler(self._world, processes, self._faults, self._logs, self._doors)
         self._alerting = Alerting(self._world, self._reconciler.servers, self._logs)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host, self._is_resolved)
 
@@ -80,6 +83,7 @@ class AzureEmulator:
 
     def start(self) -> None:
         self._world.state.start()
+        self._doors.start()
         self._reconciler.start()
         self._alerting.start()
         self._proxy.start()
@@ -89,6 +93,7 @@ class AzureEmulator:
         self._proxy.stop()
         self._alerting.stop()
         self._reconciler.stop()
+        self._doors.stop()
         self._world.state.stop()
         self._meter.keep()
         self._log.close()

@@ -17,6 +17,7 @@ from arriero.rehearse.azure import apps, group_rules, images, operations, standb
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.app_ingress import AppIngress
 from arriero.rehearse.azure.faults import Faults
+from arriero.rehearse.azure.front_doors import FrontDoors
 from arriero.rehearse.azure.log_store import LogStore
 from arriero.rehearse.azure.probes import Probes
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
@@ -35,8 +36,9 @@ _GIGABYTE = 10**9
 class Reconciler:
     """Owns the servers of all container groups, by target and container."""
 
-    def __init__(self, world: World, processes: Processes, faults: Faults, logs: LogStore) -> None:
+    def __init__(self, world: World, processes: Processes, faults: Faults, logs: LogStore, doors: FrontDoors) -> None:
         self._world, self._processes, self._faults, self._logs = world, processes, faults, logs
+        self._doors = doors
         self._probes = Probes()
         self._ingress = AppIngress(world, processes)
         self._servers: dict[tuple[str, str], Server] = {}
@@ -79,6 +81,7 @@ class Reconciler:
                 self._world.meter.tick(self._world.today, self._usages())
                 self._logs.collect()
             operations.finish_due(self._world)
+            self._doors.settle(self._world.state)
 
     def _usages(self) -> Iterator[Usage]:
         """What is billed now: groups whose containers run, and addresses."""

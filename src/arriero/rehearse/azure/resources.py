@@ -10,6 +10,7 @@ from arriero.rehearse.azure import (
     accounts,
     app_rules,
     apps,
+    front_door_plan,
     groups,
     network,
     operations,
@@ -61,6 +62,7 @@ def shown(world: World, key: str) -> Document:
     found: Document = hidden(stored)
     network.view(world.state, key, found)
     private_link.view(world.state, key, found)
+    front_door_plan.view(key, found)
     return found
 
 
@@ -126,6 +128,7 @@ def _missing_location() -> str:
 def _store(world: World, resource: ResourceId, body: Document, old: Document | None) -> Document:
     network.prepare(world.state, resource, body)
     private_link.prepare(world.state, resource, body)
+    front_door_plan.prepare(world.state, resource, body, world.address)
     accounts.prepare(resource, body, stamp(world.now))
     standby_pools.prepare(world, resource, body, old)
     body["properties"]["provisioningState"] = "Succeeded"
@@ -204,6 +207,7 @@ def _delete(world: World, request: Request, resource: ResourceId) -> Answer:
     network.check_unused(world.state, resource.key)
     private_link.check_unused(world.state, resource.key)
     app_rules.check_unused(world.state, resource.key)
+    front_door_plan.check_unused(world.state, resource.key)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.delete(world, resource)
     if resource.type.lower() == types.CONTAINER_APPS:

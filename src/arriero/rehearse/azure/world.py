@@ -1,7 +1,8 @@
-"""What every part of the emulated Azure is handed: its memory, its clock and how slow the real one is."""
+"""What every part of the emulated Azure is handed: its memory, its clock, how slow the real one is, where to listen."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,6 +26,8 @@ class World:
     meter: Meter
     figures: Figures
     minutes: Minutes = field(default_factory=Minutes)
+    address: Callable[[str], str] = lambda _: "127.0.0.1"
+    """The address on which the endpoint of a Front Door listens, by its key."""
 
     @property
     def today(self) -> datetime:

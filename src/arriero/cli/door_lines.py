@@ -1,0 +1,44 @@
+"""How the service's Front Door looks in a plan: its price, its changes, and what it does not do."""
+
+from __future__ import annotations
+
+from arriero.catalog.prices import BUILT_IN, Prices
+from arriero.cli.change_lines import change_json, change_line
+from arriero.cost import front_door as cost
+from arriero.cost.estimate import Estimate
+from arriero.plan import front_door
+from arriero.plan.model import StorePlan
+from arriero.spec.model import Spec
+
+
+def estimated(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> Estimate | None:
+    """Its price, beside those of the sites; None where none is asked for."""
+    door = spec.ingress.front_door
+    return cost.estimate(door.sku, plan.region, prices) if plan and door else None
+
+
+def plan_lines(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> list[str]:
+    """A paragraph as a site has it; nothing where none is asked for."""
+    door, estimate = spec.ingress.front_door, estimated(plan, spec, prices)
+    if plan is None or door is None or estimate is None:
+        return []
+    head = f"front door: Azure Front Door, {door.sku}, {estimate.sentence} and by use"
+    if plan.problem:
+        return [head, f"  ! {plan.problem}"]
+    changes = [change_line(change) for change in plan.changes] or ["  nothing to do"]
+    return [head, *changes, *(f"  note: {note}" for note in front_door.notes(spec))]
+
+
+def as_json(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> dict[str, object] | None:
+    estimate = estimated(plan, spec, prices)
+    if plan is None:
+        return None
+    return {
+        "cloud": plan.cloud,
+        "name": plan.name,
+        "region": plan.region,
+        "price": estimate.as_json() if estimate else None,
+        "notes": list(front_door.notes(spec)),
+        "changes": [change_json(change) for change in plan.changes],
+        "problem": plan.problem.as_json() if plan.problem else None,
+    }

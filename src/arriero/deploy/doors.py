@@ -1,0 +1,65 @@
+"""Makes a service's Front Door in two turns: before its sites, for the id that their load balancers answer alone, and
+after them, for where those are. The second one has something to do only where load balancers came, or moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from arriero.clouds import read
+from arriero.deploy import making
+from arriero.deploy.engine import Run, play
+from arriero.errors import Problem
+from arriero.plan import front_door
+from arriero.plan.model import Change, Facts
+from arriero.spec.front_door import AT
+from arriero.spec.model import Spec
+
+PLAYBOOK = "front_door.yml"
+
+
+def made_before(run: Run, spec: Spec, facts: Facts) -> tuple[Facts, tuple[Problem, ...]]:
+    """Makes what can be made of it, and reads it anew; returns the facts with it, and what went wrong."""
+    return _made(run, spec, facts)
+
+
+def led_after(run: Run, spec: Spec, facts: Facts, after: Facts) -> tuple[Problem, ...]:
+    """Leads it to the load balancers as they are `after` the sites were made; returns what went wrong, or is still not
+    as wished. A site that has no load balancer is told as one that failed, and not here.
+    """
+    now = read.with_front_door(
+        replace(facts, sites={**facts.sites, **after.sites}), after.front_door or facts.front_door
+    )
+    planned = front_door.plan(spec, now)
+    if planned is None or not _possible(spec, now):
+        return ()
+    now, failed = _made(run, spec, now)
+    left = () if failed else tuple(_still(change) for change in _possible(spec, now))
+    return (*failed, *left)
+
+
+def _made(run: Run, spec: Spec, facts: Facts) -> tuple[Facts, tuple[Problem, ...]]:
+    host = making.front_door_host(spec, facts)
+    if host is None or not _possible(spec, facts):
+        return facts, ()
+    outcome = play(run, PLAYBOOK, [host])
+    return read.front_door_of(spec, facts), tuple(replace(problem, key=AT) for problem in outcome.problems)
+
+
+def _possible(spec: Spec, facts: Facts) -> Sequence[Change]:
+    """The changes that can be made now: an origin needs a load balancer that stands, and a route needs an origin."""
+    planned = front_door.plan(spec, facts)
+    wanted = front_door.wanted(spec, facts)
+    known = {each.name for each in wanted if each.kind == front_door.ORIGIN and "host" in each.properties}
+    return [
+        change
+        for change in (planned.changes if planned else ())
+        if not (change.kind == front_door.ORIGIN and change.action == "create" and change.name not in known)
+        and not (change.kind == front_door.ROUTE and not known)
+    ]
+
+
+def _still(change: Change) -> Problem:
+    what = f"{change.kind} {change.name} is still not as wanted after the deployment: {change.reason}"
+    return Problem(what, "run arriero up again; if it stays, report it with the run's log", AT)

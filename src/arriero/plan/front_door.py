@@ -1,0 +1,153 @@
+"""Azure Front Door before the load balancers of a service's AWS sites, pure: what it should be, and what that takes.
+
+It belongs to the service and to no site. Its resource group carries the tags of a site `front-door`, so that one that
+the spec no longer asks for is found, and removed, as a site that left it. What it leads to is known once the load
+balancers stand: so it is planned and made twice in a deployment, before the sites for the id that they are to answer,
+and after them for where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from arriero.errors import Problem
+from arriero.plan.compare import compare
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Facts, Resource, SiteFacts, StorePlan, Value
+from arriero.plan.wanted import aws_alb
+from arriero.spec.front_door import AT, NAME, region_of
+from arriero.spec.ingress import Alb, FrontDoor
+from arriero.spec.model import Spec
+
+GROUP, PROFILE, ENDPOINT = "azure.resource_group", "azure.front_door", "azure.front_door_endpoint"
+ORIGINS, ORIGIN, ROUTE = "azure.origin_group", "azure.origin", "azure.route"
+# The module can put a cache before the answers, and can't take one away.
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {ROUTE: ("caches",)}
+SKUS = {"standard": "Standard_AzureFrontDoor", "premium": "Premium_AzureFrontDoor"}
+GROUP_OF_ORIGINS, ROUTE_NAME = "sites", "everything"
+PRIORITIES = {"active": 1, "standby": 2}
+WEIGHT = 500
+# Each of Azure's places asks for itself. A site that two of the last four questions found ill gets no more requests.
+PROBE: Mapping[str, Value] = {"path": aws_alb.READY, "protocol": "Https", "request": "GET", "interval": 30}
+SAMPLES: Mapping[str, Value] = {"size": 4, "successful": 3, "latency_ms": 50}
+
+
+def group_name(service: str) -> str:
+    return f"{service}-{NAME}"
+
+
+def tags(service: str) -> dict[str, str]:
+    return {SERVICE_TAG: service, SITE_TAG: NAME}
+
+
+def plan(spec: Spec, facts: Facts) -> StorePlan | None:
+    """What it takes; None where nobody asks for one."""
+    door, alb, found = spec.ingress.front_door, spec.ingress.alb, facts.front_door
+    if door is None or alb is None or found is None:
+        return None
+    planned = StorePlan("azure", spec.name, region_of(spec), problem=found.problem)
+    if found.problem:
+        return planned
+    if problem := _fixed(spec, door, found):
+        return replace(planned, problem=problem)
+    return replace(planned, changes=compare(NAME, wanted(spec, facts), found.resources, IMMUTABLE))
+
+
+def wanted(spec: Spec, facts: Facts) -> tuple[Resource, ...]:
+    """The whole wish: nothing where the spec asks for none."""
+    door, alb = spec.ingress.front_door, spec.ingress.alb
+    if door is None or alb is None:
+        return ()
+    whole: dict[str, Value] = {"sku": SKUS[door.sku], "response_seconds": int(door.response_timeout)}
+    return (
+        Resource(GROUP, group_name(spec.name), {"location": region_of(spec)}, tags=tags(spec.name)),
+        Resource(PROFILE, spec.name, {**whole, "tags": dict(tags(spec.name))}, tags=tags(spec.name)),
+        Resource(ENDPOINT, spec.name, {"enabled": True}),
+        Resource(ORIGINS, GROUP_OF_ORIGINS, {"probe": PROBE, "samples": SAMPLES, "is_sticky": False}),
+        *_origins(spec, alb, facts),
+        Resource(ROUTE, ROUTE_NAME, _route()),
+    )
+
+
+def id_of(found: SiteFacts | None) -> str:
+    """What it says in X-Azure-FDID; empty where it is not there."""
+    profile = found.find(PROFILE) if found else None
+    return str(profile.details["id"]) if profile else ""
+
+
+def host_of(found: SiteFacts | None) -> str:
+    """Where clients reach it; empty where it is not there."""
+    endpoint = found.find(ENDPOINT) if found else None
+    return str(endpoint.details["host"]) if endpoint else ""
+
+
+def outside(spec: Spec) -> tuple[str, ...]:
+    """The sites that are not behind it."""
+    return tuple(name for name, site in spec.sites.items() if site.cloud != "aws")
+
+
+def notes(spec: Spec) -> tuple[str, ...]:
+    """What a plan says about it."""
+    door, alb = spec.ingress.front_door, spec.ingress.alb
+    if door is None or alb is None:
+        return ()
+    said = [
+        "load balancers have no certificate for the names that AWS gives them, so Front Door does not compare names"
+    ]
+    if left := outside(spec):
+        what = "is" if len(left) == 1 else "are"
+        said.append(f"{', '.join(left)} {what} not behind it: only AWS sites have an entrance for it yet")
+    longest = int(spec.gateway.limits.queue_within) + int(spec.gateway.limits.first_byte_within)
+    if longest > door.response_timeout:
+        said.append(
+            f"an answer may take {longest}s to begin by gateway.limits, and Front Door waits {door.response_timeout}: "
+            "clients that may wait longer stream, and say X-Arriero-Warming: events"
+        )
+    return tuple(said)
+
+
+def _fixed(spec: Spec, door: FrontDoor, found: SiteFacts) -> Problem | None:
+    """What stands and can't become what is asked for."""
+    profile, group = found.find(PROFILE), found.find(GROUP)
+    again = "put it back; or remove ingress.front_door, `arriero up`, and add it anew: its name and its id change"
+    if profile and profile.properties["sku"] != SKUS[door.sku]:
+        what = f"the Front Door is {profile.properties['sku']}, which is for good here"
+        return Problem(what, again, f"{AT}.sku")
+    if group and group.properties["location"] != region_of(spec):
+        what = f"its resource group is in {group.properties['location']}, and Azure can't move it to {region_of(spec)}"
+        return Problem(what, again, f"{AT}.region")
+    if group and not group.details["ours"]:
+        what = f"there is a resource group {group.name} already, which does not carry this service's tags"
+        return Problem(what, "rename or remove it; nothing that is not arriero's is touched", AT)
+    return None
+
+
+def _origins(spec: Spec, alb: Alb, facts: Facts) -> Iterator[Resource]:
+    """One a site; before its load balancer stands nobody knows its name."""
+    for name, site in spec.sites.items():
+        if site.cloud != "aws":
+            continue
+        balancer = facts.sites[name].find(aws_alb.BALANCER) if name in facts.sites else None
+        properties: dict[str, Value] = {
+            "host_header": alb.hosts[0],
+            "port": aws_alb.HTTPS,
+            "priority": PRIORITIES[site.role],
+            "weight": WEIGHT,
+            "checks_name": False,
+            "enabled": True,
+        }
+        host = {"host": balancer.details["dns_name"]} if balancer else {}
+        yield Resource(ORIGIN, name, {**properties, **host})
+
+
+def _route() -> Mapping[str, Value]:
+    return {
+        "origins": GROUP_OF_ORIGINS,
+        "patterns": ("/*",),
+        "protocols": ("Http", "Https"),
+        "redirects": True,
+        "forwards": "HttpsOnly",
+        "is_default": True,
+        "caches": False,
+        "enabled": True,
+    }

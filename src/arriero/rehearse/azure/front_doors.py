@@ -1,0 +1,211 @@
+"""Front Doors that really forward: listeners on an address for each endpoint, questions to origins, and time limits.
+
+What should be is in the state: profiles, endpoints, origin groups, origins and routes. Each turn of the reconciler
+calls `settle`, which starts, changes and ends what differs here. Requests are passed on by `forwarding.py` in its
+loop's thread; what that decides by is one picture of all doors, which `settle` alone replaces.
+
+An origin's certificate has to be signed by an authority that is trusted: here those of the stage's load balancers. One
+of AWS is never made for the names that AWS gives, so an origin whose name is to be compared is not reached. Without
+rights for ports below 1024 a listener opens its port plus 10000, as those of load balancers do.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arriero.clock import Clock
+from arriero.rehearse.azure.front_door_plan import ENDPOINT, Door, Origin, doors, keys_of
+from arriero.rehearse.azure.state import State
+from arriero.rehearse.certificates import server_context
+from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way
+from arriero.rehearse.probing import Ask, Check, probe
+from arriero.rehearse.probing import State as Health
+from arriero.rehearse.processes import Processes
+
+PORTS = (443, 80)
+_WITHOUT_RIGHTS = 10_000
+_PROBE_SECONDS = 5.0
+_RESERVED = ("x-fd-",)  # https://learn.microsoft.com/azure/frontdoor/front-door-http-headers-protocol
+_LOG = logging.getLogger(__name__)
+
+
+class Samples:
+    """An origin's health by the last answers: so many of the newest must be good ones. Before there are as many, the
+    last one counts.
+    """
+
+    def __init__(self, size: int, needed: int) -> None:
+        self._last: deque[bool] = deque(maxlen=size)
+        self._needed = needed
+
+    @property
+    def state(self) -> Health:
+        if not self._last:
+            return "initial"
+        is_full = len(self._last) == self._last.maxlen
+        is_good = sum(self._last) >= self._needed if is_full else self._last[-1]
+        return "healthy" if is_good else "unhealthy"
+
+    def take(self, *, is_good: bool) -> None:
+        self._last.append(is_good)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """An origin that is asked again and again."""
+
+    check: Check
+    samples: Samples
+    task: Future[Any]
+
+
+class FrontDoors:
+    """All Front Doors of the stage's Azure. `pace` is how much faster questions to origins are than written."""
+
+    def __init__(self, folder: Path, processes: Processes, clock: Clock, pace: float) -> None:
+        self._folder, self._processes, self._clock, self._pace = folder, processes, clock, pace
+        self._loop = Loop("Front Doors of the emulated Azure")
+        self._endpoints: frozenset[str] = frozenset()
+        self._doors: Mapping[str, Door] = {}
+        self._listeners: dict[str, list[Listener]] = {}
+        self._asked: dict[str, _Asking] = {}
+        self._turn = 0
+
+    def start(self) -> None:
+        self._loop.start()
+
+    def stop(self) -> None:
+        for endpoint in list(self._listeners):
+            self._close(endpoint)
+        self._loop.stop()
+
+    def address(self, endpoint: str) -> str:
+        """What an endpoint shows as its host name: here there is no DNS."""
+        return self._processes.address(_target(endpoint))
+
+    def health(self, origin: str) -> Health:
+        found = self._asked.get(origin)
+        return found.samples.state if found else "initial"
+
+    def settle(self, state: State) -> None:
+        """Makes listeners and questions what the state says they should be. Its lock is held."""
+        endpoints = frozenset(keys_of(state.resources, ENDPOINT))
+        if not endpoints and not self._endpoints:
+            return
+        self._doors = wanted = {door.endpoint: door for door in doors(state.resources)}
+        for endpoint in set(self._listeners) - set(wanted):
+            self._close(endpoint)
+        for endpoint in self._endpoints - endpoints:
+            self._processes.release(_target(endpoint))
+        self._endpoints = endpoints
+        for endpoint in set(wanted) - set(self._listeners):
+            self._listeners[endpoint] = [self._opened(wanted[endpoint], port) for port in PORTS]
+        self._ask({origin.key: (door, origin) for door in wanted.values() for origin in door.origins})
+
+    def _ask(self, origins: Mapping[str, tuple[Door, Origin]]) -> None:
+        checks = {key: _check(door, self._pace) for key, (door, _) in origins.items()}
+        for key in [key for key, asking in self._asked.items() if checks.get(key) != asking.check]:
+            self._asked.pop(key).task.cancel()
+        for key in set(origins) - set(self._asked):
+            door, origin = origins[key]
+            samples = Samples(*door.samples)
+            asking = probe(origin.host, origin.port, checks[key], samples, self._how(origin))
+            self._asked[key] = _Asking(checks[key], samples, self._loop.begin(asking))
+
+    def _how(self, origin: Origin) -> Ask:
+        headers = {"Host": origin.host_header or origin.host, "X-FD-HealthProbe": "1"}
+        return Ask(headers, lambda: self._trust(origin), origin.port + _WITHOUT_RIGHTS)
+
+    def _close(self, endpoint: str) -> None:
+        for listener in self._listeners.pop(endpoint):
+            self._loop.do(listener.stop())
+
+    def _opened(self, door: Door, port: int) -> Listener:
+        def decide(head: Head) -> Said | Way:
+            return self._decide(door.endpoint, port, head)
+
+        def limits() -> Limits:
+            seconds = self._doors[door.endpoint].response_seconds if door.endpoint in self._doors else 0
+            return Limits(idle=seconds, first_response=seconds)
+
+        listener, tls = Listener(decide, limits, self._clock), self._tls(door) if port == PORTS[0] else None
+        for tried in (port, port + _WITHOUT_RIGHTS):
+            try:
+                self._loop.do(listener.start(door.host, tried, tls))
+            except PermissionError:
+                continue
+            except OSError as error:
+                _LOG.error("the Front Door %s can't listen on %s:%s: %s", door.endpoint, door.host, tried, error)
+            break
+        return listener
+
+    def _tls(self, door: Door) -> ssl.SSLContext:
+        folder = self._folder / "doors" / door.host
+        folder.mkdir(parents=True, exist_ok=True)
+        return server_context(folder, (door.host,))[0]
+
+    def _trust(self, origin: Origin) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        authority = self._folder / "balancers" / origin.host / "ca.pem"
+        if authority.is_file() and not origin.checks_name:
+            context.load_verify_locations(authority)
+        return context
+
+    def _decide(self, endpoint: str, port: int, head: Head) -> Said | Way:
+        door = self._doors.get(endpoint)
+        name = head.get("host").partition(":")[0]
+        if door is None or name != door.host:
+            return Said(404, "nothing is configured for this name\n")
+        if port != PORTS[0] and door.redirects:
+            return Said(307, headers={"Location": f"https://{name}{head.target}"})
+        if not door.origins:
+            return Said(503)
+        return self._way(door, self._chosen(door), head, "https" if port == PORTS[0] else "http")
+
+    def _chosen(self, door: Door) -> Origin:
+        """Of those that are well, all where none is, the ones that come first; equals take turns by their weight."""
+        well = [each for each in door.origins if self.health(each.key) != "unhealthy"] or list(door.origins)
+        first = [each for each in well if each.priority == min(one.priority for one in well)]
+        self._turn += 1
+        turns = [
+            each for each in first for _ in range(max(1, each.weight * len(first) // sum(o.weight for o in first)))
+        ]
+        return turns[self._turn % len(turns)]
+
+    def _way(self, door: Door, origin: Origin, head: Head, scheme: str) -> Way:
+        said = {
+            "Host": origin.host_header or head.get("host"),
+            "Via": "1.1 Azure",
+            "X-Azure-FDID": door.id,
+            "X-Azure-ClientIP": head.peer,
+            "X-Azure-SocketIP": head.peer,
+            "X-Forwarded-For": ", ".join(filter(None, (head.get("x-forwarded-for"), head.peer))),
+            "X-Forwarded-Host": head.get("host"),
+            "X-Forwarded-Proto": scheme,
+        }
+        return Way(
+            origin.host,
+            origin.port,
+            said,
+            withheld=_RESERVED,
+            tls=self._trust(origin),
+            else_port=origin.port + _WITHOUT_RIGHTS,
+        )
+
+
+def _target(endpoint: str) -> str:
+    """The endpoint among those that have addresses of the stage."""
+    parts = endpoint.split("/")
+    return f"door.{parts[4]}.{parts[8]}.{parts[10]}"
+
+
+def _check(door: Door, pace: float) -> Check:
+    return Check(door.probe_path, door.probe_seconds, _PROBE_SECONDS, 0, 0, pace=pace)

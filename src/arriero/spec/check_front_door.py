@@ -1,0 +1,62 @@
+"""The rules of `ingress.front_door`: what it can lead to, and what has to be there for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from arriero.catalog import catalog
+from arriero.errors import Problem
+from arriero.spec import ingress_values as of_ingress
+from arriero.spec.front_door import AT, NAME, region_of
+from arriero.spec.ingress import Alb, FrontDoor
+from arriero.spec.suggest import suggest
+
+if TYPE_CHECKING:
+    from arriero.spec.model import Spec
+
+
+def front_door_problems(spec: Spec) -> Iterator[Problem]:
+    door = spec.ingress.front_door
+    if door is None:
+        return
+    yield from _origin_problems(spec, spec.ingress.alb)
+    yield from _place_problems(spec, door)
+    timeout, key = door.response_timeout, f"{AT}.response_timeout"
+    if timeout > of_ingress.MOST_RESPONSE_SECONDS:
+        what = f"is {timeout}, and Front Door waits for an answer to begin for 240s at most"
+        yield Problem(what, "write 240s, or remove the line; clients keep longer waits alive by X-Arriero-Warming", key)
+    elif timeout < of_ingress.LEAST_RESPONSE_SECONDS:
+        yield Problem(f"is {timeout}, and Front Door's least is 16s", "write 16s or more, or remove the line", key)
+    if spec.gateway.front_door:
+        what = "is the id of a Front Door of yours, and load balancers answer the one of ingress.front_door alone"
+        yield Problem(what, "remove one of the two", "gateway.front_door")
+
+
+def _origin_problems(spec: Spec, alb: Alb | None) -> Iterator[Problem]:
+    if alb is None:
+        what = "has nothing to lead to: only load balancers of AWS sites can be behind it, and none are asked for"
+        remedy = "add ingress.alb with edges, or remove it"
+        if all(site.cloud != "aws" for site in spec.sites.values()):
+            what = "has nothing to lead to: only AWS sites can be behind it yet, and no site is in AWS"
+            remedy = "add a site in AWS, and ingress.alb with edges; or remove it"
+        yield Problem(what, remedy, AT)
+        return
+    if alb.edges is None:
+        what = "everybody may come through it, and what stands behind the load balancers asks nobody for a key"
+        yield Problem(what, "put edges behind them: ingress.alb.edges", AT)
+    if alb.scheme == "internal":
+        what = "is internal, and Front Door reaches public addresses only"
+        yield Problem(what, "write scheme: internet-facing; it answers that Front Door alone", "ingress.alb.scheme")
+
+
+def _place_problems(spec: Spec, door: FrontDoor) -> Iterator[Problem]:
+    key, regions = f"{AT}.region", catalog.regions("azure")
+    if not region_of(spec):
+        yield Problem("is missing, and no site is at Azure to take it from", "add one, like region: westeurope", key)
+    elif door.region and catalog.region("azure", door.region) is None:
+        remedy = suggest(door.region, regions) or "write one like westeurope"
+        yield Problem(f"azure has no region '{door.region[:40]}'", remedy, key)
+    if NAME in spec.sites:
+        what = "is what the Front Door itself is called among sites"
+        yield Problem(what, "give the site another name", f"sites.{NAME}")

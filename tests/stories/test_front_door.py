@@ -1,0 +1,260 @@
+"""Two sites at AWS behind one Front Door: asked through it and past it, one of them lost; taken away, and removed.
+
+The tests of this file go on from one another, in their order, on one stage.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from places import Place, open_spec, wait_for
+
+from arriero.control import keys as keys_file
+from arriero.control.keys import Key, make_lock
+from arriero.plan.wanted import aws_alb
+from key_vault import MANAGEMENT, Hand
+
+pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
+
+ACCOUNT, HOST = "123456789012", "llm.example.com"
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+REGIONS = {"east": "us-east-1", "west": "us-west-2"}
+PROFILE = "/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
+QUESTION = {"model": "llama2", "prompt": "hello", "stream": False}
+DOOR = "  front_door: {region: westeurope}\n"
+SPEC = """\
+name: llm
+image: registry.example.com/acme/ollama-llm
+models: [llama2]
+rehearse: always
+scale: {{min: 1, by: hand}}
+deploy: {{stop_within: 5s}}
+sites:
+  east: {{cloud: aws, region: us-east-1}}
+  west: {{cloud: aws, region: us-west-2, role: standby}}
+ingress:
+  alb:
+    hosts: [llm.example.com]
+    certificates:
+      - arn:aws:acm:us-east-1:123456789012:certificate/0a1b
+      - arn:aws:acm:us-west-2:123456789012:certificate/0a1b
+    scheme: internet-facing
+    allow_from: ['0.0.0.0/0']
+    edges:
+      keys: {keys}
+"""
+DUMMIES = [f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:llm/keys-AbCdEf" for region in REGIONS.values()]
+
+
+def text(keys: list[str], more: str = DOOR) -> str:
+    return SPEC.format(keys=json.dumps(keys)) + more
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    yield from open_spec(tmp_path_factory.mktemp("door"), text(DUMMIES))
+
+
+@pytest.fixture(scope="module")
+def session(place: Place) -> dict[str, str]:
+    return place.environment()
+
+
+@pytest.fixture(scope="module")
+def hand(session: dict[str, str]) -> Hand:
+    return Hand(session)
+
+
+class Keys:
+    """A key, and the secrets that hold its hash in both regions."""
+
+    def __init__(self, session: dict[str, str], folder: Path) -> None:
+        made, lock = make_lock()
+        self.text = made.reveal()
+        file = folder / "keys.json"
+        keys_file.write(file, [Key("app", (lock,), CREATED)])
+        self.arns = [self._kept(session, region, file.read_text()) for region in REGIONS.values()]
+
+    def _kept(self, session: dict[str, str], region: str, hashes: str) -> str:
+        secrets = client(session, "secretsmanager", region)
+        return str(secrets.create_secret(Name="llm/keys", SecretString=hashes)["ARN"])
+
+
+@pytest.fixture(scope="module")
+def keys(place: Place, session: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    found = Keys(session, tmp_path_factory.mktemp("keys"))
+    (place.folder / "arriero.yaml").write_text(text(found.arns))
+    return found
+
+
+def client(session: dict[str, str], service: str, region: str) -> Any:
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=session["AWS_ENDPOINT_URL"],
+        aws_access_key_id=session["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def balancer(session: dict[str, str], site: str) -> str:
+    found = client(session, "elbv2", REGIONS[site]).describe_load_balancers(Names=[f"llm-{site}"])
+    return str(found["LoadBalancers"][0]["DNSName"])
+
+
+def door(hand: Hand) -> str:
+    return str(do(hand, "GET", f"{PROFILE}/afdEndpoints/llm")["properties"]["hostName"])
+
+
+def do(hand: Hand, method: str, path: str, body: object = None, version: str = "2024-02-01") -> Any:
+    told = hand.ask(method, hand.managed(path), body, version, MANAGEMENT)
+    assert told.status_code < 300, told.text
+    return told.json() if told.content else None
+
+
+def connected(place: Place, kind: str, address: str) -> http.client.HTTPSConnection:
+    """Over TLS by the authority of what listens there; 10443 where the stage may not open 443."""
+    context = ssl.create_default_context(cafile=str(place.stage / kind / address / "ca.pem"))
+    for port in (443, 10443):
+        connection = http.client.HTTPSConnection(address, port, timeout=30, context=context)
+        try:
+            connection.connect()
+        except ConnectionRefusedError:
+            continue
+        return connection
+    raise AssertionError(f"nothing listens on {address}")
+
+
+def status(
+    place: Place, kind: str, address: str, key: str = "", path: str = "/api/generate", **headers: str
+) -> tuple[int, bytes]:
+    connection = connected(place, kind, address)
+    said = {"Content-Type": "application/json", **headers}
+    said |= {"Authorization": f"Bearer {key}"} if key else {}
+    connection.request("POST" if path.startswith("/api") else "GET", path, json.dumps(QUESTION), said)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def through(place: Place, hand: Hand, key: str = "", **headers: str) -> int:
+    return status(place, "doors", door(hand), key, **headers)[0]
+
+
+def past(place: Place, session: dict[str, str], site: str, key: str, path: str = "/api/generate", **more: str) -> int:
+    headers = {"Host": HOST, **{name.replace("_", "-"): value for name, value in more.items()}}
+    return status(place, "balancers", balancer(session, site), key, path, **headers)[0]
+
+
+def test_a_plan_tells_its_price_and_what_it_will_make(place: Place, keys: Keys) -> None:
+    planned = place.arriero("plan")
+    assert planned.code == 2, planned.err
+    lines = planned.out.splitlines()
+    assert "front door: Azure Front Door, standard, $35.00 a month and by use" in lines
+    assert "  + front door llm: it is not there" in lines
+    assert "  + origin east: it is not there" in lines
+    assert any("say X-Arriero-Warming: events" in line for line in lines)
+
+
+def test_up_makes_it_with_both_sites_behind_it_and_a_second_run_does_nothing(place: Place, keys: Keys) -> None:
+    done = place.arriero("up", "--yes", "--no-gateway")
+    assert done.code == 0, done.out + done.err
+    again = place.arriero("plan")
+    assert again.code == 0, again.out + again.err
+    idle = place.arriero("up", "--yes", "--no-gateway")
+    assert "Nothing to do" in idle.out, idle.out + idle.err
+
+
+def test_its_modules_find_nothing_to_change(place: Place, session: dict[str, str]) -> None:
+    (place.folder / "fleet.arriero.yml").write_text("plugin: arriero.fleet.fleet\n")
+    command = [
+        Path(sys.executable).with_name("ansible-playbook"),
+        "-i",
+        "fleet.arriero.yml",
+        "arriero.fleet.front_door",
+    ]
+    whole = {**os.environ, **session}
+    played = subprocess.run(command, cwd=place.folder, env=whole, capture_output=True, text=True, check=False)
+    assert re.search(r"front-door +: ok=[1-9]\d* +changed=0 ", played.stdout), played.stdout + played.stderr
+
+
+def test_clients_come_through_it_with_a_key(place: Place, hand: Hand, keys: Keys) -> None:
+    assert wait_for(lambda: through(place, hand, keys.text) == 200, 30)
+    assert through(place, hand) == 401
+    assert place.arriero("status", "--json").json["front_door"] == {"url": f"https://{door(hand)}"}
+
+
+def test_nobody_comes_past_it(place: Place, session: dict[str, str], keys: Keys) -> None:
+    for site in REGIONS:
+        assert past(place, session, site, keys.text) == 403
+        assert past(place, session, site, keys.text, X_Azure_FDID="00000000-0000-0000-0000-000000000001") == 403
+        assert past(place, session, site, keys.text, X_FD_HealthProbe="1") == 403
+        assert past(place, session, site, "", aws_alb.READY, X_FD_HealthProbe="1") == 200
+
+
+def test_it_stays_the_way_in_when_a_site_is_lost(place: Place, hand: Hand, keys: Keys) -> None:
+    played = place.arriero("rehearse", "fault", "--site", "east", "--kind", "lose", "--for=900")
+    assert played.code == 0, played.err
+    assert wait_for(lambda: through(place, hand, keys.text) == 200, 60)
+    assert [through(place, hand, keys.text) for _ in range(10)] == [200] * 10
+    assert place.arriero("rehearse", "fault", "--site", "east", "--kind", "lose", "--for=-1").code == 0
+
+
+def test_what_somebody_changed_is_told_and_set_right(place: Place, hand: Hand, keys: Keys) -> None:
+    assert wait_for(lambda: place.states()["east"] == "ready", 90)
+    origin = f"{PROFILE}/originGroups/sites/origins/west"
+    body = do(hand, "GET", origin)["properties"]
+    do(hand, "PUT", origin, {"properties": {**body, "priority": 1}})
+    route = f"{PROFILE}/afdEndpoints/llm/routes/everything"
+    about = do(hand, "GET", route)["properties"]
+    do(
+        hand,
+        "PUT",
+        route,
+        {"properties": {**about, "cacheConfiguration": {"queryStringCachingBehavior": "UseQueryString"}}},
+    )
+    planned = place.arriero("plan")
+    assert "  ~ origin west: priority: is 1, should be 2" in planned.out.splitlines(), planned.out
+    assert "  ± route everything: caches: is True, should be False" in planned.out.splitlines()
+    done = place.arriero("up", "--yes", "--no-gateway")
+    assert done.code == 0, done.out + done.err
+    assert place.arriero("plan").code == 0
+    assert through(place, hand, keys.text) == 200
+
+
+def test_without_it_load_balancers_answer_everybody_who_has_a_key(
+    place: Place, session: dict[str, str], hand: Hand, keys: Keys
+) -> None:
+    (place.folder / "arriero.yaml").write_text(
+        text(keys.arns, f"accounts: {{azure: '{hand.environment['AZURE_SUBSCRIPTION_ID']}'}}\n")
+    )
+    planned = place.arriero("plan")
+    assert "front-door: Azure Front Door, with its resource group in westeurope, no longer in the spec" in planned.out
+    done = place.arriero("up", "--yes", "--no-gateway")
+    assert done.code == 0, done.out + done.err
+    assert place.arriero("plan").code == 0
+    assert [past(place, session, site, keys.text) for site in REGIONS] == [200, 200]
+    listed = do(hand, "GET", "/resourceGroups", version="2022-09-01")["value"]
+    assert [each["name"] for each in listed] == []
+
+
+def test_down_leaves_nothing_of_it(place: Place, session: dict[str, str], hand: Hand, keys: Keys) -> None:
+    (place.folder / "arriero.yaml").write_text(text(keys.arns))
+    assert place.arriero("up", "--yes", "--no-gateway").code == 0
+    assert past(place, session, "east", keys.text) == 403
+    down = place.arriero("down", "--purge", "--yes")
+    assert down.code == 0, down.out + down.err
+    assert do(hand, "GET", "/resourceGroups", version="2022-09-01")["value"] == []
+    for region in REGIONS.values():
+        assert client(session, "elbv2", region).describe_load_balancers()["LoadBalancers"] == []
