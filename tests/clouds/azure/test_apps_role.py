@@ -52,7 +52,6 @@ def repaired(azure: Azure) -> None:
 
 def renewed(azure: Azure) -> None:
     """A new release comes up beside the old one, which then goes."""
-    make_parent(azure)
     wanted = site(site=GPU, image="acme/llm:2")
     plan, played = azure.up(wanted, release=2, digest="00000000000b")
     assert played.code == 0, played.text
