@@ -160,7 +160,7 @@ def _in_cluster(kind: str, *keys: str) -> Callable[[Call], Iterable[str]]:
 
 def _family(call: Call) -> Iterable[str]:
     if call.action == "RunTask":
-        return [str(stored_needs.definition(call, ACCOUNT).arn)]
+        return [stored_needs.ran_from(call, ACCOUNT)[0]]
     return [_arn(call, "ecs", f"task-definition/{call.fields.get('family', '')}:new")]
 
 
@@ -178,13 +178,14 @@ def _tagged(call: Call) -> Iterable[str]:
 
 
 def _task_role(call: Call) -> Iterable[str]:
-    ran = call.action == "RunTask"
-    return [str(stored_needs.definition(call, ACCOUNT).task_role_arn if ran else call.fields["taskRoleArn"])]
+    if call.action == "RunTask":
+        return stored_needs.role_of(call, ACCOUNT, "task_role_arn")
+    return [str(call.fields["taskRoleArn"])]
 
 
 def _execution_role(call: Call) -> Iterable[str]:
     if call.action == "RunTask":
-        return [str(stored_needs.definition(call, ACCOUNT).execution_role_arn)]
+        return stored_needs.role_of(call, ACCOUNT, "execution_role_arn")
     return [str(call.fields["executionRoleArn"])] if "family" in call.fields else _role(call)
 
 

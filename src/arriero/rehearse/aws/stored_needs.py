@@ -40,9 +40,19 @@ def asked_tags(call: Call) -> Mapping[str, str]:
     return {str(tag["Key"]): str(tag["Value"]) for tag in tags} if isinstance(tags, list) else {}
 
 
-def definition(call: Call, account: str) -> Any:
-    """What a task is run from, as moto has it."""
-    return get_backend("ecs")[account][call.region].describe_task_definition(str(call.fields["taskDefinition"]))
+def ran_from(call: Call, account: str) -> tuple[str, Any]:
+    """What a task is run from: its ARN, and what moto has of it; None if there is no such definition."""
+    asked = str(call.fields.get("taskDefinition", ""))
+    family, _, revision = asked.rpartition("/")[2].partition(":")
+    made: Mapping[int, Any] = get_backend("ecs")[account][call.region].task_definitions.get(family, {})
+    found = made.get(int(revision) if revision.isdigit() else max(made, default=0))
+    return (str(found.arn) if found else asked), found
+
+
+def role_of(call: Call, account: str, name: str) -> Iterable[str]:
+    """The role of that name in the definition of a task that is run; a definition may have none."""
+    role = getattr(ran_from(call, account)[1], name, None)
+    return [str(role)] if role else []
 
 
 def _efs(call: Call, account: str) -> Any:
