@@ -80,6 +80,16 @@ def test_copies_are_what_a_plan_wants_and_go_by_name(one: Azure) -> None:
         scaling.stop(REF, scaling.read(REF), [NAMES[1]], allowed)  # what is gone is gone
 
 
+def test_a_start_that_comes_while_it_stops_is_not_lost(one: Azure) -> None:
+    with one.entered():
+        assert wait_for(lambda: [target.state for target in scaling.read(REF).targets] == ["ready"])
+        before = one.emulator.containers()
+        scaling.stop(REF, scaling.read(REF), [NAMES[0]], allowed)
+        assert scaling.start(REF, scaling.read(REF), 1, allowed) == [NAMES[0]]
+        assert wait_for(lambda: [target.state for target in scaling.read(REF).targets] == ["ready"])
+        assert wait_for(lambda: len({row.pid for row in one.emulator.containers()} - {row.pid for row in before}) == 2)
+
+
 def test_the_last_one_is_stopped_and_started_again(one: Azure) -> None:
     with one.entered():
         scaling.stop(REF, scaling.read(REF), [NAMES[0]], allowed)

@@ -75,6 +75,8 @@ def act(world: World, request: Request, asked: ResourceId) -> Answer:
     run = world.state.runs[app.key]
     if path == ("stop",) and run.phase not in ("stopped", "stopping"):
         run.phase, run.after_stop = "stopping", "stopped"
+    elif path == ("start",) and run.phase == "stopping":
+        run.after_stop = "pending"
     elif path == ("start",) and run.phase == "stopped":
         run.phase, run.ready_at = "pending", world.now + world.latency.seconds("aci.group_create_cached")
         for container in run.containers:
