@@ -8,6 +8,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from places import Place
+
 from arriero.rehearse.permissions import AwsPolicies, AzureRole, Need
 
 Documents = dict[str, dict[str, Any]]
@@ -57,3 +59,27 @@ def put(given: Documents, folder: Path) -> None:
     folder.mkdir()
     for name, document in given.items():
         (folder / name).write_text(json.dumps(document))
+
+
+def fails_without(place: Place, *actions: str) -> None:
+    """Exports to `iam`, and deploys under all of it but these actions, which fails and names each."""
+    assert place.arriero("export", "iam", "--out", "iam").code == 0
+    given = documents(place.folder / "iam")
+    for action in actions:
+        given = only_without(given, action)
+    put(given, place.folder / "less")
+    assert place.arriero("rehearse", "start", "--permissions", "less").code == 0
+    up = place.arriero("up", "--yes")
+    assert up.code == 1
+    for action in actions:
+        assert action in up.err + up.out
+    assert "Traceback" not in up.err + up.out
+
+
+def spare_of(given: Documents, calls: Iterable[dict[str, Any]]) -> set[str]:
+    """Actions that none of the calls needs, which are all known, and allowed."""
+    calls = list(calls)
+    assert unknown(calls) == set()
+    needs = needs_of(calls)
+    assert refused(given, needs) == []
+    return {action for action in actions_of(given) if not refused(only_without(given, action), needs)}

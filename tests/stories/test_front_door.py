@@ -5,15 +5,12 @@ The tests of this file go on from one another, in their order, on one stage.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +18,13 @@ import boto3
 import pytest
 from places import Place, open_spec, wait_for
 
-from arriero.control import keys as keys_file
-from arriero.control.keys import Key, make_lock
 from arriero.plan.wanted import aws_alb
 from key_vault import MANAGEMENT, Hand
+from way_in import connected, key_and_hashes
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
 
 ACCOUNT, HOST = "123456789012", "llm.example.com"
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 REGIONS = {"east": "us-east-1", "west": "us-west-2"}
 PROFILE = "/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
 QUESTION = {"model": "llama2", "prompt": "hello", "stream": False}
@@ -81,11 +76,8 @@ class Keys:
     """A key, and the secrets that hold its hash in both regions."""
 
     def __init__(self, session: dict[str, str], folder: Path) -> None:
-        made, lock = make_lock()
-        self.text = made.reveal()
-        file = folder / "keys.json"
-        keys_file.write(file, [Key("app", (lock,), CREATED)])
-        self.arns = [self._kept(session, region, file.read_text()) for region in REGIONS.values()]
+        self.text, hashes = key_and_hashes(folder)
+        self.arns = [self._kept(session, region, hashes) for region in REGIONS.values()]
 
     def _kept(self, session: dict[str, str], region: str, hashes: str) -> str:
         secrets = client(session, "secretsmanager", region)
@@ -124,23 +116,10 @@ def do(hand: Hand, method: str, path: str, body: object = None, version: str = "
     return told.json() if told.content else None
 
 
-def connected(place: Place, kind: str, address: str) -> http.client.HTTPSConnection:
-    """Over TLS by the authority of what listens there; 10443 where the stage may not open 443."""
-    context = ssl.create_default_context(cafile=str(place.stage / kind / address / "ca.pem"))
-    for port in (443, 10443):
-        connection = http.client.HTTPSConnection(address, port, timeout=30, context=context)
-        try:
-            connection.connect()
-        except ConnectionRefusedError:
-            continue
-        return connection
-    raise AssertionError(f"nothing listens on {address}")
-
-
 def status(
     place: Place, kind: str, address: str, key: str = "", path: str = "/api/generate", **headers: str
 ) -> tuple[int, bytes]:
-    connection = connected(place, kind, address)
+    connection = connected(place.stage / kind, address)
     said = {"Content-Type": "application/json", **headers}
     said |= {"Authorization": f"Bearer {key}"} if key else {}
     connection.request("POST" if path.startswith("/api") else "GET", path, json.dumps(QUESTION), said)

@@ -10,7 +10,7 @@ from copy import deepcopy
 
 import pytest
 from places import Place, open_spec
-from rights import actions_of, documents, needs_of, only_without, put, refused, unknown
+from rights import actions_of, documents, fails_without, needs_of, refused, spare_of
 
 from arriero.catalog import permissions
 
@@ -48,16 +48,7 @@ def test_the_policies_are_those_of_the_spec(place: Place) -> None:
 
 
 def test_a_deployment_that_lacks_an_action_fails_and_names_it(place: Place) -> None:
-    given = documents(place.folder / "iam")
-    for action in TAKEN_AWAY.values():
-        given = only_without(given, action)
-    put(given, place.folder / "less")
-    assert place.arriero("rehearse", "start", "--permissions", "less").code == 0
-    up = place.arriero("up", "--yes")
-    assert up.code == 1
-    for action in TAKEN_AWAY.values():
-        assert action in up.err + up.out
-    assert "Traceback" not in up.err + up.out
+    fails_without(place, *TAKEN_AWAY.values())
 
 
 def test_under_exactly_these_permissions_all_of_it_works(place: Place) -> None:
@@ -70,19 +61,12 @@ def test_under_exactly_these_permissions_all_of_it_works(place: Place) -> None:
         spec.write_text(SPEC + "environment: {A: b}\n")
 
 
-def test_the_table_knows_every_call_and_the_policies_allow_each(place: Place) -> None:
-    calls = place.calls()
+def test_the_table_knows_every_call_the_policies_allow_each_and_each_action_is_needed(place: Place) -> None:
+    given, calls = documents(place.folder / "iam"), place.calls()
     assert len(calls) > 500
-    assert unknown(calls) == set()
-    needs = needs_of(calls)
-    assert refused(documents(place.folder / "iam"), needs) == []
-
-
-def test_each_action_is_needed_by_some_call(place: Place) -> None:
-    given, needs = documents(place.folder / "iam"), needs_of(place.calls())
-    spare = {action for action in actions_of(given) if not refused(only_without(given, action), needs)}
+    spare = spare_of(given, calls)
     excused = {*permissions.calls("aws").besides, *permissions.calls("azure").besides}
-    print(f"{len(actions_of(given))} actions, {len(needs)} different needs; not needed here: {sorted(spare)}")
+    print(f"{len(actions_of(given))} actions; not needed here: {sorted(spare)}")
     assert spare == excused & actions_of(given)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from places import Place, open_spec
-from rights import actions_of, documents, needs_of, only_without, put, refused, unknown
+from rights import documents, fails_without, needs_of, spare_of
 
 from key_vault import VAULT, Hand
 
@@ -64,13 +64,7 @@ def azure_calls(place: Place, before: int) -> list[dict[str, Any]]:
 
 
 def test_a_deployment_that_may_not_approve_a_connection_fails_and_names_it(place: Place, before: int) -> None:
-    assert place.arriero("export", "iam", "--out", "iam").code == 0
-    put(only_without(documents(place.folder / "iam"), TAKEN_AWAY), place.folder / "less")
-    assert place.arriero("rehearse", "start", "--permissions", "less").code == 0
-    up = place.arriero("up", "--yes")
-    assert up.code == 1
-    assert TAKEN_AWAY in up.err + up.out
-    assert "Traceback" not in up.err + up.out
+    fails_without(place, TAKEN_AWAY)
 
 
 def test_under_exactly_these_permissions_it_is_made_opened_closed_and_removed(place: Place, before: int) -> None:
@@ -87,11 +81,7 @@ def test_under_exactly_these_permissions_it_is_made_opened_closed_and_removed(pl
 def test_the_table_knows_every_call_the_role_allows_each_and_each_action_is_needed(place: Place, before: int) -> None:
     calls, given = azure_calls(place, before), documents(place.folder / "iam")
     assert len(calls) > 300
-    assert unknown(calls) == set()
-    needs = needs_of(calls)
-    assert refused(given, needs) == []
-    spare = {action for action in actions_of(given) if not refused(only_without(given, action), needs)}
-    assert spare <= {OF_PLAIN_GROUPS}
+    assert spare_of(given, calls) <= {OF_PLAIN_GROUPS}
 
 
 def test_what_is_approved_is_what_the_endpoint_leads_to(place: Place, before: int) -> None:

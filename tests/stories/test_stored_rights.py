@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from places import Place, open_spec
-from rights import actions_of, documents, needs_of, only_without, put, refused, unknown
+from rights import documents, fails_without, spare_of
 
 from arriero.catalog import permissions
 
@@ -37,13 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def test_a_deployment_that_may_mount_nothing_fails_and_names_it(place: Place) -> None:
-    assert place.arriero("export", "iam", "--out", "iam").code == 0
-    put(only_without(documents(place.folder / "iam"), TAKEN_AWAY), place.folder / "less")
-    assert place.arriero("rehearse", "start", "--permissions", "less").code == 0
-    up = place.arriero("up", "--yes")
-    assert up.code == 1
-    assert TAKEN_AWAY in up.err + up.out
-    assert "Traceback" not in up.err + up.out
+    fails_without(place, TAKEN_AWAY)
 
 
 def test_under_exactly_these_permissions_it_is_made_changed_and_removed(place: Place) -> None:
@@ -58,8 +52,4 @@ def test_under_exactly_these_permissions_it_is_made_changed_and_removed(place: P
 def test_the_table_knows_every_call_the_policies_allow_each_and_each_action_is_needed(place: Place) -> None:
     calls, given = [call for call in place.calls() if call["cloud"] == "aws"], documents(place.folder / "iam")
     assert len(calls) > 300
-    assert unknown(calls) == set()
-    needs = needs_of(calls)
-    assert refused(given, needs) == []
-    spare = {action for action in actions_of(given) if not refused(only_without(given, action), needs)}
-    assert spare <= set(permissions.calls("aws").besides)
+    assert spare_of(given, calls) <= set(permissions.calls("aws").besides)

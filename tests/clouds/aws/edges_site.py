@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from aws_site import AwsSite, spec
 
-from arriero.control import keys as keys_file
-from arriero.control.keys import Key, make_lock
 from arriero.spec.model import Spec
+from way_in import connected, key_and_hashes
 
 ACCOUNT = "123456789012"
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b"
 HOST = "llm.example.com"
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 QUESTION = {"model": "llama2", "prompt": "hello", "stream": False}
 
 
@@ -27,11 +23,7 @@ class Keyed:
     """The secret that holds the keys, and the text of one of them."""
 
     def __init__(self, site: AwsSite, folder: Path) -> None:
-        text, lock = make_lock()
-        self.key = text.reveal()
-        file = folder / "keys.json"
-        keys_file.write(file, [Key("app", (lock,), CREATED)])
-        self.hashes = file.read_text()
+        self.key, self.hashes = key_and_hashes(folder)
         made = site.client("secretsmanager").create_secret(Name="llm/keys", SecretString=self.hashes)
         self.arn = str(made["ARN"])
 
@@ -45,16 +37,7 @@ def through(site: AwsSite) -> http.client.HTTPSConnection:
     """A connection to the load balancer, as a client has it who knows its name."""
     found = site.read().find("aws.load_balancer")
     assert found is not None
-    address = str(found.details["dns_name"])
-    context = ssl.create_default_context(cafile=str(site.folder / "balancers" / address / "ca.pem"))
-    for port in (443, 10443):
-        connection = http.client.HTTPSConnection(address, port, timeout=30, context=context)
-        try:
-            connection.connect()
-        except ConnectionRefusedError:
-            continue
-        return connection
-    raise AssertionError(f"nothing listens on {address}")
+    return connected(site.folder / "balancers", str(found.details["dns_name"]))
 
 
 def asked(site: AwsSite, key: str = "", path: str = "/api/generate", **more: Any) -> http.client.HTTPResponse:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,11 @@ from botocore.exceptions import ClientError
 from emulated_cloud import EAST, Cloud, until
 from test_load_balancers import Balanced
 
-from arriero.control import keys as keys_file
-from arriero.control.keys import Key, make_lock
 from arriero.gateway.wire.dns import Resolver
 from arriero.rehearse.aws.cloud_map import addresses
+from way_in import key_and_hashes
 
 NAME, ZONE = "targets.llm-east.arriero.internal", "llm-east.arriero.internal"
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 ASK = {"model": "llama2", "prompt": "hello", "stream": False}
 
 
@@ -97,13 +94,6 @@ def test_nothing_goes_while_something_is_in_it(cloud: Cloud) -> None:
     assert cloud.client("route53").list_hosted_zones()["HostedZones"] == []
 
 
-def keyed(folder: Path) -> tuple[str, str]:
-    """The text of a key, and the file that holds it."""
-    text, lock = make_lock()
-    keys_file.write(folder / "made.json", [Key("app", (lock,), CREATED)])
-    return text.reveal(), (folder / "made.json").read_text()
-
-
 def question(balanced: Balanced, key: str = "", **more: Any) -> Any:
     connection = balanced.connection()
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
@@ -112,7 +102,7 @@ def question(balanced: Balanced, key: str = "", **more: Any) -> Any:
 
 
 def test_gateways_on_ecs_find_targets_ask_for_keys_and_outlive_each_other(cloud: Cloud, tmp_path: Path) -> None:
-    key, keys = keyed(tmp_path)
+    key, keys = key_and_hashes(tmp_path)
     named, balanced = Named(cloud), Balanced(cloud, HealthCheckPath="/readyz")
     models = [{"name": "ARRIERO_MODELS", "value": "llama2"}]
     cloud.service("llm", cloud.definition("llm", environment=models), 2, **named.registry)
