@@ -277,21 +277,8 @@ def _service_properties(
     site: ResolvedSite, found: SiteFacts, count: int, labels: Mapping[str, str]
 ) -> Mapping[str, Value]:
     return {
-        "status": "ACTIVE",
-        "rollout": "ok",
-        "desired_count": count,
+        **aws_task.service(count, aws_network.target_subnets(site, found), base_name(site), has_public_tasks(site)),
         "capacity_providers": aws_capacity.strategy(site),
-        "deployment": {
-            "minimum_healthy_percent": 100,
-            "maximum_percent": 200,
-            "breaker": True,
-            "rollback": True,
-        },
-        "network": {
-            "subnets": tuple(sorted(aws_network.target_subnets(site, found))),
-            "security_groups": (base_name(site),),
-            "public_ip": has_public_tasks(site),
-        },
         "load_balancers": aws_alb.attachments(site, base_name(site)),
         "grace_seconds": aws_alb.grace_seconds(site),
         **aws_edges.registries(site, base_name(site)),

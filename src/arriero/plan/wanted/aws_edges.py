@@ -85,24 +85,11 @@ def labels(site: ResolvedSite, digest: str) -> dict[str, str]:
 
 
 def service(site: ResolvedSite, base: str, subnets: tuple[str, ...], labels: Mapping[str, str]) -> Mapping[str, Value]:
-    """The service as it is compared. A new task is there before an old one goes."""
+    """The service as it is compared."""
     assert site.edges is not None
     return {
-        "status": "ACTIVE",
-        "rollout": "ok",
-        "desired_count": site.edges.count,
+        **aws_task.service(site.edges.count, subnets, name(base), not site.network.is_private),
         "capacity_providers": {"FARGATE": {"base": 0, "weight": 1}},
-        "deployment": {
-            "minimum_healthy_percent": 100,
-            "maximum_percent": 200,
-            "breaker": True,
-            "rollback": True,
-        },
-        "network": {
-            "subnets": tuple(sorted(subnets)),
-            "security_groups": (name(base),),
-            "public_ip": not site.network.is_private,
-        },
         "load_balancers": ({"group": aws_alb.name(base), "container": CONTAINER, "port": aws_task.PORT},),
         "grace_seconds": int(site.deploy.ready_within),
         "tags": dict(labels),

@@ -6,7 +6,7 @@ So everything that AWS keeps is compared, and a setting that somebody added by h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Value
@@ -71,6 +71,17 @@ def plain_document(site: ResolvedSite) -> dict[str, Any]:
         "requiresCompatibilities": ["FARGATE"],
         "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
         "executionRoleArn": f"{role_path(site)}{site.service}-{site.name}-exec",
+    }
+
+
+def service(count: int, subnets: Iterable[str], group: str, is_public: bool) -> dict[str, Value]:
+    """What all of a site's services have in common, as it is compared: a new task is there before an old one goes."""
+    return {
+        "status": "ACTIVE",
+        "rollout": "ok",
+        "desired_count": count,
+        "deployment": {"minimum_healthy_percent": 100, "maximum_percent": 200, "breaker": True, "rollback": True},
+        "network": {"subnets": tuple(sorted(subnets)), "security_groups": (group,), "public_ip": is_public},
     }
 
 
