@@ -145,7 +145,7 @@ class Listener:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         limits = self._limits()
-        timer = _Timer(self._clock, limits.idle)
+        timer = Timer(self._clock, limits.idle)
         raw = await timer.within(reader.readuntil(b"\r\n\r\n"))
         if raw is None:
             return
@@ -166,8 +166,8 @@ class Listener:
             await _say(writer, Said(502))
             return
         inner_writer.write(_head_bytes(head, way))
-        timer = _Timer(self._clock, limits.idle)
-        sending = asyncio.create_task(_pass_on(reader, inner_writer, timer), name="bytes of a client")
+        timer = Timer(self._clock, limits.idle)
+        sending = asyncio.create_task(pass_on(reader, inner_writer, timer), name="bytes of a client")
         try:
             await self._give_back(inner_reader, writer, timer, limits, sending)
         finally:
@@ -178,11 +178,11 @@ class Listener:
         self,
         inner: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        timer: _Timer,
+        timer: Timer,
         limits: Limits,
         client: asyncio.Task[None],
     ) -> None:
-        first = _Timer(self._clock, limits.first_response)
+        first = Timer(self._clock, limits.first_response)
         begun = False
         while True:
             piece = await timer.within(_read(inner), client, None if begun else first)
@@ -201,7 +201,7 @@ class Listener:
             await writer.drain()
 
 
-class _Timer:
+class Timer:
     """How long nothing has happened, by the clock."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -216,7 +216,7 @@ class _Timer:
         return self._clock.monotonic() - self._since >= self._seconds
 
     async def within(
-        self, reading: Coroutine[Any, Any, bytes], other: asyncio.Task[None] | None = None, also: _Timer | None = None
+        self, reading: Coroutine[Any, Any, bytes], other: asyncio.Task[None] | None = None, also: Timer | None = None
     ) -> bytes | None:
         """What was read; None where the time is over, or `other` is done."""
         task = asyncio.create_task(reading)
@@ -240,8 +240,8 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timer: _Timer) -> None:
-    """Ends when the client goes."""
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timer: Timer) -> None:
+    """Ends when either side goes; each piece touches the timer."""
     with contextlib.suppress(OSError):
         while piece := await reader.read(_PIECE_BYTES):
             timer.touch()

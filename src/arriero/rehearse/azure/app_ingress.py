@@ -17,11 +17,10 @@ from arriero.rehearse.azure import app_rules
 from arriero.rehearse.azure.ids import type_of
 from arriero.rehearse.azure.types import CONTAINER_APPS, ENVIRONMENTS
 from arriero.rehearse.azure.world import World
-from arriero.rehearse.forwarding import LOOK_SECONDS, Loop
+from arriero.rehearse.forwarding import LOOK_SECONDS, Loop, Timer, pass_on
 from arriero.rehearse.processes import Processes
 
 IDLE_SECONDS = 240.0
-_PIECE_BYTES = 64 * 1024
 
 Place = tuple[str, int]
 
@@ -44,7 +43,7 @@ class AppIngress:
             return
         for place, (target, server) in list(self._open.items()):
             if wanted.get(place) != target:
-                server.close()
+                self._running().do(_close(server))
                 del self._open[place]
         for place, target in wanted.items():
             if place not in self._open:
@@ -53,6 +52,8 @@ class AppIngress:
 
     def stop(self) -> None:
         if self._loop is not None:
+            for _, server in self._open.values():
+                self._loop.do(_close(server))
             self._loop.stop()
             self._loop = None
         self._open.clear()
@@ -94,16 +95,14 @@ class AppIngress:
         inner: asyncio.StreamWriter | None = None
         try:
             inner_reader, inner = await asyncio.open_connection(*target)
-            last = [self.world.clock.monotonic()]
+            timer = Timer(self.world.clock, IDLE_SECONDS)
             both = [
-                asyncio.create_task(self._pass_on(reader, inner, last), name="bytes of a client"),
-                asyncio.create_task(self._pass_on(inner_reader, writer, last), name="bytes of a replica"),
+                asyncio.create_task(pass_on(reader, inner, timer), name="bytes of a client"),
+                asyncio.create_task(pass_on(inner_reader, writer, timer), name="bytes of a replica"),
             ]
             try:
-                while not any(task.done() for task in both):
+                while not any(task.done() for task in both) and not timer.is_over:
                     await asyncio.wait(both, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                    if self.world.clock.monotonic() - last[0] >= IDLE_SECONDS:
-                        break
             finally:
                 for task in both:
                     task.cancel()
@@ -116,9 +115,7 @@ class AppIngress:
                     with contextlib.suppress(OSError):
                         each.close()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: list[float]) -> None:
-        with contextlib.suppress(OSError):
-            while piece := await reader.read(_PIECE_BYTES):
-                last[0] = self.world.clock.monotonic()
-                writer.write(piece)
-                await writer.drain()
+
+async def _close(server: asyncio.Server) -> None:
+    """In the loop that listens: its sockets are no other thread's."""
+    server.close()
