@@ -1,6 +1,5 @@
-"""Container apps more and fewer, as `scaling.py` has it of container groups: copies of one that stands, under the names
-that a deployment would give and at ports of their own, and by name those that go. The last one is stopped instead of
-deleted, and started again.
+"""More container apps, as `scaling.py` has it of container groups: copies of one that stands, under the names that a
+deployment would give and at ports of their own. How they go is one thing for both, and stands there.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import apps
+from arriero.clouds.azure import apps, groups
 from arriero.clouds.azure.asking import ask
 from arriero.clouds.azure.connection import connect
 from arriero.clouds.azure.errors import door
@@ -53,26 +52,15 @@ def start(ref: SiteRef, more: int, require: Require) -> Sequence[str]:
     return [*resting, *names]
 
 
-def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
-    """Deletes them; the last one of the site is stopped, so that it can be started again, unless another one rests."""
-    with door(ref.site, ref.region):
-        arm = connect()
-        is_last = all(target.id in leaving for target in standing.targets)
-        has_rest = is_last and any(map(apps.is_at_rest, _patterns(_read(ref).items)))
-        releases = {target.id: target.release or 0 for target in standing.targets}
-        resting = max(leaving, key=lambda name: releases.get(name, 0)) if is_last and not has_rest else ""
-        for name in leaving:
-            require()
-            if name == resting:
-                arm.act(f"{apps.path(ref, name)}/stop", apps.VERSION)
-            else:
-                arm.delete(apps.path(ref, name), apps.VERSION)
+def has_rest(ref: SiteRef) -> bool:
+    """Whether an app stands that was stopped, and can be started again."""
+    return any(map(apps.is_at_rest, _patterns(_read(ref).items)))
 
 
 def copy(pattern: Found, exposed_port: int) -> dict[str, Any]:
     """What is asked for so that another app is as this one, but for its port: what Azure adds is left out."""
     properties = pattern["properties"]
-    ingress = {**_only(properties["configuration"]["ingress"], ("external", "transport", "targetPort"))}
+    ingress = _only(properties["configuration"]["ingress"], ("external", "transport", "targetPort"))
     template = properties["template"]
     containers = [_only(each, ("name", "image", "command", "env", "resources")) for each in template["containers"]]
     return {
@@ -102,8 +90,8 @@ def _read(ref: SiteRef) -> apps.Apps:
 def _patterns(items: Sequence[Found]) -> list[Found]:
     """What an app can be made from: those of the newest release that run or rest, by name."""
     right = [item for item in items if not apps.failure(item)]
-    newest = max(map(apps.release_of, right), default=0)
-    return [item for item in right if apps.release_of(item) == newest]
+    newest = max(map(groups.release_of, right), default=0)
+    return [item for item in right if groups.release_of(item) == newest]
 
 
 def _obstacle(items: Sequence[Found]) -> str:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from arriero.clouds.azure.connection import Arm
-from arriero.clouds.azure.groups import CRASHES, OUR_TAGS
+from arriero.clouds.azure.groups import CRASHES, OUR_TAGS, release_of
 from arriero.clouds.azure.network import last
-from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, TargetFacts, TargetState, Value
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, TargetFacts, TargetState, Value
 from arriero.plan.wanted.azure import SUBNET
 from arriero.plan.wanted.azure_apps import APP_KIND, ENVIRONMENT_KIND, is_delegated
 
@@ -116,13 +116,12 @@ def as_target(item: Found, ref: SiteRef, address: str) -> TargetFacts:
     """`address` is that of the environment, at which the app has a port of its own."""
     state, reason = _state(item)
     port = exposed_port(item)
-    release = release_of(item)
     return TargetFacts(
         id=item["name"],
         site=ref.site,
         state=state,
         address=f"{address}:{port}" if address and port else "",
-        release=release or None,
+        release=release_of(item) or None,
         resource=item["name"],
         reason=reason,
     )
@@ -134,12 +133,6 @@ def live_count(items: Iterable[Found]) -> int:
     """
     live = (item for item in items if _provisioning(item) != "Deleting" and not failure(item) and not is_at_rest(item))
     return max(Counter(map(release_of, live)).values(), default=0)
-
-
-def release_of(item: Found) -> int:
-    """0 where its tags say none."""
-    text = str((item.get("tags") or {}).get(RELEASE_TAG, ""))
-    return int(text) if text.isdecimal() else 0
 
 
 def exposed_port(item: Found) -> int:

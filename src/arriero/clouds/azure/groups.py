@@ -35,6 +35,12 @@ def is_ours(item: Found, ref: SiteRef) -> bool:
     return tagged or bool(re.fullmatch(rf"{re.escape(f'{ref.service}-{ref.site}')}-r\d+-\d+", item["name"]))
 
 
+def release_of(item: Found) -> int:
+    """Of a group or an app; 0 where its tags say none."""
+    text = str((item.get("tags") or {}).get(RELEASE_TAG, ""))
+    return int(text) if text.isdecimal() else 0
+
+
 def as_resource(item: Found, workspaces: Mapping[str, str] | None = None) -> Resource:
     """`workspaces` are the names of those that are known, by their ids; another is told by its id."""
     properties = item["properties"]
@@ -66,13 +72,12 @@ def as_resource(item: Found, workspaces: Mapping[str, str] | None = None) -> Res
 def as_target(item: Found, ref: SiteRef) -> TargetFacts:
     state, reason = _state(item)
     ip = (item["properties"].get("ipAddress") or {}).get("ip", "")
-    release = (item.get("tags") or {}).get(RELEASE_TAG, "")
     return TargetFacts(
         id=item["name"],
         site=ref.site,
         state=state,
         address=f"{ip}:{PORT}" if ip else "",
-        release=int(release) if str(release).isdecimal() else None,
+        release=release_of(item) or None,
         resource=item["name"],
         reason=reason,
     )

@@ -4,7 +4,8 @@ those that go.
 A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now. Where the
 site keeps spares of that release, one of these is asked for instead, under the same name. So that
 nothing at all can run and the next one still be made, the last group is stopped instead of deleted, and started again:
-`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`. A site with GPUs has apps: `app_scaling.py`.
+`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`. A site with GPUs has apps, which go the same way;
+more of them: `app_scaling.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import app_scaling, facts, files, group_secrets, groups, spares, workspaces
+from arriero.clouds.azure import app_scaling, apps, facts, files, group_secrets, groups, spares, workspaces
 from arriero.clouds.azure.asking import ask
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.scaling import Require, Standing
 from arriero.errors import CloudError, Problem
-from arriero.plan.model import RELEASE_TAG, SiteRef
+from arriero.plan.model import SiteRef
 from arriero.plan.wanted.azure import free_names
 
 Found = Mapping[str, Any]
@@ -84,20 +85,22 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
 
 def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
     """Deletes them; the last one of the site is stopped, so that it can be started again, unless another one rests."""
-    if ref.machines:
-        app_scaling.stop(ref, standing, leaving, require)
-        return
+    path, version = (apps.path, apps.VERSION) if ref.machines else (_path, groups.VERSION)
     with door(ref.site, ref.region):
         arm = connect()
         is_last = all(target.id in leaving for target in standing.targets)
-        has_rest = is_last and any(map(groups.is_at_rest, _patterns(_items(ref))))
+        has_rest = is_last and (app_scaling.has_rest(ref) if ref.machines else _has_rest(ref))
         resting = max(leaving, key=lambda name: _release_of(standing, name)) if is_last and not has_rest else ""
         for name in leaving:
             require()
             if name == resting:
-                arm.act(f"{_path(ref, name)}/stop", groups.VERSION)
+                arm.act(f"{path(ref, name)}/stop", version)
             else:
-                arm.delete(_path(ref, name), groups.VERSION)
+                arm.delete(path(ref, name), version)
+
+
+def _has_rest(ref: SiteRef) -> bool:
+    return any(map(groups.is_at_rest, _patterns(_items(ref))))
 
 
 def _items(ref: SiteRef) -> list[Found]:
@@ -109,8 +112,8 @@ def _patterns(items: Sequence[Found]) -> list[Found]:
     """What a group can be made from: those of the newest release that run or rest, by name."""
     right = [item for item in items if not groups.failure(item) or groups.is_at_rest(item)]
     whole = [item for item in right if item["properties"].get("containers")]
-    newest = max(map(_release, whole), default=0)
-    return [item for item in whole if _release(item) == newest]
+    newest = max(map(groups.release_of, whole), default=0)
+    return [item for item in whole if groups.release_of(item) == newest]
 
 
 def _obstacle(items: Sequence[Found]) -> str:
@@ -118,11 +121,6 @@ def _obstacle(items: Sequence[Found]) -> str:
     if failed is not None:
         return f"{failed['name']} failed ({groups.failure(failed)}); arriero up clears that"
     return "" if _patterns(items) else "no container group stands to make another one from; run arriero up"
-
-
-def _release(item: Found) -> int:
-    text = str((item.get("tags") or {}).get(RELEASE_TAG, ""))
-    return int(text) if text.isdecimal() else 0
 
 
 def _release_of(standing: Standing, name: str) -> int:
