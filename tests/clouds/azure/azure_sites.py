@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ from arriero.spec.model import ResolvedSite, Spec
 
 REF = SiteRef("llm", "azure-east", "azure", "eastus")
 DIGEST = "0123456789ab"
+
+
+def allowed() -> None:
+    """The lease holds."""
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """The emulator's containers end in threads of their own."""
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
 
 
 def site(**changes: Any) -> ResolvedSite:

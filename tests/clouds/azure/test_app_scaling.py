@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azure_sites import DIGEST, Azure, planned, site
+from azure_sites import DIGEST, Azure, allowed, planned, site, wait_for
 from test_facts import SITE, make_parent, put
 
 from arriero.clouds.azure import facts, scaling, variables
@@ -20,18 +18,6 @@ from arriero.rehearse.emulator import Fault
 REF = SiteRef("llm", "azure-east", "azure", "eastus", machines=True)
 GPU = {"gpu": "T4"}
 NAMES = ["llm-azure-east-r1-1", "llm-azure-east-r1-2", "llm-azure-east-r1-3"]
-
-
-def allowed() -> None:
-    """The lease holds."""
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    """The emulator's containers end in threads of their own."""
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.fixture

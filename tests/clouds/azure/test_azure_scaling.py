@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure_sites import REF, Azure, planned, site
+from azure_sites import REF, Azure, allowed, planned, site, wait_for
 from test_facts import make_group, make_parent
 
 from arriero.clouds.azure import groups, scaling
 from arriero.clouds.azure.asking import ask
 from arriero.clouds.scaling import Standing, Throttled
 from arriero.plan.model import TargetFacts
-
-
-def allowed() -> None:
-    """The lease holds."""
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    """The emulator's containers end in threads of their own."""
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
 
 
 def test_copies_are_what_a_plan_wants_and_go_by_name(azure: Azure) -> None:

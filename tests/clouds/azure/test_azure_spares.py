@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from azure_sites import REF, Azure, planned, site
+from azure_sites import REF, Azure, allowed, planned, site, wait_for
 from test_facts import SITE, make_group, make_parent, put
 
 from arriero.clouds.azure import facts, scaling, spares, variables
@@ -21,10 +19,6 @@ OURS = {"arriero-service": "llm", "arriero-site": "azure-east"}
 PROFILE = f"{SITE}/providers/{spares.PROFILE_TYPE}/llm-azure-east"
 POOL = f"{SITE}/providers/{spares.TYPE}/spares"
 SECOND = "llm-azure-east-r1-2"
-
-
-def allowed() -> None:
-    """The lease holds."""
 
 
 def wanted() -> Any:
@@ -41,13 +35,6 @@ def keep(azure: Azure, **tags: str) -> None:
     made_of = pool["body"]["properties"]["containerGroupProperties"]
     made_of["containerGroupProfile"]["revision"], made_of["subnetIds"] = 1, []
     put(azure, POOL, "2025-03-01", {**pool["body"], "tags": {**pool["body"]["tags"], **tags}})
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
 
 
 def pool_of(azure: Azure) -> Resource:

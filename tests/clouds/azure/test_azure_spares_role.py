@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from azure_sites import REF, Azure, Played, planned, site, whole
-from test_azure_spares import POOL, pool_of, ready, wait_for
+from azure_sites import REF, Azure, Played, planned, site, wait_for, whole
+from test_azure_spares import POOL, pool_of, ready
 from test_facts import put
 
 from arriero.clouds.azure import scaling, variables

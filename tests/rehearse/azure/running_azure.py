@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -66,3 +67,18 @@ def group(*containers: dict[str, Any], location: str = "eastus", tags: Any = Non
     address = {"type": "Public", "ports": [{"port": 11434, "protocol": "TCP"}]}
     properties = {"osType": "Linux", "containers": list(containers) or [container()], "ipAddress": address, **rest}
     return {"location": location, "tags": tags or {}, "properties": properties}
+
+
+def patched(body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """The body with values set in its properties, by JSON pointer; where there is none, the member is taken out."""
+    result = copy.deepcopy(body)
+    for pointer, value in patch.items():
+        *way, last = [int(part) if part.isdigit() else part for part in pointer.strip("/").split("/")]
+        place: Any = result["properties"]
+        for part in way:
+            place = place[part]
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return result

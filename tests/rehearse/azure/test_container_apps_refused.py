@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running_azure import patched
 
 from arriero.clock import ManualClock
 from arriero.rehearse.azure import resources
@@ -81,20 +81,6 @@ def whole(world: World) -> World:
     call(world, "PUT", ENVIRONMENT, environment(T4))
     call(world, "PUT", place("other"), app(20009))
     return world
-
-
-def patched(body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    result = copy.deepcopy(body)
-    for pointer, value in patch.items():
-        *way, last = [int(part) if part.isdigit() else part for part in pointer.strip("/").split("/")]
-        inner: Any = result["properties"]
-        for part in way:
-            inner = inner[part]
-        if value is None:
-            del inner[last]
-        else:
-            inner[last] = value
-    return result
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].replace(" ", "-"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gzip
 import json
 import time
@@ -14,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
-from running_azure import container, group
+from running_azure import container, group, patched
 
 from arriero.clock import ManualClock
 from arriero.rehearse.azure import group_rules, resources, schemas, tags, types
@@ -53,20 +52,6 @@ def test_a_network_with_a_wrong_subnet_is_not_made_at_all(world: World) -> None:
         resources.answer(world, Request.of("PUT", "h", f"{path}?api-version=2024-03-01", {}, raw), resource)
     assert caught.value.code == "NetcfgSubnetRangesOverlap"
     assert list(world.state.resources) == [group_key(SUBSCRIPTION, "rg")]
-
-
-def patched(body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    result = copy.deepcopy(body)
-    for pointer, value in patch.items():
-        *way, last = [int(part) if part.isdigit() else part for part in pointer.strip("/").split("/")]
-        place: Any = result["properties"]
-        for part in way:
-            place = place[part]
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
-    return result
 
 
 @pytest.mark.parametrize("case", cases("groups.json"), ids=lambda case: case["name"])
