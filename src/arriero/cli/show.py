@@ -27,7 +27,7 @@ from arriero.plan.model import (
 from arriero.plan.registries import own_copies
 from arriero.plan.wanted import storage
 from arriero.spec.front_door import NAME
-from arriero.spec.model import Spec
+from arriero.spec.model import ResolvedSite, Spec
 
 DOOR = "Azure Front Door, with its resource group in"
 CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
@@ -78,8 +78,7 @@ def _total(estimates: tuple[Estimate, ...]) -> list[str]:
 
 def _site_lines(site: SitePlan, spec: Spec, estimates: dict[str, Estimate]) -> list[str]:
     role, estimate = spec.sites[site.site].role, estimates[site.site]
-    where = APPS if site.cloud == "azure" and spec.site(site.site).gpu else CLOUDS[site.cloud]
-    head = f"{site.site}: {where} {site.region}".rstrip() + f", {role}"
+    head = f"{site.site}: {_runs_on(spec.site(site.site))} {site.region}".rstrip() + f", {role}"
     warm = f", {spec.site(site.site).warm} at least warm" if spec.site(site.site).warm else ""
     spares = spec.site(site.site).spares if site.count else 0
     more = f" and {_counted(spares, 'spare')}" if spares else ""
@@ -108,6 +107,11 @@ def _store_lines(what: str, store: StorePlan) -> list[str]:
         return []
     head = f"{what} at {store.cloud} {store.region}".rstrip()
     return [head, *([f"  ! {store.problem}"] if store.problem else []), *map(change_line, store.changes)]
+
+
+def _runs_on(site: ResolvedSite) -> str:
+    """What its targets are run by."""
+    return APPS if site.cloud == "azure" and site.gpu else CLOUDS[site.cloud]
 
 
 def _where(cloud: str, region: str, site: str = "") -> str:
@@ -286,8 +290,7 @@ def _arrow(site: Any) -> str:
 
 def _site_status_lines(site: SiteStatus) -> list[str]:
     simulated = ", simulated" if site.engine == "simulated" else ""
-    cloud = APPS if site.site.cloud == "azure" and site.site.gpu else CLOUDS[site.site.cloud]
-    where = " ".join(filter(None, (cloud, site.site.region)))
+    where = " ".join(filter(None, (_runs_on(site.site), site.site.region)))
     lines = [f"{site.site.name:<12} {site.state:<9} {where}, {site.site.role}{simulated}"]
     if site.problem:
         lines.append(f"  ! {site.problem}")

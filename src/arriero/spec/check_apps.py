@@ -68,21 +68,17 @@ def _company_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Prob
     scale = f"sites.{site.name}.scale" if own.scale is not None and own.scale.model_fields_set else "scale"
     if site.spares:
         what = f"are kept by pools of container groups, and {key} has container apps"
-        yield Problem(
-            what, f"write sites.{site.name}.scale.spares: 0; scale.warm keeps targets ready", f"{scale}.spares"
-        )
+        remedy = f"write sites.{site.name}.scale.spares: 0; scale.warm keeps targets ready"
+        yield Problem(what, remedy, f"{scale}.spares")
     if site.scale_by == "cloud":
         what = f"has Azure watch container groups, and {key} has container apps"
         yield Problem(what, f"write sites.{site.name}.scale.by: load, or hand", f"{scale}.by")
     if site.has_workspace:
         what = f"container apps write into no workspace of ours yet, and {key} has some"
         yield Problem(what, "remove the line, or gpu", "logs.to_workspace")
-    for name in ("environment_from", "registry_login"):
+    public = "an image that needs no login is in a public registry, or in one of this network"
+    secret = {"environment_from": "remove it, or gpu", "registry_login": f"remove it, or gpu; {public}"}
+    for name, remedy in secret.items():
         if getattr(own, name):
             what = f"container apps are given no secrets yet, and {key} has some"
-            remedy = (
-                "remove it, or gpu; an image that needs no login is in a public registry, or in one of this network"
-            )
-            yield Problem(
-                what, "remove it, or gpu" if name == "environment_from" else remedy, f"sites.{site.name}.{name}"
-            )
+            yield Problem(what, remedy, f"sites.{site.name}.{name}")

@@ -82,8 +82,8 @@ def rules(subnet: str, sources: str) -> Mapping[str, str]:
 
 
 def free_ports(taken: Collection[int], count: int) -> list[int]:
-    """The next ones after the highest in use, and from the start again at the end: one that was just given back is not
-    given to another target at once, for somebody may still look for the former one there.
+    """The next ones after the highest in use, and from the start again at the end: what was given back below it goes to
+    no other target at once, for somebody may still look for the former one there. One that was the highest does.
     """
     used = [port for port in taken if 0 <= port - FIRST_PORT < PORTS]
     begin = max(used, default=FIRST_PORT - 1) + 1 - FIRST_PORT
