@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import cast
 
@@ -10,7 +10,7 @@ from arriero.plan.firewall import Rule as Opening
 from arriero.plan.firewall import group_rule, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
 from arriero.plan.wanted import aws_alb
-from arriero.plan.wanted.azure_apps import FIRST_PORT
+from arriero.plan.wanted.azure_apps import FIRST_PORT, PORTS
 from arriero.policy.rule import Hit, Subject, rule
 
 PORT = 11434
@@ -29,8 +29,8 @@ def public_without_keys(subject: Subject) -> Iterator[Hit]:
                 what = f"{source} is a public range, and targets ask it for no key"
                 yield Hit(f"{key}.allow_from[{index}]", what, "error" if subject.spec.policy.production else "warning")
     for site, group, opening in _openings(subject):
-        if opening.is_open and _is_about_ollama(opening):
-            yield Hit(f"sites.{site}", f"{group} lets everybody reach port {PORT}, which asks for no key")
+        if opening.is_open and (reached := _of_ollama(subject, site, opening)):
+            yield Hit(f"sites.{site}", f"{group} lets everybody reach port {_ports(reached)}, which asks for no key")
 
 
 @rule(
@@ -47,7 +47,7 @@ def open_range(subject: Subject) -> Iterator[Hit]:
                 what = f"{source} are {network.num_addresses:,} public addresses"
                 yield Hit(f"{key}.allow_from[{index}]", what, remedy="name the ranges that you know")
     for site, group, opening in _openings(subject):
-        if opening.is_open and not (_is_about_ollama(opening) and opening.ports == ((PORT, PORT),)):
+        if opening.is_open and not (opening.ports == ((PORT, PORT),) and _of_ollama(subject, site, opening)):
             if _leads_to_keys(subject, site, group, opening):
                 continue
             yield Hit(f"sites.{site}", f"{group} lets everybody in: {_said(opening)}")
@@ -143,13 +143,22 @@ def inbound(resource: Resource) -> list[Opening]:
     return []
 
 
-def _is_about_ollama(opening: Opening) -> bool:
-    return opening.protocol in ("*", "tcp") and (opening.covers(PORT) or opening.covers(FIRST_PORT))
+def _of_ollama(subject: Subject, site: str, opening: Opening) -> tuple[tuple[int, int], ...]:
+    """Which ports of the site's targets it leads to, first and last: container apps have one each."""
+    wish = subject.spec.site(site)
+    is_of_apps = wish.cloud == "azure" and wish.gpu is not None
+    least, most = (FIRST_PORT, FIRST_PORT + PORTS - 1) if is_of_apps else (PORT, PORT)
+    spans = opening.ports if opening.protocol in ("*", "tcp") else ()
+    return tuple((max(first, least), min(last, most)) for first, last in spans if first <= most and last >= least)
+
+
+def _ports(spans: Iterable[tuple[int, int]]) -> str:
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 def _said(opening: Opening) -> str:
-    ports = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in opening.ports)
-    return f"{opening.protocol} {ports} from {', '.join(opening.peers)}".replace("* 0-65535", "everything")
+    ports, peers = _ports(opening.ports), ", ".join(opening.peers)
+    return f"{opening.protocol} {ports} from {peers}".replace("* 0-65535", "everything")
 
 
 RULES = (public_without_keys, open_range, plain_http, public_address, past_the_front_door)
