@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arriero.clock import Clock
+from arriero.rehearse.low_ports import WITHOUT_RIGHTS, opened
 
 LOOK_SECONDS = 0.05
 _CONNECT_SECONDS = 5.0
@@ -52,8 +53,7 @@ class Said:
 class Way:
     """Where a request goes: the server's address, and what is set among its headers. `within` ends when it is over.
 
-    A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https; where
-    nobody listens at `port`, `else_port` is tried.
+    A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https.
     """
 
     host: str
@@ -62,7 +62,6 @@ class Way:
     within: contextlib.AbstractContextManager[object] = field(default_factory=contextlib.nullcontext)
     withheld: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
-    else_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,12 @@ class Listener:
         self._open: set[asyncio.Task[None]] = set()
 
     async def start(self, address: str, port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Raises OSError where it can't listen there."""
-        self._server = await asyncio.start_server(self._serve, address, port, ssl=tls, limit=_HEAD_BYTES)
+        """Raises OSError where it can't listen there, nor, without rights for that port, at the one instead of it."""
+        try:
+            self._server = await asyncio.start_server(self._serve, address, port, ssl=tls, limit=_HEAD_BYTES)
+        except PermissionError:
+            instead = port + WITHOUT_RIGHTS
+            self._server = await asyncio.start_server(self._serve, address, instead, ssl=tls, limit=_HEAD_BYTES)
 
     async def stop(self) -> None:
         if self._server:
@@ -161,7 +164,7 @@ class Listener:
         self, way: Way, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
     ) -> None:
         try:
-            inner_reader, inner_writer = await asyncio.wait_for(_opened(way), _CONNECT_SECONDS)
+            inner_reader, inner_writer = await asyncio.wait_for(opened(way.host, way.port, way.tls), _CONNECT_SECONDS)
         except OSError:
             await _say(writer, Said(502))
             return
@@ -264,15 +267,6 @@ def _read_head(raw: bytes, peer: str) -> Head | None:
         return None
     pairs = [line.partition(":") for line in rest]
     return Head(parts[0], parts[1], tuple((name, value.strip()) for name, _, value in pairs), peer)
-
-
-async def _opened(way: Way) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        return await asyncio.open_connection(way.host, way.port, ssl=way.tls)
-    except ConnectionRefusedError:
-        if not way.else_port:
-            raise
-        return await asyncio.open_connection(way.host, way.else_port, ssl=way.tls)
 
 
 def _head_bytes(head: Head, way: Way) -> bytes:

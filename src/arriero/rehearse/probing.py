@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from arriero.rehearse.latency import Latency
+from arriero.rehearse.low_ports import opened
 
 State = Literal["initial", "healthy", "unhealthy"]
 _LEAST_SECONDS = 0.2
@@ -45,13 +46,10 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How a server is asked: with which headers besides, in https where `tls` says each time how, and where else if
-    nobody listens at the port.
-    """
+    """How a server is asked: with which headers besides, and in https where `tls` says each time how."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: Callable[[], ssl.SSLContext] | None = None
-    else_port: int = 0
 
 
 _PLAIN = Ask()
@@ -92,13 +90,7 @@ async def _is_good(host: str, port: int, check: Check, ask: Ask) -> bool:
 
 
 async def _status(host: str, port: int, path: str, ask: Ask) -> int:
-    tls = ask.tls() if ask.tls else None
-    try:
-        reader, writer = await asyncio.open_connection(host, port, ssl=tls)
-    except ConnectionRefusedError:
-        if not ask.else_port:
-            raise
-        reader, writer = await asyncio.open_connection(host, ask.else_port, ssl=tls)
+    reader, writer = await opened(host, port, ask.tls() if ask.tls else None)
     try:
         said = {"Host": f"{host}:{port}", "User-Agent": "health-check", **ask.headers, "Connection": "close"}
         lines = (f"{name}: {value}" for name, value in said.items())

@@ -28,7 +28,6 @@ from arriero.rehearse.probing import Check, Count, State, probe
 from arriero.rehearse.processes import Processes
 
 _ACCOUNT = "123456789012"
-_WITHOUT_RIGHTS = 10_000
 _LOG = logging.getLogger(__name__)
 
 Target = tuple[str, str]  # a group's ARN, and the address of one that is registered there
@@ -119,15 +118,11 @@ class Balancers:
             return Limits(float(balancer.attrs["idle_timeout.timeout_seconds"])) if balancer else Limits(60)
 
         listener, tls = Listener(decide, limits, self._clock), self._tls(door) if door.is_https else None
-        for port in (door.port, door.port + _WITHOUT_RIGHTS):
-            try:
-                self._loop.do(listener.start(door.address, port, tls))
-            except PermissionError:
-                continue
-            except OSError as error:
-                _LOG.error("the load balancer %s can't listen on %s:%s: %s", door.balancer, door.address, port, error)
-            self._doors[door] = listener
-            return
+        try:
+            self._loop.do(listener.start(door.address, door.port, tls))
+        except OSError as error:
+            _LOG.error("the load balancer %s can't listen on %s:%s: %s", door.balancer, door.address, door.port, error)
+        self._doors[door] = listener
 
     def _tls(self, door: Door) -> ssl.SSLContext:
         """Whatever certificate the ARN names: the stage makes one for the address, signed by an authority beside it."""

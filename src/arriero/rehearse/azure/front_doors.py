@@ -30,7 +30,6 @@ from arriero.rehearse.probing import State as Health
 from arriero.rehearse.processes import Processes
 
 PORTS = (443, 80)
-_WITHOUT_RIGHTS = 10_000
 _PROBE_SECONDS = 5.0
 _RESERVED = ("x-fd-",)  # https://learn.microsoft.com/azure/frontdoor/front-door-http-headers-protocol
 _LOG = logging.getLogger(__name__)
@@ -121,7 +120,7 @@ class FrontDoors:
 
     def _how(self, origin: Origin) -> Ask:
         headers = {"Host": origin.host_header or origin.host, "X-FD-HealthProbe": "1"}
-        return Ask(headers, lambda: self._trust(origin), origin.port + _WITHOUT_RIGHTS)
+        return Ask(headers, lambda: self._trust(origin))
 
     def _close(self, endpoint: str) -> None:
         for listener in self._listeners.pop(endpoint):
@@ -136,14 +135,10 @@ class FrontDoors:
             return Limits(idle=seconds, first_response=seconds)
 
         listener, tls = Listener(decide, limits, self._clock), self._tls(door) if port == PORTS[0] else None
-        for tried in (port, port + _WITHOUT_RIGHTS):
-            try:
-                self._loop.do(listener.start(door.host, tried, tls))
-            except PermissionError:
-                continue
-            except OSError as error:
-                _LOG.error("the Front Door %s can't listen on %s:%s: %s", door.endpoint, door.host, tried, error)
-            break
+        try:
+            self._loop.do(listener.start(door.host, port, tls))
+        except OSError as error:
+            _LOG.error("the Front Door %s can't listen on %s:%s: %s", door.endpoint, door.host, port, error)
         return listener
 
     def _tls(self, door: Door) -> ssl.SSLContext:
@@ -191,14 +186,7 @@ class FrontDoors:
             "X-Forwarded-Host": head.get("host"),
             "X-Forwarded-Proto": scheme,
         }
-        return Way(
-            origin.host,
-            origin.port,
-            said,
-            withheld=_RESERVED,
-            tls=self._trust(origin),
-            else_port=origin.port + _WITHOUT_RIGHTS,
-        )
+        return Way(origin.host, origin.port, said, withheld=_RESERVED, tls=self._trust(origin))
 
 
 def _target(endpoint: str) -> str:

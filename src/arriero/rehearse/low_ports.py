@@ -1,0 +1,21 @@
+"""Ports below 1024 on a stage that has no right to open them: what would listen at 443 does so at 10443."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+WITHOUT_RIGHTS = 10_000  # added to the port
+_FIRST_OF_EVERYBODY = 1024
+
+
+async def opened(
+    host: str, port: int, tls: ssl.SSLContext | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to what listens there, or instead of that port. Raises OSError where nobody does."""
+    try:
+        return await asyncio.open_connection(host, port, ssl=tls)
+    except ConnectionRefusedError:
+        if port >= _FIRST_OF_EVERYBODY:
+            raise
+        return await asyncio.open_connection(host, port + WITHOUT_RIGHTS, ssl=tls)
