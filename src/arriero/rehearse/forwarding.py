@@ -164,7 +164,8 @@ class Listener:
         self, way: Way, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
     ) -> None:
         try:
-            inner_reader, inner_writer = await asyncio.wait_for(opened(way.host, way.port, way.tls), _CONNECT_SECONDS)
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                inner_reader, inner_writer = await opened(way.host, way.port, way.tls)
         except OSError:
             await _say(writer, Said(502))
             return

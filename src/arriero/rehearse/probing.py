@@ -85,7 +85,8 @@ async def probe(host: str, port: int, check: Check, count: Judge, ask: Ask = _PL
 
 async def _is_good(host: str, port: int, check: Check, ask: Ask) -> bool:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return await asyncio.wait_for(_status(host, port, check.path, ask), check.timeout) in check.codes
+        async with asyncio.timeout(check.timeout):  # unlike `wait_for` it never takes a cancellation for its own
+            return await _status(host, port, check.path, ask) in check.codes
     return False
 
 
