@@ -12,6 +12,7 @@ rights for ports below 1024 a listener opens its port plus 10000, as those of lo
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -170,9 +171,8 @@ class FrontDoors:
         well = [each for each in door.origins if self.health(each.key) != "unhealthy"] or list(door.origins)
         first = [each for each in well if each.priority == min(one.priority for one in well)]
         self._turn += 1
-        turns = [
-            each for each in first for _ in range(max(1, each.weight * len(first) // sum(o.weight for o in first)))
-        ]
+        step = math.gcd(*(each.weight for each in first))
+        turns = [each for each in first for _ in range(each.weight // step)]
         return turns[self._turn % len(turns)]
 
     def _way(self, door: Door, origin: Origin, head: Head, scheme: str) -> Way:
