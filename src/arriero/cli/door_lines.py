@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arriero.catalog.prices import BUILT_IN, Prices
-from arriero.cli.change_lines import change_json, change_line
+from arriero.cli.change_lines import change_line, store_json
 from arriero.cost import front_door as cost
 from arriero.cost.estimate import Estimate
 from arriero.plan import front_door
@@ -33,12 +33,5 @@ def as_json(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> di
     estimate = estimated(plan, spec, prices)
     if plan is None:
         return None
-    return {
-        "cloud": plan.cloud,
-        "name": plan.name,
-        "region": plan.region,
-        "price": estimate.as_json() if estimate else None,
-        "notes": list(front_door.notes(spec)),
-        "changes": [change_json(change) for change in plan.changes],
-        "problem": plan.problem.as_json() if plan.problem else None,
-    }
+    price = estimate.as_json() if estimate else None
+    return {**store_json(plan), "price": price, "notes": list(front_door.notes(spec))}

@@ -8,7 +8,7 @@ from typing import Any
 from arriero.catalog import catalog
 from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.cli import copy_lines, door_lines, pair_lines
-from arriero.cli.change_lines import change_json, change_line
+from arriero.cli.change_lines import change_json, change_line, store_json
 from arriero.cli.cost_lines import budget_lines
 from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
@@ -161,8 +161,8 @@ def plan_json(
         "release": plan.release,
         "changes": _changes(plan),
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
-        "stores": [_store_json(store) for store in plan.stores],
-        "registries": [_store_json(store) for store in plan.registries],
+        "stores": [store_json(store) for store in plan.stores],
+        "registries": [store_json(store) for store in plan.registries],
         "front_door": door_lines.as_json(plan.front_door, spec, prices),
         "copies": list(copy_lines.priced(spec, plan, prices)),
         "pairs": list(pair_lines.promised(spec)),
@@ -188,17 +188,6 @@ def _site_json(site: SitePlan, facts: Facts, estimate: Estimate | None) -> dict[
             {"name": step.name, "undo": step.undo, "changes": [change_json(change) for change in step.changes]}
             for step in site.steps
         ],
-    }
-
-
-def _store_json(store: StorePlan) -> dict[str, object]:
-    problem = store.problem.as_json() if store.problem else None
-    return {
-        "cloud": store.cloud,
-        "name": store.name,
-        "region": store.region,
-        "changes": [change_json(change) for change in store.changes],
-        "problem": problem,
     }
 
 

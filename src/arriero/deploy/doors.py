@@ -19,32 +19,22 @@ from arriero.spec.model import Spec
 PLAYBOOK = "front_door.yml"
 
 
-def made_before(run: Run, spec: Spec, facts: Facts) -> tuple[Facts, tuple[Problem, ...]]:
-    """Makes what can be made of it, and reads it anew; returns the facts with it, and what went wrong."""
-    return _made(run, spec, facts)
+def made(run: Run, spec: Spec, facts: Facts) -> tuple[Facts, tuple[Problem, ...]]:
+    """Makes what can be made of it now, and reads it anew; returns the facts with it, and what went wrong."""
+    host = making.front_door_host(spec, facts)
+    if host is None or not _possible(spec, facts):
+        return facts, ()
+    outcome = play(run, PLAYBOOK, [host])
+    return read.front_door_of(spec, facts), tuple(replace(problem, key=AT) for problem in outcome.problems)
 
 
 def led_after(run: Run, spec: Spec, facts: Facts, after: Facts) -> tuple[Problem, ...]:
     """Leads it to the load balancers as they are `after` the sites were made; returns what went wrong, or is still not
     as wished. A site that has no load balancer is told as one that failed, and not here.
     """
-    now = read.with_front_door(
-        replace(facts, sites={**facts.sites, **after.sites}), after.front_door or facts.front_door
-    )
-    planned = front_door.plan(spec, now)
-    if planned is None or not _possible(spec, now):
-        return ()
-    now, failed = _made(run, spec, now)
-    left = () if failed else tuple(_still(change) for change in _possible(spec, now))
-    return (*failed, *left)
-
-
-def _made(run: Run, spec: Spec, facts: Facts) -> tuple[Facts, tuple[Problem, ...]]:
-    host = making.front_door_host(spec, facts)
-    if host is None or not _possible(spec, facts):
-        return facts, ()
-    outcome = play(run, PLAYBOOK, [host])
-    return read.front_door_of(spec, facts), tuple(replace(problem, key=AT) for problem in outcome.problems)
+    sites = {**facts.sites, **after.sites}
+    now, failed = made(run, spec, read.with_front_door(replace(facts, sites=sites), after.front_door))
+    return failed or tuple(_still(change) for change in _possible(spec, now))
 
 
 def _possible(spec: Spec, facts: Facts) -> Sequence[Change]:

@@ -60,11 +60,11 @@ def _registry_host(found: StoreFacts, variables: Mapping[str, Json]) -> SiteHost
 
 def front_door_host(spec: Spec, facts: Facts) -> SiteHost | None:
     """The Front Door as Ansible sees it; None where none is asked for, or it can't be read or become what is."""
-    found, planned = facts.front_door, front_door.plan(spec, facts)
-    if found is None or planned is None or planned.problem:
+    planned = front_door.plan(spec, facts)
+    if planned is None or planned.problem:
         return None
-    variables = import_module("arriero.clouds.azure.front_door").variables(spec, facts, found)
-    return SiteHost(NAME, "azure", found.region, "active", variables, group="doors")
+    variables = import_module("arriero.clouds.azure.front_door").variables(spec, facts, planned)
+    return SiteHost(NAME, planned.cloud, planned.region, "active", variables, group="doors")
 
 
 def host(spec: Spec, store: StoreFacts) -> SiteHost:

@@ -86,7 +86,7 @@ def deploy(run: Run, wish: Wish, patience_seconds: float = 0.0) -> Deployed:
             held = replace(run, listener=noted, lease=lease)
             unmade = [making.host(wish.spec, store) for store in _unmade(wish)]
             beside = [*unmade, *making.registry_hosts(wish.spec, wish.facts, wish.plan)]
-            facts, failed = doors.made_before(held, wish.spec, wish.facts)
+            facts, failed = doors.made(held, wish.spec, wish.facts)
             wish = replace(wish, facts=facts)
             outcome = engine.deploy(held, wish.spec, wish.facts, wish.plan, beside)
             wish = _with_replica(wish) if unmade else wish

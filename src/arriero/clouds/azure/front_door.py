@@ -13,7 +13,7 @@ from arriero.clouds.azure.network import GROUPS_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan import front_door as wish
-from arriero.plan.model import Facts, Resource, SiteFacts, SiteRef, Value
+from arriero.plan.model import Facts, Resource, SiteFacts, SiteRef, StorePlan, Value
 from arriero.spec.front_door import NAME
 from arriero.spec.model import Spec
 
@@ -36,16 +36,15 @@ def read(service: str, region: str) -> SiteFacts:
     return SiteFacts(NAME, "azure", region, arm.subscription, tuple(resources))
 
 
-def variables(spec: Spec, facts: Facts, found: SiteFacts) -> dict[str, Json]:
+def variables(spec: Spec, facts: Facts, planned: StorePlan) -> dict[str, Json]:
     """What the role needs; origins as far as it is known where they are."""
-    wanted, plan = wish.wanted(spec, facts), wish.plan(spec, facts)
-    changes = plan.changes if plan else ()
+    wanted = wish.wanted(spec, facts)
     profile, origins = _one(wanted, wish.PROFILE), _one(wanted, wish.ORIGINS)
-    gone = [change.name for change in changes if change.kind == wish.ORIGIN and change.action == "remove"]
-    replaced = [change.name for change in changes if change.kind == wish.ROUTE and change.action == "replace"]
+    gone = [change.name for change in planned.changes if change.kind == wish.ORIGIN and change.action == "remove"]
+    replaced = [change.name for change in planned.changes if change.kind == wish.ROUTE and change.action == "replace"]
     return {
         "azure_front_door_group": wish.group_name(spec.name),
-        "azure_front_door_location": found.region,
+        "azure_front_door_location": planned.region,
         "azure_front_door_tags": dict(wish.tags(spec.name)),
         "azure_front_door_name": spec.name,
         "azure_front_door_sku": _text(profile, "sku"),
