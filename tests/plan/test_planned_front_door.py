@@ -152,8 +152,9 @@ def test_what_stands_and_cannot_become_what_is_asked_for_is_a_problem(
     assert what in str(plan.front_door.problem)
 
 
-def test_a_resource_group_of_somebody_else_is_left_alone() -> None:
-    theirs = Resource(front_door.GROUP, "llm-front-door", {"location": "westeurope"}, details={"ours": False})
+@pytest.mark.parametrize("location", ["westeurope", "eastus"])
+def test_a_resource_group_of_somebody_else_is_left_alone(location: str) -> None:
+    theirs = Resource(front_door.GROUP, "llm-front-door", {"location": location}, details={"ours": False})
     found = front_door.plan(spec({}), world(replace(NOTHING, resources=(theirs,))))
     assert found is not None
     assert "does not carry this service's tags" in str(found.problem)

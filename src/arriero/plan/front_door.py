@@ -109,6 +109,9 @@ def notes(spec: Spec) -> tuple[str, ...]:
 def _fixed(spec: Spec, door: FrontDoor, found: SiteFacts) -> Problem | None:
     """What stands and can't become what is asked for."""
     profile, group = found.find(PROFILE), found.find(GROUP)
+    if group and not group.details["ours"]:
+        what = f"there is a resource group {group.name} already, which does not carry this service's tags"
+        return Problem(what, "rename or remove it; nothing that is not arriero's is touched", AT)
     again = "put it back; or remove ingress.front_door, `arriero up`, and add it anew: its name and its id change"
     if profile and profile.properties["sku"] != SKUS[door.sku]:
         what = f"the Front Door is {profile.properties['sku']}, which is for good here"
@@ -116,9 +119,6 @@ def _fixed(spec: Spec, door: FrontDoor, found: SiteFacts) -> Problem | None:
     if group and group.properties["location"] != region_of(spec):
         what = f"its resource group is in {group.properties['location']}, and Azure can't move it to {region_of(spec)}"
         return Problem(what, again, f"{AT}.region")
-    if group and not group.details["ours"]:
-        what = f"there is a resource group {group.name} already, which does not carry this service's tags"
-        return Problem(what, "rename or remove it; nothing that is not arriero's is touched", AT)
     return None
 
 
