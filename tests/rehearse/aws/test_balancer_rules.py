@@ -31,6 +31,10 @@ RULES = {
     "b": rule(2, "probe", header("X-FD-HealthProbe", "1"), PATH),
     "a": rule(1, "door", header("X-Azure-FDID", ID)),
     "c": rule(3, "unknown", {"Field": "source-ip", "SourceIpConfig": {"Values": ["0.0.0.0/0"]}}),
+    "e": rule(
+        4, "expression", {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "A", "RegexValues": [".*"]}}
+    ),
+    "f": rule(5, "expression", {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": [".*"]}}),
     "d": DEFAULT,
 }
 LISTENER = SimpleNamespace(rules=RULES, default_actions=[action("default")])
@@ -47,6 +51,7 @@ def got(path: str = "/", **headers: str) -> str:
         ("/", {}, "default"),
         ("/", {"x_azure_fdid": ID.upper()}, "door"),
         ("/", {"X_Azure_FDID": "another"}, "default"),
+        ("/", {"A": "anything"}, "default"),
         ("/readyz?now", {"X_FD_HealthProbe": "1"}, "probe"),
         ("/api/tags", {"X_FD_HealthProbe": "1"}, "default"),
         ("/readyz", {}, "default"),
@@ -58,7 +63,13 @@ def test_the_first_rule_counts_whose_conditions_all_hold(path: str, headers: dic
 
 
 def test_a_listener_tells_all_that_it_may_do() -> None:
-    assert [each.type for each in balancer_rules.actions(LISTENER)] == ["default", "probe", "door", "unknown"]
+    assert [each.type for each in balancer_rules.actions(LISTENER)] == [
+        "default",
+        "probe",
+        "door",
+        "unknown",
+        *["expression"] * 2,
+    ]
 
 
 def test_an_answer_of_its_own_is_said_as_it_is() -> None:

@@ -130,18 +130,24 @@ def _rule(rule: Found) -> str:
 def _condition(condition: Found) -> str:
     if condition["Field"] == "http-header":
         header = condition["HttpHeaderConfig"]
-        return f"{header['HttpHeaderName']} is {' or '.join(header['Values'])}"
+        return f"{header['HttpHeaderName']} {_compared(header)}"
     if condition["Field"] == "path-pattern":
-        paths = (condition.get("PathPatternConfig") or condition)["Values"]
-        return f"the path is {' or '.join(paths)}"
+        return f"the path {_compared(condition.get('PathPatternConfig') or condition)}"
     return str(condition["Field"])
+
+
+def _compared(told: Found) -> str:
+    """AWS tells either values or regular expressions."""
+    values, expressions = told.get("Values"), told.get("RegexValues") or ()
+    return f"is {' or '.join(values)}" if values else f"matches {' or '.join(expressions)}"
 
 
 def _front_door(rules: Sequence[Found]) -> str:
     """Which Front Door a rule lets in; empty where none does."""
     headers = [each["HttpHeaderConfig"] for rule in rules for each in rule["Conditions"] if "HttpHeaderConfig" in each]
     named = (each for each in headers if each["HttpHeaderName"].lower() == aws_alb.FRONT_DOOR_HEADER.lower())
-    return next((str(each["Values"][0]) for each in named if each["Values"] != [aws_alb.UNKNOWN]), "")
+    values = (each["Values"] for each in named if each.get("Values"))
+    return next((str(each[0]) for each in values if each != [aws_alb.UNKNOWN]), "")
 
 
 def _listener(listener: Found, rules: Sequence[Found] | None) -> Mapping[str, Value]:

@@ -1,6 +1,7 @@
 """Which action of a listener a request gets: that of the first rule whose conditions all hold, else its own.
 
-A condition that is not known here holds for nothing: what it lets in on AWS is not let in on the stage.
+A condition that is not known here, as by regular expressions, holds for nothing: what it lets in on AWS is not let in
+on the stage.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def _holds(condition: Any, head: Head) -> bool:
         told = condition["HttpHeaderConfig"]
         name = told["HttpHeaderName"].lower()
         said = [value.lower() for key, value in head.headers if key.lower() == name]
-        return any(fnmatchcase(value, pattern.lower()) for value in said for pattern in told["Values"])
+        return any(fnmatchcase(value, pattern.lower()) for value in said for pattern in told.get("Values", ()))
     if condition["Field"] == "path-pattern":
-        patterns = (condition.get("PathPatternConfig") or condition)["Values"]
+        patterns = (condition.get("PathPatternConfig") or condition).get("Values", ())
         return any(fnmatchcase(head.target.partition("?")[0], pattern) for pattern in patterns)
     return False
