@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def front_door_problems(spec: Spec) -> Iterator[Problem]:
     door = spec.ingress.front_door
+    if NAME in spec.sites:  # also without one: what left the spec is told from it by its name alone
+        yield Problem("is what a Front Door is called among sites", "give the site another name", f"sites.{NAME}")
     if door is None:
         return
     yield from _origin_problems(spec, spec.ingress.alb)
@@ -57,6 +59,3 @@ def _place_problems(spec: Spec, door: FrontDoor) -> Iterator[Problem]:
     elif door.region and catalog.region("azure", door.region) is None:
         remedy = suggest(door.region, regions) or "write one like westeurope"
         yield Problem(f"azure has no region '{door.region[:40]}'", remedy, key)
-    if NAME in spec.sites:
-        what = "is what the Front Door itself is called among sites"
-        yield Problem(what, "give the site another name", f"sites.{NAME}")
