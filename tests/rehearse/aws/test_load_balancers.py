@@ -111,7 +111,7 @@ def test_a_task_that_goes_answers_to_the_end_what_it_has_begun(cloud: Cloud) -> 
     until(lambda: cloud.is_stable("llm"))
     [old] = cloud.tasks("llm")
     connection = balanced.connection()
-    wish = {"model": "llama2", "prompt": "tell me much", "options": {"num_predict": 3000}}
+    wish = {"model": "llama2", "prompt": "tell me much", "options": {"num_predict": 15000}}
     connection.request("POST", "/api/generate", json.dumps(wish), {"Content-Type": "application/json"})
     stream = connection.getresponse()
     assert stream.status == 200, stream.read()
