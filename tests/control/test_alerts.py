@@ -115,9 +115,10 @@ def test_who_says_nothing_keeps_nobody_else_out_and_too_many_are_closed_unread(l
     silent = [socket.create_connection(("127.0.0.1", listening.listener.port)) for _ in range(CONNECTIONS_MOST - 1)]
     assert listening.ask(json.dumps(FIRED).encode())[0] == 202
     silent += [socket.create_connection(("127.0.0.1", listening.listener.port)) for _ in range(2)]
-    [closed], *_ = select.select(silent, [], [], 5)  # which of the two came too late, is the listener's haste
-    assert closed in silent[-2:]
-    assert closed.recv(1) == b""
+    closed, *_ = select.select(silent, [], [], 5)
+    assert closed
+    assert set(closed) <= set(silent[-2:])  # the place of who asked may be free for one of the two, or not yet
+    assert {each.recv(1) for each in closed} == {b""}
     for each in silent:
         each.close()
 
