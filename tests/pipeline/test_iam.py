@@ -213,13 +213,34 @@ def test_models_from_storage_at_aws_have_a_policy_of_their_own() -> None:
     assert any(arn.endswith("-seed") for arn in passed)
 
 
-def test_edges_are_refused_until_the_calls_of_cloud_map_are_known() -> None:
+def test_edges_have_a_policy_for_their_names_which_is_bound_to_the_tag() -> None:
     keys = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"
     certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b"
     alb = {"hosts": ["llm.example.com"], "certificates": [certificate], "edges": {"keys": [keys]}}
     given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"ingress": {"alb": alb}}
-    with pytest.raises(Refused, match=r"ingress\.alb\.edges: edges find targets by Cloud Map, and what that needs"):
-        iam.files(Spec.model_validate(given), Path())
+    found = {name: json.loads(text) for name, text in iam.files(Spec.model_validate(given), Path()).items()}
+    assert set(found) - set(documents()) == {"aws-ingress.json", "aws-edges.json"}
+    statements = found["aws-edges.json"]["Statement"]
+
+    def held(action: str) -> list[tuple[list[str], dict[str, str]]]:
+        return [
+            (each["Resource"], each["Condition"]["StringEquals"]) for each in statements if action in each["Action"]
+        ]
+
+    arns, ours = f"arn:aws:servicediscovery:us-east-1:{AWS}", {"aws:ResourceTag/arriero-service": "llm"}
+    made = {"aws:RequestTag/arriero-service": "llm"}
+    assert held("servicediscovery:DeleteNamespace") == [([f"{arns}:namespace/*"], ours)]
+    assert held("servicediscovery:DeleteService") == [([f"{arns}:service/*"], ours)]
+    assert held("servicediscovery:CreatePrivateDnsNamespace") == [(["*"], made)]
+    assert held("servicediscovery:CreateService") == [([f"{arns}:service/*"], made), ([f"{arns}:namespace/*"], ours)]
+    # Of a zone's own rights only those to make and to see one; AWS asks for no more.
+    assert {action for each in statements for action in each["Action"] if action.startswith("route53:")} == {
+        "route53:CreateHostedZone", "route53:GetHostedZone", "route53:ListHostedZonesByName",
+    }  # fmt: skip
+    registering = [e for e in found["aws-service.json"]["Statement"] if "ecs:RegisterTaskDefinition" in e["Action"]]
+    assert [each["Resource"] for each in registering] == [
+        [f"arn:aws:ecs:us-east-1:{AWS}:task-definition/llm-a{end}:*" for end in ("-edge", "")]
+    ]
 
 
 def test_policies_that_would_be_too_long_are_refused() -> None:

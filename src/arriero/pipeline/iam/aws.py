@@ -11,7 +11,7 @@ from arriero.cost import way_out
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_alb, aws_gpu, aws_scaling, storage
+from arriero.plan.wanted import aws_alb, aws_edges, aws_gpu, aws_scaling, storage
 from arriero.plan.wanted.aws_task import role_path
 from arriero.spec.model import ResolvedSite, Spec
 
@@ -24,6 +24,8 @@ _LINKED_ROLES = {
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
+# As Cloud Map calls a private zone, and a name in it.
+_NAMES = {"name-zone": "namespace", "name": "service"}
 _MACHINES = ("machine-group", "capacity-provider", "instance-profile", "started")
 _NETWORK = (
     "vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint",
@@ -46,6 +48,7 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
         "insights": bool(spec.metrics.container_insights),
         "ingress": bool(alb),
         "waf": bool(alb and alb.web_acls),
+        "edges": any(site.edges for site in place.sites),
         "registry": keeps_rules,
         "replication": keeps_rules and bool(registries.copies(spec)),
     }
@@ -200,8 +203,11 @@ class _Place:
             return [self._arn("cloudwatch", region, f"alarm:TargetTracking-service/{base}/*")]
         if kind in ("file-system", "access-point"):
             return [self._arn("elasticfilesystem", region, f"{kind}/*")] if storage.is_used(site) else []
+        if kind in _NAMES:
+            return [self._arn("servicediscovery", region, f"{_NAMES[kind]}/*")] if site.edges else []
         if kind == "task-definition":
-            families = (base, f"{base}-seed") if storage.is_used(site) else (base,)
+            job = (f"{base}-seed",) if storage.is_used(site) else ()
+            families = (base, *job, *((aws_edges.name(base),) if site.edges else ()))
             return [self._arn("ecs", region, f"task-definition/{family}:*") for family in families]
         name = {
             "cluster": f"cluster/{base}",

@@ -58,9 +58,9 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
 
 def _unknown(spec: Spec) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
-    if spec.ingress.alb and spec.ingress.alb.edges:
-        what = "edges find targets by Cloud Map, and what that needs is not among the permissions"
-        yield Problem(what, "remove it for this export", "ingress.alb.edges")
+    if spec.ingress.front_door:
+        what = "what Azure Front Door needs is not among the permissions"
+        yield Problem(what, "remove it for this export", "ingress.front_door")
     for name in spec.sites:
         network = spec.site(name).network
         if network.vpc:

@@ -12,7 +12,7 @@ from moto.backends import get_backend
 
 from arriero.catalog import permissions
 from arriero.catalog.permissions import Wanted
-from arriero.rehearse.aws import stored_needs
+from arriero.rehearse.aws import edge_needs, stored_needs
 from arriero.rehearse.aws.calls import Call
 from arriero.rehearse.permissions import Need
 
@@ -119,7 +119,7 @@ def _associated(call: Call, association: str) -> Mapping[str, str]:
 
 
 def _asked_tags(call: Call) -> Mapping[str, str]:
-    if call.service == "elasticfilesystem":
+    if call.service in ("elasticfilesystem", "servicediscovery"):
         return stored_needs.asked_tags(call)
     start, fields = "TagSpecification.1.Tag.", call.fields
     keys = [name for name in fields if name.startswith(start) and name.endswith(".Key")]
@@ -129,6 +129,8 @@ def _asked_tags(call: Call) -> Mapping[str, str]:
 def _tags_of(call: Call, arn: str) -> Mapping[str, str]:
     if call.service == "elasticfilesystem":
         return stored_needs.tags_of(call, ACCOUNT, arn)
+    if call.service == "servicediscovery":
+        return edge_needs.tags_of(call, ACCOUNT, arn)
     name = arn.rpartition("/")[2]
     return {tag["key"]: tag["value"] for tag in _ec2(call).describe_tags({"resource-id": [name]})}
 
@@ -180,7 +182,8 @@ def _tagged(call: Call) -> Iterable[str]:
 def _task_role(call: Call) -> Iterable[str]:
     if call.action == "RunTask":
         return stored_needs.role_of(call, ACCOUNT, "task_role_arn")
-    return [str(call.fields["taskRoleArn"])]
+    # Modules say an empty one where there is none, and then none is passed.
+    return [str(role)] if (role := call.fields["taskRoleArn"]) else []
 
 
 def _execution_role(call: Call) -> Iterable[str]:
@@ -321,6 +324,8 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "web-acl": _web_acl,
     "file-system": lambda call: stored_needs.file_system(call, ACCOUNT),
     "access-point": lambda call: stored_needs.access_point(call, ACCOUNT),
+    "name-zone": lambda call: edge_needs.zone(call, ACCOUNT),
+    "name": lambda call: edge_needs.name(call, ACCOUNT),
     "files-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_FILES_ROLE}"],
     "repository": _repository,
     "bucket": _bucket,
