@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
@@ -172,6 +172,32 @@ def test_endpoints_go_and_a_second_time_nothing_does(ec2: Any, place: dict[str, 
     going.remove()
     again.remove()
     assert (going.changed, again.changed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [(["pulling", '{"freed_bytes": 0}'], '{"freed_bytes": 0}'), (["it goes", "it goes"], "its last line: it goes")],
+    ids=["the log is late", "there is none"],
+)
+def test_a_report_is_waited_for_until_the_log_has_it(
+    lines: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, heard, now = loaded("ecs_once"), iter(lines), iter((0.0, 30.0, 61.0))
+    clock = SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None)
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "last_line", lambda *_: next(heard, lines[-1]))
+
+    class Failed(Exception):
+        pass
+
+    def fail_json(msg: str) -> None:
+        raise Failed(msg)
+
+    try:
+        said = module.report(SimpleNamespace(fail_json=fail_json), {})
+    except Failed as error:
+        said = str(error)
+    assert said.endswith(told)
 
 
 @pytest.mark.parametrize(("public_ip", "said"), [(True, "ENABLED"), (False, "DISABLED")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from arriero.plan import order, place
+from arriero.plan.cleaning import Cleaning
 from arriero.plan.model import Cloud, Facts, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws_files, aws_task, azure_files, storage
 from arriero.spec.model import Model, ResolvedSite, Spec
@@ -132,6 +134,35 @@ def test_the_job_writes_with_a_role_of_its_own() -> None:
     reading, writing = (next(iter(of(site("aws", BIG)).values())) for of in (aws_files.reading, aws_files.writing))
     assert "elasticfilesystem:ClientWrite" in str(writing)
     assert "elasticfilesystem:ClientWrite" not in str(reading)
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+def test_the_ollama_that_fills_a_storage_takes_nothing_out_of_it(cloud: str) -> None:
+    """Without a word it would prune at its start, and when a tag has another content."""
+    wish = site(cloud, BIG)
+    jobs: Any = azure_files.seeding(wish) if cloud == "azure" else containers(aws_task.seeding(wish))
+    told = jobs["ollama"]["environment"] if cloud == "azure" else environment(jobs["ollama"])
+    assert told["OLLAMA_NOPRUNE"] == "1"
+
+
+def test_the_job_that_cleans_is_of_the_one_that_fills_and_has_no_server() -> None:
+    wanted = Cleaning({"qwen:72b": 3}, {"llama2:70b": 1}, (2, 3))
+    told = storage.clean_environment(wanted, is_listing=False)
+    document = aws_task.cleaning(site("aws", BIG), told)
+    assert {key: document[key] for key in ("family", "taskRoleArn")} == {
+        key: aws_task.seeding(site("aws", BIG))[key] for key in ("family", "taskRoleArn")
+    }
+    [job] = containers(document).values()
+    assert json.loads(environment(job)["ARRIERO_CLEANING"]) == {
+        "gone": ["llama2:70b"],
+        "kept": ["qwen:72b"],
+        "list": False,
+    }
+    assert [mount["readOnly"] for mount in job["mountPoints"]] == [False, False]
+    shared: Any = azure_files.cleaning(site("azure", BIG), told)
+    assert list(shared) == ["clean"]
+    assert shared["clean"]["mounts"] == {"storage": storage.STORAGE}
+    assert shared["clean"]["user"] == 0
 
 
 def test_a_container_group_copies_as_root_for_ollamas_user() -> None:

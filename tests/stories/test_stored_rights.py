@@ -40,10 +40,11 @@ def test_a_deployment_that_may_mount_nothing_fails_and_names_it(place: Place) ->
     fails_without(place, TAKEN_AWAY)
 
 
-def test_under_exactly_these_permissions_it_is_made_changed_and_removed(place: Place) -> None:
+def test_under_exactly_these_permissions_it_is_made_changed_cleaned_and_removed(place: Place) -> None:
     assert place.arriero("rehearse", "start", "--permissions", "iam").code == 0
     more = SPEC.replace("llama2:70b", "llama2:13b")
-    for words, spec in (["up"], SPEC), (["up"], more), (["down"], more), (["up"], more), (["down", "--purge"], more):
+    verbs = (["up"], SPEC), (["up"], more), (["models", "clean"], more), (["down"], more), (["up"], more)
+    for words, spec in (*verbs, (["down", "--purge"], more)):
         (place.folder / "arriero.yaml").write_text(spec)
         ended = place.arriero(*words, "--yes")
         assert ended.code == 0, ended.err + ended.out

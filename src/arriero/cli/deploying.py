@@ -72,7 +72,7 @@ def plan(
     if not simulate and (trace or rate or days or scenario != "conversation"):
         raise Refused(Problem("there is traffic to simulate, and no --simulate", "add --simulate", key="--simulate"))
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        here, image, books, facts, wanted = _settled(here, site)
+        here, image, books, facts, wanted = settled(here, site)
         print("".join(f"! {problem}\n" for problem in image), end="", file=sys.stderr)
         foreseen = _foreseen(here, books, scenario, trace, rate, days) if simulate else None
         _show(here, facts, wanted, as_json, foreseen=foreseen)
@@ -103,7 +103,7 @@ def up(
         if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
             raise Refused(here.loaded.placed(obstacles))
         written = here
-        here, image, books, facts, wanted = _settled(_with_pushed(here) if pushed else here, site)
+        here, image, books, facts, wanted = settled(_with_pushed(here) if pushed else here, site)
         if lacking := [*image, *here.loaded.placed(registries.obstacles(wanted))]:
             raise Refused(lacking)
         is_idle = _is_settled(books, wanted)
@@ -246,7 +246,7 @@ def read_world(here: Here, only: Collection[str] | None) -> tuple[Opened, Facts]
     return opened, replace(known, orders=opened.orders)
 
 
-def _settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], Opened, Facts, Plan]:
+def settled(here: Here, site: list[str] | None) -> tuple[Here, list[Problem], Opened, Facts, Plan]:
     """The world and the plan for it, with the image named by its digest from here on, as far as anybody knows it; and
     why there is no image to deploy, if so.
     """

@@ -119,6 +119,18 @@ def seed_models() -> int:
     return run_seed(os.environ)
 
 
+@gateway.command("clean-models")
+def clean_models() -> int:
+    """Take models out of a site's storage, or tell what is there. The job of `arriero models` runs this; settings come
+    from the environment.
+
+    Example: [bold]ARRIERO_CLEANING='{"gone": [], "kept": [], "list": true}' arriero gateway clean-models[/bold]
+    """
+    from arriero.gateway.stored.main import run_clean
+
+    return run_clean(os.environ)
+
+
 @controller.command("run")
 def run_controller(
     file: File = None,

@@ -20,6 +20,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "rightsizing": ("rightsize",),
     "drilling": ("drill",),
     "failing_over": ("failover", "failback"),
+    "storing": ("models",),
     "sleeping": ("sleep", "wake", "schedule"),
     "ask": ("ask",),
     "checking": ("check",),

@@ -26,6 +26,6 @@ def _run(verb: str) -> int:
         from arriero.gateway.edge.main import run as run_edge
 
         return run_edge(os.environ)
-    from arriero.gateway.stored.main import run_lay, run_seed
+    from arriero.gateway.stored.main import run_clean, run_lay, run_seed
 
-    return {"lay-models": run_lay, "seed-models": run_seed}[verb](os.environ)
+    return {"lay-models": run_lay, "seed-models": run_seed, "clean-models": run_clean}[verb](os.environ)

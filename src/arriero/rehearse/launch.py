@@ -29,7 +29,8 @@ _SOURCE = str(Path(__file__).parents[2])
 _PROFILE = "ARRIERO_ENGINE_PROFILE"
 _FORCED = ("HOME", "TMPDIR")
 _SETTINGS, _CONTROL = "ARRIERO_SETTINGS", ("control", "11436")
-_OURS = frozenset(("arriero", "gateway", verb) for verb in ("edge", "sidecar", "lay-models", "seed-models"))
+_VERBS = ("edge", "sidecar", "lay-models", "seed-models", "clean-models")
+_OURS = frozenset(("arriero", "gateway", verb) for verb in _VERBS)
 _EXITS = re.compile(r":exit-(\d{1,3})\b")
 _FAILS = re.compile(r":(?:[\w.-]+-)?(errors|empty|slow|noisy)-(\d{1,3})$")
 # Neither site-packages nor the user's settings: 30 ms and 5 MB less a process.

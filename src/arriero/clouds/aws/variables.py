@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from arriero.clouds.aws import edge_variables, machine_variables, network_variables
 from arriero.clouds.aws.patience import PATIENCE
 from arriero.clouds.aws.service_variables import service_found, with_role_arns
 from arriero.events import Json
-from arriero.plan.model import Resource, SiteFacts, SitePlan
+from arriero.plan.model import Resource, SiteFacts, SitePlan, Step
 from arriero.plan.wanted import aws as wish
 from arriero.plan.wanted import aws_capacity, aws_edges, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
 from arriero.spec.model import ResolvedSite
@@ -59,6 +60,16 @@ def removal_variables(found: SiteFacts, purge: bool) -> dict[str, Json]:
         "aws_site_gone": {**_gone(gone), **_stand_ins(found), "storage_state": "absent" if purge else "detached"},
         **PATIENCE.variables(),
     }
+
+
+def cleaning_variables(
+    site: ResolvedSite, plan: SitePlan, found: SiteFacts, environment: Mapping[str, str], report: str
+) -> dict[str, Json]:
+    """What the role needs for the job at the site's storage alone; `report` is the file for what it tells."""
+    asked = replace(plan, steps=(Step(site.name, storage.CLEAN_STEP, ()),))
+    document = with_role_arns(aws_task.cleaning(site, environment), site, found)
+    cleanings: list[Json] = [{"document": document, "report": report}]
+    return {**site_variables(site, asked, found), "aws_site_cleanings": cleanings}
 
 
 def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:

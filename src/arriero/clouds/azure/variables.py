@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from arriero.clouds.azure import alerts, app_variables, apps, bodies, files, groups, private_link, spares, workspaces
@@ -10,7 +11,7 @@ from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
 from arriero.plan.firewall import ALL_PORTS, nsg_rule
-from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, SitePlan, Step, Value
 from arriero.plan.wanted import azure as wish
 from arriero.plan.wanted import (
     azure_alerts,
@@ -136,24 +137,37 @@ def _storage(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, 
         "quota_gib": azure_files.QUOTA_GIB,
         **private_link.access(site, plan, found),
     }
-    properties: dict[str, Json] = {
-        "osType": "Linux",
-        "sku": "Standard",
-        "restartPolicy": "Never",
-        "subnetIds": [{"id": _subnet_id(found.account, base)}],
-        "containers": [bodies.container(site, name, each) for name, each in azure_files.seeding(site).items()],
-        "volumes": files.volumes(account, is_read_only=False)[1:],
-    }
-    job: dict[str, Json] = {
-        "name": f"{base}-seed",
-        "mark": storage.mark(storage.stored(site)),
-        "body": {"location": site.region, "tags": {SERVICE_TAG: site.service}, "properties": properties},
-    }
+    seeding = _job(site, found, azure_files.seeding(site))
+    job: dict[str, Json] = {**seeding, "mark": storage.mark(storage.stored(site))}
     return {
         "azure_site_storages": [place] if is_used else [],
         "azure_site_seedings": [job] if is_used and lacks else [],
         "azure_site_seed_seconds": storage.SEED_SECONDS,
     }
+
+
+def cleaning_variables(
+    site: ResolvedSite, plan: SitePlan, found: SiteFacts, environment: Mapping[str, str], report: str
+) -> dict[str, Json]:
+    """What the role needs for the job at the site's storage alone; `report` is the file for what it tells."""
+    asked = replace(plan, steps=(Step(site.name, storage.CLEAN_STEP, ()),))
+    job = _job(site, found, azure_files.cleaning(site, environment))
+    return {**site_variables(site, asked, found), "azure_site_cleanings": [{**job, "report": report}]}
+
+
+def _job(site: ResolvedSite, found: SiteFacts, containers: Mapping[str, Mapping[str, Value]]) -> dict[str, Json]:
+    """A group that writes into the storage and ends. All have one name, so that never two of them are at work."""
+    base = wish.base_name(site)
+    properties: dict[str, Json] = {
+        "osType": "Linux",
+        "sku": "Standard",
+        "restartPolicy": "Never",
+        "subnetIds": [{"id": _subnet_id(found.account, base)}],
+        "containers": [bodies.container(site, name, each) for name, each in containers.items()],
+        "volumes": files.volumes(azure_files.account_name(found.account, base), is_read_only=False)[1:],
+    }
+    body: Json = {"location": site.region, "tags": {SERVICE_TAG: site.service}, "properties": properties}
+    return {"name": f"{base}-seed", "body": body}
 
 
 def _alerts(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:

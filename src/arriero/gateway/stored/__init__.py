@@ -1,1 +1,3 @@
-"""Models that a target has from its site's storage: put there once by a job, laid out before each Ollama starts."""
+"""Models that a target has from its site's storage: put there once by a job, laid out before each Ollama starts,
+and taken away by a job when no release needs them.
+"""

@@ -103,6 +103,17 @@ def seeding(site: ResolvedSite) -> dict[str, Any]:
     return {**whole, "family": f"{base}-seed", "taskRoleArn": role, "containerDefinitions": [ollama, job]}
 
 
+def cleaning(site: ResolvedSite, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The task that takes models out of the site's storage. Of the family of the one that fills it, so that never both
+    are at work.
+    """
+    job = container(site, storage.CLEANING, environment)
+    mounts = [SCRATCH, {**_STORAGE, "readOnly": False}]
+    job |= {"entryPoint": list(storage.CLEAN_COMMAND), "mountPoints": mounts}
+    del job["healthCheck"]
+    return {**seeding(site), "containerDefinitions": [job]}
+
+
 def _disk(site: ResolvedSite) -> dict[str, Any]:
     """What Fargate includes can't be asked for: RegisterTaskDefinition takes 21 GiB and more."""
     gib = int(site.size.storage.in_gib)

@@ -106,3 +106,14 @@ def seeding(site: ResolvedSite) -> Mapping[str, Mapping[str, Value]]:
             "mounts": {},
         },
     }
+
+
+def cleaning(site: ResolvedSite, environment: Mapping[str, str]) -> Mapping[str, Mapping[str, Value]]:
+    """The container of the job that takes models out of the share."""
+    job: Mapping[str, Value] = {
+        **seeding(site)[storage.SEEDING],
+        "command": storage.CLEAN_COMMAND,
+        "environment": dict(environment),
+        "mounts": {STORAGE_VOLUME: storage.STORAGE},
+    }
+    return {storage.CLEANING: job}

@@ -13,16 +13,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 
+from arriero.plan.cleaning import Cleaning
 from arriero.spec.model import Model, ResolvedSite
 
-LAYING, SEEDING = "models", "seed"
+LAYING, SEEDING, CLEANING = "models", "seed", "clean"
 LAY_COMMAND = ("arriero", "gateway", "lay-models")
 SEED_COMMAND = ("arriero", "gateway", "seed-models")
+CLEAN_COMMAND = ("arriero", "gateway", "clean-models")
 SEED_SECONDS = 4 * 3600  # a hundred gigabytes at ten megabytes a second take less
 USER = 10001  # `ollama` in the image
 STORAGE = "/storage"
 SHELF = "/tmp/shelf"  # a container's root is read-only, and a target's containers share /tmp
-WRITING = {"OLLAMA_MODELS": STORAGE, "ARRIERO_MODELS": ""}  # of the server that the job has beside it
+# Of the server that the job has beside it. By itself it would remove at its start what no manifest names, parts of a
+# pull among it, and where a tag was pulled anew the files that targets still read (PruneLayers in Ollama).
+WRITING = {"OLLAMA_MODELS": STORAGE, "ARRIERO_MODELS": "", "OLLAMA_NOPRUNE": "1"}
 MARK_TAG = "arriero-models"
 # What `down` leaves where it is, without `--purge`.
 KEPT_KINDS = frozenset(
@@ -35,6 +39,7 @@ KEPT_KINDS = frozenset(
         "azure.stored_models",
     )
 )
+CLEAN_STEP = "clean"
 LONGEST_MARK = 256  # of a tag's value, at both clouds
 
 
@@ -76,6 +81,12 @@ def seed_environment(site: ResolvedSite, ollama: str) -> dict[str, str]:
         for model in stored(site)
     ]
     return {"ARRIERO_OLLAMA_ADDRESS": ollama, "ARRIERO_SEEDS": json.dumps(seeds, separators=(",", ":"))}
+
+
+def clean_environment(cleaning: Cleaning, *, is_listing: bool) -> dict[str, str]:
+    """What `clean-models` reads."""
+    told = {"gone": sorted(cleaning.gone), "kept": sorted(cleaning.kept), "list": is_listing}
+    return {"ARRIERO_STORAGE": STORAGE, "ARRIERO_CLEANING": json.dumps(told, separators=(",", ":"))}
 
 
 def server_environment(site: ResolvedSite) -> dict[str, str]:

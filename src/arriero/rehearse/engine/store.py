@@ -157,6 +157,8 @@ class Store:
         self._load_files()
         if self._folder is not None and (self._folder / "engine.json").exists():
             for values in json.loads((self._folder / "engine.json").read_text()):
+                if values.pop("has_files", False) and not (self._folder / _place(parse(values["name"]))).exists():
+                    continue  # somebody took its manifest away, and Ollama knows models by that
                 self._keep(Model(**{**values, "capabilities": tuple(values["capabilities"])}))
 
     def _load_files(self) -> None:
@@ -170,8 +172,11 @@ class Store:
     def _save(self) -> None:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            models = [asdict(model) for model in self._models.values()]
+            models = [{**asdict(model), "has_files": self._has_files(model)} for model in self._models.values()]
             (self._folder / "engine.json").write_text(json.dumps(models))
+
+    def _has_files(self, model: Model) -> bool:
+        return self._folder is not None and (self._folder / _place(parse(model.name))).exists()
 
 
 def _place(name: Name) -> Path:

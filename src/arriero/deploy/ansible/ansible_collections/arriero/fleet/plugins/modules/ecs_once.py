@@ -45,6 +45,10 @@ options:
     description: Tags of the task.
     type: dict
     default: {}
+  report:
+    description: Whether the last line that the container writes is wanted, a JSON object.
+    type: bool
+    default: false
   timeout:
     description: How many seconds it may take.
     type: int
@@ -74,6 +78,11 @@ task_arn:
   returned: success
   type: str
   sample: arn:aws:ecs:us-east-1:123456789012:task/llm-east/0123456789abcdef0123456789abcdef
+report:
+  description: The last line that the container wrote.
+  returned: success, where it is asked for
+  type: str
+  sample: '{"freed_bytes": 0}'
 """
 
 import time  # noqa: E402
@@ -83,6 +92,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
 
 LOOK_SECONDS = 1
+LOG_SECONDS = 60  # a log has its last lines some seconds after the task has ended
 
 
 def main():
@@ -94,6 +104,7 @@ def main():
         "security_groups": {"type": "list", "elements": "str", "required": True},
         "public_ip": {"type": "bool", "required": True},
         "tags": {"type": "dict", "default": {}},
+        "report": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 3600},
     }
     module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
@@ -106,7 +117,8 @@ def main():
     if ended.get("exitCode") != 0:
         said = last_line(module, task)
         module.fail_json(msg=f"{reason(task, ended)} It said: {said}", task_arn=task["taskArn"])
-    module.exit_json(changed=True, task_arn=task["taskArn"])
+    told = {"report": report(module, task)} if module.params["report"] else {}
+    module.exit_json(changed=True, task_arn=task["taskArn"], **told)
 
 
 def run(module, ecs):
@@ -152,6 +164,18 @@ def reason(task, ended):
     return (
         f"container {ended.get('name', '')}: {how}. {task.get('stoppedReason', '')} {ended.get('reason') or ''}".strip()
     )
+
+
+def report(module, task):
+    """The container's last line, once its log has it."""
+    deadline = time.monotonic() + LOG_SECONDS
+    while True:
+        said = last_line(module, task)
+        if said.startswith("{"):
+            return said
+        if time.monotonic() > deadline:
+            module.fail_json(msg=f"the task ended well, and its log tells no report; its last line: {said}")
+        time.sleep(LOOK_SECONDS)
 
 
 def last_line(module, task):
