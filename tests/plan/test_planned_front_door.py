@@ -206,6 +206,43 @@ def test_a_load_balancer_answers_its_front_door_alone() -> None:
     assert (bare["action"], "rules" in bare) == ("forward to llm-aws-east", False)
 
 
+OURS = f"X-Azure-FDID is {ID}"
+OTHER = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("told", "door", "expected"),
+    [
+        ("answer 403", ID, False),
+        ("redirect to HTTPS 443 by 301", ID, False),
+        ("forward to llm", ID, True),
+        ("authenticate-oidc; forward to llm", ID, True),
+        (f"forward to llm if {OURS}", ID, False),
+        (f"forward to another if {OURS} and the path is /api/*", ID, False),
+        (f"answer 200 if X-Azure-FDID is {OTHER}", ID, False),
+        (f"forward to llm if X-Azure-FDID is {OTHER}", ID, True),
+        (f"forward to llm if {OURS} or {OTHER}", ID, True),
+        ("forward to llm if X-Azure-FDID is *", ID, True),
+        ("forward to llm if X-Azure-FDID matches .*", ID, True),
+        ("forward to llm if X-FD-HealthProbe is 1 and the path is /readyz", ID, False),
+        ("forward to llm if X-FD-HealthProbe is 1 and the path is /*", ID, True),
+        ("forward to llm if X-FD-HealthProbe is 1", ID, True),
+        ("forward to llm if the path is /readyz", ID, True),
+        ("forward to llm if source-ip", ID, True),
+        (f"forward to llm if {OURS}", "", True),
+        (f"forward to llm if X-Azure-FDID is {OTHER}", None, False),
+        ("forward to llm if X-Azure-FDID is *", None, True),
+        (f"forward to llm if X-Azure-FDID is {aws_alb.UNKNOWN}", None, True),
+    ],
+)
+def test_what_forwards_without_asking_for_its_id_leads_past_it(told: str, door: str | None, expected: bool) -> None:
+    assert aws_alb.leads_past(told, door) is expected
+
+
+def test_the_rules_of_its_own_do_not_lead_past_it() -> None:
+    assert [aws_alb.leads_past(each, ID) for each in aws_alb.locks("llm-aws-east", ID)] == [False, False]
+
+
 def test_before_its_id_is_known_nobody_is_answered_and_one_that_was_set_stays() -> None:
     wish = spec({"region": "westeurope"}, sites=ONE)
     assert aws_alb.UNKNOWN in https(wish, site("aws-east"))["rules"][0]

@@ -6,6 +6,7 @@
 ===== facts
 <site> <kind> <property, dotted> <JSON>      the site is as wished but for these
 <site> problem <words>
+<site> front_door <id>                       what the service's Front Door says in X-Azure-FDID
 ===== says
 <one line a finding, one a way in>
 """
@@ -62,6 +63,8 @@ def as_wished(spec: Spec, edits: str) -> Facts:
         site, what, rest = line.split(" ", 2)
         if what == "problem":
             sites[site] = replace(sites[site], problem=Problem(rest), resources=())
+        if what == "front_door":
+            sites[site] = replace(sites[site], front_door=rest)
         if what == "target":
             sites[site] = replace(sites[site], targets=(TargetFacts("t", site, "ready", rest),))
     return Facts(spec.name, sites)

@@ -212,6 +212,26 @@ def test_what_somebody_changed_is_told_and_set_right(place: Place, hand: Hand, k
     assert through(place, hand, keys.text) == 200
 
 
+def test_a_rule_that_leads_past_it_is_found_and_removed(place: Place, session: dict[str, str], keys: Keys) -> None:
+    elb = client(session, "elbv2", REGIONS["west"])
+    arn = elb.describe_load_balancers(Names=["llm-west"])["LoadBalancers"][0]["LoadBalancerArn"]
+    group = elb.describe_target_groups(Names=["llm-west"])["TargetGroups"][0]["TargetGroupArn"]
+    conditions = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/api/*"]}}]
+    forward = [{"Type": "forward", "TargetGroupArn": group}]
+    for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
+        elb.create_rule(ListenerArn=listener["ListenerArn"], Priority=7, Conditions=conditions, Actions=forward)
+    assert past(place, session, "west", keys.text) == 200
+    told = [line for line in place.arriero("check").out.splitlines() if "[past-the-front-door]" in line]
+    assert len(told) == 1, told
+    assert "sites.west: load balancer llm-west answers others than the Front Door, too" in told[0]
+    planned = place.arriero("plan").out
+    assert "listeners.80.rules: is [forward to llm-west if the path is /api/*], should be not set" in planned, planned
+    done = place.arriero("up", "--yes", "--no-gateway")
+    assert done.code == 0, done.out + done.err
+    assert place.arriero("plan").code == 0
+    assert past(place, session, "west", keys.text) == 403
+
+
 def test_without_it_load_balancers_answer_everybody_who_has_a_key(
     place: Place, session: dict[str, str], hand: Hand, keys: Keys
 ) -> None:

@@ -35,3 +35,39 @@ def test_a_rule_is_told_by_its_conditions(conditions: list[dict[str, Any]], said
     rule = {"Actions": [FORWARD], "Conditions": conditions}
     assert balancing._rule(rule) == f"forward to llm if {said}"
     assert balancing._front_door([rule]) == door
+
+
+HTTPS = {"ListenerArn": "https", "Protocol": "HTTPS", "Port": 443}
+HTTP = {"ListenerArn": "http", "Protocol": "HTTP", "Port": 80, "DefaultActions": [{"Type": "redirect"}]}
+REFUSAL, REDIRECT = {"Type": "fixed-response"}, {"Type": "redirect"}
+SIGN_IN = {"Type": "authenticate-oidc"}
+
+
+class Balancers:
+    """What ELBv2 says of a listener's rules; it remembers whose it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def describe_rules(self, **about: str) -> dict[str, Any]:
+        self.asked.append(about["ListenerArn"])
+        own = {"Priority": "1", "IsDefault": False, "Actions": [FORWARD], "Conditions": [path(Values=["/a"])]}
+        return {"Rules": [{"Priority": "default", "IsDefault": True}, own]}
+
+
+@pytest.mark.parametrize(
+    ("actions", "asked"),
+    [
+        ([FORWARD], []),
+        ([SIGN_IN, FORWARD], []),
+        ([REFUSAL], ["https", "http"]),
+        ([REDIRECT], ["https", "http"]),
+    ],
+)
+def test_rules_are_asked_for_where_https_does_not_forward_all(actions: list[dict[str, Any]], asked: list[str]) -> None:
+    elbv2 = Balancers()
+    found = balancing._all_rules(elbv2, [{**HTTPS, "DefaultActions": actions}, HTTP])
+    assert elbv2.asked == asked
+    assert {name: [balancing._rule(each) for each in rules] for name, rules in found.items()} == dict.fromkeys(
+        asked, ["forward to llm if the path is /a"]
+    )

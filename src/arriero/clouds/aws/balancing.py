@@ -91,7 +91,7 @@ def _balancer(elbv2: Any, wafv2: Any, balancer: Found, tags: Mapping[str, Mappin
     arn = balancer["LoadBalancerArn"]
     said: Attributes = _attributes(elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn))
     listeners = elbv2.describe_listeners(LoadBalancerArn=arn)["Listeners"]
-    rules = {each["ListenerArn"]: _rules(elbv2, each) for each in listeners if _refuses(each)}
+    rules = _all_rules(elbv2, listeners)
     acl = wafv2.get_web_acl_for_resource(ResourceArn=arn).get("WebACL") or {}
     properties: dict[str, Value] = {
         "scheme": balancer["Scheme"],
@@ -110,9 +110,15 @@ def _balancer(elbv2: Any, wafv2: Any, balancer: Found, tags: Mapping[str, Mappin
     return Resource(aws_alb.BALANCER, balancer["LoadBalancerName"], properties, arn, tags[arn], details)
 
 
-def _refuses(listener: Found) -> bool:
-    """Whether it answers itself, but for what its rules say: only there are they asked for."""
-    return bool(listener["DefaultActions"][0]["Type"] == "fixed-response")
+def _all_rules(elbv2: Any, listeners: Sequence[Found]) -> Mapping[str, list[Found]]:
+    """By listener. Nobody is asked where the https one forwards all there is: rules can't let in more then."""
+    if any(each["Protocol"] == "HTTPS" and _forwards(each) for each in listeners):
+        return {}
+    return {each["ListenerArn"]: _rules(elbv2, each) for each in listeners if not _forwards(each)}
+
+
+def _forwards(listener: Found) -> bool:
+    return any(each["Type"] == "forward" for each in listener["DefaultActions"])
 
 
 def _rules(elbv2: Any, listener: Found) -> list[Found]:
@@ -157,8 +163,9 @@ def _listener(listener: Found, rules: Sequence[Found] | None) -> Mapping[str, Va
     }
     if certificates := listener.get("Certificates"):
         kept |= {"certificate": certificates[0]["CertificateArn"], "tls_policy": listener.get("SslPolicy")}
-    if rules is not None:
-        kept["rules"] = tuple(_rule(each) for each in rules)
+    # One without https leads on to https alone, so the wish knows no rules of it.
+    if rules or (rules is not None and listener["Protocol"] == "HTTPS"):
+        kept["rules"] = tuple(_rule(each) for each in rules or ())
     return kept
 
 

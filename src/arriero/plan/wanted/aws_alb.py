@@ -9,6 +9,7 @@ and told apart by a hash.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 
 from arriero.plan.model import Resource, SiteFacts, Value
@@ -16,6 +17,7 @@ from arriero.plan.wanted import sidecar
 from arriero.spec import ingress_values as of_ingress
 from arriero.spec.ingress import Alb
 from arriero.spec.model import ResolvedSite
+from arriero.spec.values import UUID_PATTERN
 
 BALANCER, TARGETS = "aws.load_balancer", "aws.target_group"
 PORT = 11434
@@ -28,6 +30,7 @@ READY = "/readyz"
 # Microsoft's promises the first in the second. It takes what clients say by these names away.
 FRONT_DOOR_HEADER, PROBE_HEADER = "X-Azure-FDID", "X-FD-HealthProbe"
 UNKNOWN = "the Front Door that is not there yet"
+_PROBE = f"{PROBE_HEADER} is 1 and the path is {READY}"
 _LONGEST = 32
 
 
@@ -117,8 +120,20 @@ def locks(group: str, door: str) -> tuple[str, ...]:
     """The rules of a listener that answers a Front Door alone, as they are compared."""
     return (
         f"forward to {group} if {FRONT_DOOR_HEADER} is {door}",
-        f"forward to {group} if {PROBE_HEADER} is 1 and the path is {READY}",
+        f"forward to {group} if {_PROBE}",
     )
+
+
+def leads_past(told: str, door: str | None) -> bool:
+    """Whether an action or a rule of a listener, as it is read, forwards what does not say that Front Door's id; of any
+    Front Door where `door` is None, as it could not be read. Its questions for health may go to where `locks` says.
+    """
+    does, _, conditions = told.partition(" if ")
+    asked = conditions.split(" and ")
+    if "forward to " not in does or conditions == _PROBE:
+        return False
+    values = [each.removeprefix(f"{FRONT_DOOR_HEADER} is ") for each in asked if each.startswith(FRONT_DOOR_HEADER)]
+    return not any(re.fullmatch(UUID_PATTERN, each) and door in (None, each) for each in values)
 
 
 def certificate(site: ResolvedSite, alb: Alb) -> str:

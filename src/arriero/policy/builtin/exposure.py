@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
-from typing import cast
+from typing import Any, cast
 
 from arriero.plan.firewall import Rule as Opening
 from arriero.plan.firewall import group_rule, nsg_rule
@@ -89,8 +89,9 @@ def past_the_front_door(subject: Subject) -> Iterator[Hit]:
         return
     for found in subject.facts.sites.values() if subject.facts else ():
         for balancer in (each for each in found.resources if each.kind == aws_alb.BALANCER):
-            listeners = cast("dict[str, dict[str, str]]", balancer.properties["listeners"])
-            if any(str(each["action"]).startswith("forward") for each in listeners.values()):
+            listeners = cast("dict[str, dict[str, Any]]", balancer.properties["listeners"])
+            told = (way for each in listeners.values() for way in (each["action"], *each.get("rules", ())))
+            if any(aws_alb.leads_past(str(way), found.front_door) for way in told):
                 yield Hit(
                     f"sites.{found.site}", f"load balancer {balancer.name} answers others than the Front Door, too"
                 )
