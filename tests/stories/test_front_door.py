@@ -174,6 +174,16 @@ def test_clients_come_through_it_with_a_key(place: Place, hand: Hand, keys: Keys
     assert place.arriero("status", "--json").json["front_door"] == {"url": f"https://{door(hand)}"}
 
 
+def test_its_fee_is_expected_and_its_bill_is_found_by_its_tag(place: Place, keys: Keys) -> None:
+    told = place.arriero("cost", "--json")
+    assert told.code == 0, told.err
+    assert (told.json["front_door"]["stands"], told.json["front_door"]["price"]["monthly"]) == (True, "35.00")
+    bill = told.json["spent"]["sites"]["front-door"]
+    assert float(bill["spent"]) > 0
+    assert float(bill["expected"]) > 0
+    assert told.json["spent"]["elsewhere"] == "0"
+
+
 def test_nobody_comes_past_it(place: Place, session: dict[str, str], keys: Keys) -> None:
     for site in REGIONS:
         assert past(place, session, site, keys.text) == 403

@@ -10,15 +10,16 @@ from arriero.cost.estimate import Estimate
 from arriero.cost.money import Money
 from arriero.cost.spending import Comparison
 from arriero.cost.statement import SiteCost, Statement, missing
+from arriero.spec.front_door import NAME
 
 HEAD = ("site", "targets", "an hour", "a month", "at most a month", "a million tokens")
 
 
 def statement_lines(found: Statement, *, with_sources: bool = False) -> list[str]:
-    """A table with a row a site, then what is by use, unknown, the budget and the bills."""
-    rows = [HEAD, *(_row(site) for site in found.sites), _together(found.sites)]
-    by_use = dict.fromkeys(_by_use(site.now) for site in found.sites if site.now.by_use)
-    unknown = missing(found.sites)
+    """A table with a row a site, and one for the Front Door; then what is by use, unknown, the budget and the bills."""
+    rows = [HEAD, *(_row(part) for part in found.parts), _together(found.parts)]
+    by_use = dict.fromkeys(_by_use(part.now) for part in found.parts if part.now.by_use)
+    unknown = missing(found.parts)
     lines = [f"{found.service}: list prices, before tax and discounts; a month has 730 hours.", *_table(rows), *by_use]
     if unknown:
         lines.append(f"No source of a price: {', '.join(unknown)}; see: arriero prices update")
@@ -36,6 +37,16 @@ def budget_lines(found: Judgement | None, what: str = "budget") -> list[str]:
 
 def _row(site: SiteCost) -> tuple[str, ...]:
     now, most = site.now, site.most
+    if now.site == NAME:
+        standing = "" if site.stands else "planned"
+        return (
+            now.site,
+            standing,
+            _amount(now, now.hourly, 4),
+            _amount(now, now.monthly),
+            _amount(most, most.monthly),
+            "",
+        )
     count = f"{now.count}{'' if site.stands else ' planned'}, at most {most.count}"
     if now.cloud == "local":
         return (now.site, count, "no bill", "no bill", "no bill", "")
@@ -104,7 +115,7 @@ def _precise(money: Money) -> str:
 
 
 def _source_lines(found: Statement) -> list[str]:
-    sources = dict.fromkeys(line.source for site in found.sites for line in site.most.lines)
+    sources = dict.fromkeys(line.source for part in found.parts for line in part.most.lines)
     return ["Prices were read at:", *(f"  {source_words(source)}" for source in sources)]
 
 

@@ -25,11 +25,14 @@ from arriero.cost.statement import Statement, state
 from arriero.errors import ArrieroError, Problem, Refused
 from arriero.observe.validation.findings import speeds_from_json
 from arriero.pipeline import price_lists
+from arriero.plan.front_door import PROFILE
 from arriero.plan.model import Facts
 from arriero.releases import opening
 from arriero.releases.record import Release
 from arriero.spec import load
+from arriero.spec.front_door import NAME
 from arriero.spec.load import Loaded
+from arriero.spec.model import Spec
 
 prices = typer.Typer(help="What plans are priced by: the catalog's prices, and your own beside the spec.")
 
@@ -70,12 +73,20 @@ def cost(
         facts = read.read(here.spec)
         history = _history(here, accounts)
         found = bills.read(here.spec, start.date(), now.date())
-    problems = [f"{name} can't be read: {each.problem}" for name, each in facts.sites.items() if each.problem]
+    door = facts.front_door
+    read_there = {**facts.sites, **({NAME: door} if door else {})}
+    problems = [f"{name} can't be read: {each.problem}" for name, each in read_there.items() if each.problem]
     problems += [str(bill.problem) for bill in found if bill.problem]
     print("".join(f"! {each}\n" for each in problems), end="", file=sys.stderr)
     began = history[0].at if history else now
     told = state(
-        here.spec, _counts(facts), here.loaded.prices, _speeds(history), _spent(found, here), Period(start, now, began)
+        here.spec,
+        _counts(facts),
+        here.loaded.prices,
+        _speeds(history),
+        _spent(found, here.spec),
+        Period(start, now, began),
+        door_stands=bool(door and door.find(PROFILE)),
     )
     _tell(told, as_json, sources)
     return 1 if problems else 0
@@ -153,11 +164,13 @@ def _counts(facts: Facts) -> dict[str, int | None]:
     return {name: found.count if found.resources and not found.problem else None for name, found in sites}
 
 
-def _spent(found: tuple[bills.Bill, ...], here: Here) -> dict[str, Money | None]:
-    """By site. A cloud that answered, and has no line of a site, has billed nothing there yet."""
+def _spent(found: tuple[bills.Bill, ...], spec: Spec) -> dict[str, Money | None]:
+    """By site, and for the Front Door. A cloud that answered, and has no line of one, has billed nothing there yet."""
+    clouds: dict[str, str] = {name: site.cloud for name, site in spec.sites.items()}
+    clouds |= {NAME: "azure"} if spec.ingress.front_door else {}
     spent: dict[str, Money | None] = {}
     for bill in found:
-        own = [name for name, site in here.spec.sites.items() if site.cloud == bill.cloud]
+        own = [name for name, cloud in clouds.items() if cloud == bill.cloud]
         if bill.problem:
             spent |= dict.fromkeys(own)
         else:
@@ -174,12 +187,13 @@ def _speeds(history: tuple[Release, ...]) -> dict[str, dict[str, float]]:
 
 
 def _priced(loaded: Loaded) -> list[tuple[str, str, str, Price | None]]:
-    """Cloud, region, what, and its price; of all that the spec's sites are billed for."""
+    """Cloud, region, what, and its price; of all that the spec's sites, and its Front Door, are billed for."""
     rows: dict[tuple[str, str, str], Price | None] = {}
-    for name in loaded.spec.sites:
-        site = loaded.spec.site(name)
-        found = estimate(site, max(1, site.max), loaded.prices)
-        where = (site.cloud, site.region)
+    sites = map(loaded.spec.site, loaded.spec.sites)
+    priced = [estimate(site, max(1, site.max), loaded.prices) for site in sites]
+    door = state(loaded.spec, {}, loaded.prices).front_door
+    for found in (*priced, *([door.now] if door else [])):
+        where = (found.cloud, found.region)
         rows |= {(*where, line.item): Price(line.unit_price.amount, line.unit, line.source) for line in found.lines}
         rows |= {(*where, item.item): None for item in found.unknown}
         for use in found.by_use:

@@ -1,4 +1,4 @@
-"""The whole answer of `arriero cost`: each site at its counts, the budget, and what was spent. Pure.
+"""The whole answer of `arriero cost`: each site at its counts, the Front Door, the budget, and what was spent. Pure.
 
 A speed is one stream's, as a validation measured it; what a target gives when all its slots are busy is more, and costs
 less a token. Nobody measured it, so it is not told.
@@ -10,16 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from arriero.catalog.prices import BUILT_IN, Prices
+from arriero.cost import front_door
 from arriero.cost.budget import Judgement, judge
 from arriero.cost.estimate import Estimate, estimate
 from arriero.cost.money import Money
 from arriero.cost.spending import Comparison, Period, compare, per_million_tokens
+from arriero.spec.front_door import region_of
 from arriero.spec.model import Spec
 
 
 @dataclass(frozen=True, slots=True)
 class SiteCost:
-    """`now` is at the number of targets that run, or are planned where nothing stands; `most` at the greatest."""
+    """`now` is at the number of targets that run, or are planned where nothing stands; `most` at the greatest. The
+    Front Door, which has no targets, is one by the name that its bill has.
+    """
 
     now: Estimate
     most: Estimate
@@ -51,6 +55,12 @@ class Statement:
     period: Period | None = None
     spent: tuple[Comparison, ...] = ()
     elsewhere: Money = field(default_factory=Money)
+    front_door: SiteCost | None = None
+
+    @property
+    def parts(self) -> tuple[SiteCost, ...]:
+        """All that costs: the sites, and the Front Door where one is asked for."""
+        return (*self.sites, *([self.front_door] if self.front_door else []))
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -58,6 +68,7 @@ class Statement:
             "service": self.service,
             "currency": "USD",
             "sites": [site.as_json() for site in self.sites],
+            "front_door": _door_json(self.front_door) if self.front_door else None,
             "budget": self.budget.as_json() if self.budget else None,
             "budget_at_most": self.at_most.as_json() if self.at_most else None,
             "spent": self._spent_json() if self.period else None,
@@ -85,23 +96,40 @@ def state(
     speeds: Speeds | None = None,
     spent: Mapping[str, Money | None] | None = None,
     period: Period | None = None,
+    door_stands: bool = False,
 ) -> Statement:
     """`counts`: how many targets run at each site; None (or absent) where nothing stands or nobody knows."""
     sites = tuple(_site(spec, name, counts.get(name), prices, (speeds or {}).get(name, {})) for name in spec.sites)
+    door = _door(spec, prices, door_stands)
+    parts = (*sites, *([door] if door else []))
     billed = {**spent} if spent is not None else {}
-    elsewhere = [money for name, money in billed.items() if name not in spec.sites and money]
+    elsewhere = [money for name, money in billed.items() if name not in {part.now.site for part in parts} and money]
     # What was billed where nothing stands any more is told, too: there nothing was to be expected.
-    told = [site for site in sites if site.stands or billed.get(site.now.site)]
+    told = [site for site in parts if site.stands or billed.get(site.now.site)]
     estimates = {one.now.site: one.now if one.stands else replace(one.now, lines=(), unknown=()) for one in told}
     return Statement(
         spec.name,
         sites,
-        judge(spec.budget, [site.now for site in sites]),
-        judge(spec.budget, [site.most for site in sites]),
+        judge(spec.budget, [part.now for part in parts]),
+        judge(spec.budget, [part.most for part in parts]),
         period,
         compare(estimates, billed, period) if period else (),
         sum(elsewhere, Money()),
+        door,
     )
+
+
+def _door(spec: Spec, prices: Prices, stands: bool) -> SiteCost | None:
+    door = spec.ingress.front_door
+    if door is None:
+        return None
+    fee = front_door.estimate(door.sku, region_of(spec), prices)
+    return SiteCost(fee, fee, stands)
+
+
+def _door_json(door: SiteCost) -> dict[str, object]:
+    known = door.as_json()
+    return {key: known[key] for key in ("name", "cloud", "region", "stands", "price")}
 
 
 def _site(spec: Spec, name: str, count: int | None, prices: Prices, speeds: Mapping[str, float]) -> SiteCost:

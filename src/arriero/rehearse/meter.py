@@ -1,9 +1,9 @@
 """The meter of an emulated cloud: what ran, how long, under which tags; its cost APIs answer from it.
 
-Billed is what stood under the service's tag: processors, memory and storage of containers, load balancers' hours, and
-addresses that carry tags, by the second, at the catalog's list prices. An item whose price is unknown is measured, and
-costs nothing here. Days are those of UTC, as on the clouds' bills. Kept in a file, so that a stage that starts again
-goes on counting.
+Billed is what stood under the service's tag: processors, memory and storage of containers, hours of load balancers and
+Front Doors, and addresses that carry tags, by the second, at the catalog's list prices. An item whose price is unknown
+is measured, and costs nothing here. Days are those of UTC, as on the clouds' bills. Kept in a file, so that a stage
+that starts again goes on counting.
 """
 
 from __future__ import annotations

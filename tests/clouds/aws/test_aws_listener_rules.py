@@ -68,6 +68,6 @@ def test_rules_are_asked_for_where_https_does_not_forward_all(actions: list[dict
     elbv2 = Balancers()
     found = balancing._all_rules(elbv2, [{**HTTPS, "DefaultActions": actions}, HTTP])
     assert elbv2.asked == asked
-    assert {name: [balancing._rule(each) for each in rules] for name, rules in found.items()} == dict.fromkeys(
-        asked, ["forward to llm if the path is /a"]
-    )
+    assert {name: [balancing._rule(each) for each in rules] for name, rules in found.items()} == {
+        name: ["forward to llm if the path is /a"] for name in asked
+    }

@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 from running_azure import eventually
 
+from arriero.catalog import catalog
+from arriero.catalog.prices import EVERYWHERE
 from arriero.clock import ManualClock
-from arriero.rehearse.azure import resources
+from arriero.rehearse.azure import front_door_plan, resources
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.front_doors import FrontDoors, Samples
 from arriero.rehearse.azure.ids import ResourceId
@@ -66,6 +68,14 @@ def origin(host: str, **more: Any) -> dict[str, Any]:
 def route(**more: Any) -> dict[str, Any]:
     about = {"originGroup": {"id": GROUP}, "patternsToMatch": ["/*"], "httpsRedirect": "Enabled"}
     return {"properties": {**about, "supportedProtocols": ["Http", "Https"], "linkToDefaultDomain": "Enabled", **more}}
+
+
+@pytest.mark.parametrize("tier", ["Standard", "Premium"])
+def test_its_base_fee_is_billed_at_a_price_that_is_known(world: World, tier: str) -> None:
+    put(world, PROFILE, {**STANDARD, "sku": {"name": f"{tier}_AzureFrontDoor"}})
+    items = front_door_plan.billed(world.state.resources[PROFILE.lower()])
+    assert items == {f"front_door.{tier.lower()}": 1.0}
+    assert all(catalog.price("azure", EVERYWHERE, item) for item in items)
 
 
 def test_what_no_front_door_can_be_is_refused(world: World) -> None:

@@ -101,6 +101,11 @@ def doors(resources: Resources) -> Iterator[Door]:
         yield _door(resources, str(endpoint["id"]).lower(), (profile, endpoint, group, route))
 
 
+def billed(profile: Document) -> dict[str, float]:
+    """The items of a profile that are billed by the hour: its base fee by its tier."""
+    return {f"front_door.{profile['sku']['name'].partition('_')[0].lower()}": 1.0}
+
+
 def _door(resources: Resources, key: str, parts: tuple[Document, Document, Document, Document]) -> Door:
     profile, endpoint, group, route = (each["properties"] for each in parts)
     probing, samples = group.get("healthProbeSettings") or {}, group.get("loadBalancingSettings") or {}

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from arriero.catalog.prices import EVERYWHERE
 from arriero.errors import ArrieroError
-from arriero.rehearse.azure import apps, group_rules, images, operations, standby_pools
+from arriero.rehearse.azure import apps, front_door_plan, group_rules, images, operations, standby_pools
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.app_ingress import AppIngress
 from arriero.rehearse.azure.faults import Faults
@@ -84,13 +85,15 @@ class Reconciler:
             self._doors.settle(self._world.state)
 
     def _usages(self) -> Iterator[Usage]:
-        """What is billed now: groups whose containers run, and addresses."""
+        """What is billed now: groups whose containers run, addresses, and Front Doors."""
         for key, resource in self._world.state.resources.items():
             run, tags = self._world.state.runs.get(key), resource.get("tags") or {}
             if run and run.phase in ("initializing", "running", "stopping"):
                 yield Usage(resource["location"], tags, apps.billed(self._world, key))
             elif resource.get("type", "").lower() == "microsoft.network/publicipaddresses":
                 yield Usage(resource["location"], tags, {"public_ipv4": 1.0})
+            elif resource.get("type", "").lower() == front_door_plan.PROFILE:
+                yield Usage(EVERYWHERE, tags, front_door_plan.billed(resource))
 
     def servers(self, region: str, group: str = "") -> Iterator[tuple[str, Server]]:
         """The running servers of a region, or of one group in it, with the group's name."""
