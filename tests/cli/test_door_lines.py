@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from arriero.cli import door_lines
 from arriero.errors import Problem
 from arriero.plan.model import Change, StorePlan
@@ -45,6 +47,14 @@ def test_one_that_is_as_it_should_be_still_tells_what_is_not_behind_it() -> None
     lines = door_lines.plan_lines(plan(), SPEC)
     assert lines[1] == "  nothing to do"
     assert OUTSIDE in lines
+
+
+def test_what_a_plan_leaves_out_is_told_first() -> None:
+    waiting = replace(plan(), notes=("not now: origin east",))
+    assert door_lines.plan_lines(waiting, SPEC)[1:3] == ["  nothing to do", "  note: not now: origin east"]
+    told = door_lines.as_json(waiting, SPEC)
+    assert told is not None
+    assert told["notes"][0] == "not now: origin east"  # type: ignore[index]
 
 
 def test_one_that_cannot_be_read_has_its_problem() -> None:

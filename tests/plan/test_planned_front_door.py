@@ -101,6 +101,56 @@ def test_before_load_balancers_stand_nobody_knows_where_they_will_be() -> None:
     ]
 
 
+BARE = ["create " + each for each in ("azure.resource_group", "azure.front_door", "azure.front_door_endpoint")]
+
+
+@pytest.mark.parametrize(
+    ("only", "standing", "led", "waiting"),
+    [
+        (None, [], ["aws-east", "aws-west", "everything"], ""),
+        (["aws-west"], [], ["aws-west", "everything"], "origin aws-east;|for aws-east"),
+        (["azure-eu"], ["aws-east"], ["aws-east", "everything"], "origin aws-west;|for aws-west"),
+        (["azure-eu"], ["aws-east", "aws-west"], ["aws-east", "aws-west", "everything"], ""),
+        (
+            ["azure-eu"],
+            [],
+            [],
+            "origin aws-east, origin aws-west, route everything;|for aws-east and aws-west",
+        ),
+    ],
+)
+def test_a_plan_leads_it_only_to_load_balancers_that_stand_or_are_made(
+    only: list[str] | None, standing: list[str], led: list[str], waiting: str
+) -> None:
+    facts = world(NOTHING, balancers=False)
+    facts = replace(facts, sites={**facts.sites, **{name: replace(site(name), front_door="") for name in standing}})
+    found = place.plan(spec({}), facts, only).front_door
+    assert found is not None
+    assert [f"{c.action} {c.kind}" for c in found.changes][:3] == BARE
+    assert [c.name for c in found.changes if c.kind in (front_door.ORIGIN, front_door.ROUTE)] == led
+    names, _, sites = waiting.partition("|")
+    assert len(found.notes) == bool(waiting)
+    assert all(names in note and note.endswith(sites) for note in found.notes)
+
+
+def test_one_with_nothing_to_lead_to_yet_leaves_nothing_to_do() -> None:
+    wish = spec({})
+    made = [each for each in as_wished(wish).resources if each.kind not in (front_door.ORIGIN, front_door.ROUTE)]
+    facts = world(replace(NOTHING, resources=tuple(made)), balancers=False)
+    found = place.plan(wish, facts, ["azure-eu"]).front_door
+    assert found is not None
+    assert (found.changes, len(found.notes)) == ((), 1)
+    assert place.plan(wish, facts, ["aws-east"]).front_door != found
+
+
+def test_a_site_that_cannot_be_read_is_not_led_to() -> None:
+    wish, facts = spec({}), world(NOTHING, balancers=False)
+    lost = replace(facts.sites["aws-east"], problem=Problem("AWS does not answer"))
+    found = place.plan(wish, replace(facts, sites={**facts.sites, "aws-east": lost})).front_door
+    assert found is not None
+    assert [c.name for c in found.changes if c.kind == front_door.ORIGIN] == ["aws-west"]
+
+
 def test_one_that_is_as_wished_needs_nothing() -> None:
     wish = spec({"sku": "premium", "response_timeout": "120s", "region": "eastus"})
     assert said(wish, world(as_wished(wish))) == []

@@ -26,7 +26,7 @@ def plan_lines(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) ->
     if plan.problem:
         return [head, f"  ! {plan.problem}"]
     changes = [change_line(change) for change in plan.changes] or ["  nothing to do"]
-    return [head, *changes, *(f"  note: {note}" for note in front_door.notes(spec))]
+    return [head, *changes, *(f"  note: {note}" for note in (*plan.notes, *front_door.notes(spec)))]
 
 
 def as_json(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> dict[str, object] | None:
@@ -34,4 +34,4 @@ def as_json(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> di
     if plan is None:
         return None
     price = estimate.as_json() if estimate else None
-    return {**store_json(plan), "price": price, "notes": list(front_door.notes(spec))}
+    return {**store_json(plan), "price": price, "notes": [*plan.notes, *front_door.notes(spec)]}

@@ -21,7 +21,7 @@ PLAYBOOK = "front_door.yml"
 
 def made(run: Run, spec: Spec, facts: Facts) -> tuple[Facts, tuple[Problem, ...]]:
     """Makes what can be made of it now, and reads it anew; returns the facts with it, and what went wrong."""
-    host = making.front_door_host(spec, facts)
+    host = making.front_door_host(spec, facts, ())
     if host is None or not _possible(spec, facts):
         return facts, ()
     outcome = play(run, PLAYBOOK, [host])
@@ -38,16 +38,9 @@ def led_after(run: Run, spec: Spec, facts: Facts, after: Facts) -> tuple[Problem
 
 
 def _possible(spec: Spec, facts: Facts) -> Sequence[Change]:
-    """The changes that can be made now: an origin needs a load balancer that stands, and a route needs an origin."""
-    planned = front_door.plan(spec, facts)
-    wanted = front_door.wanted(spec, facts)
-    known = {each.name for each in wanted if each.kind == front_door.ORIGIN and "host" in each.properties}
-    return [
-        change
-        for change in (planned.changes if planned else ())
-        if not (change.kind == front_door.ORIGIN and change.action == "create" and change.name not in known)
-        and not (change.kind == front_door.ROUTE and not known)
-    ]
+    """The changes that can be made now, by the load balancers that stand."""
+    planned = front_door.plan(spec, facts, ())
+    return planned.changes if planned else ()
 
 
 def _still(change: Change) -> Problem:

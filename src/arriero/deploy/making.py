@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -58,9 +58,11 @@ def _registry_host(found: StoreFacts, variables: Mapping[str, Json]) -> SiteHost
     return SiteHost(name, found.cloud, found.region, "active", part, group="stores")
 
 
-def front_door_host(spec: Spec, facts: Facts) -> SiteHost | None:
-    """The Front Door as Ansible sees it; None where none is asked for, or it can't be read or become what is."""
-    planned = front_door.plan(spec, facts)
+def front_door_host(spec: Spec, facts: Facts, coming: Collection[str] | None = None) -> SiteHost | None:
+    """The Front Door as Ansible sees it; None where none is asked for, or it can't be read or become what is. `coming`
+    are the sites whose load balancers are made before it is, as `front_door.plan` takes them.
+    """
+    planned = front_door.plan(spec, facts, coming)
     if planned is None or planned.problem:
         return None
     variables = import_module("arriero.clouds.azure.front_door").variables(spec, facts, planned)

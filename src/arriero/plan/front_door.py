@@ -8,12 +8,12 @@ and after them for where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from arriero.errors import Problem
 from arriero.plan.compare import compare
-from arriero.plan.model import SERVICE_TAG, SITE_TAG, Facts, Resource, SiteFacts, StorePlan, Value
+from arriero.plan.model import SERVICE_TAG, SITE_TAG, Change, Facts, Resource, SiteFacts, StorePlan, Value
 from arriero.plan.wanted import aws_alb
 from arriero.spec.front_door import AT, NAME, region_of
 from arriero.spec.ingress import Alb, FrontDoor
@@ -40,8 +40,10 @@ def tags(service: str) -> dict[str, str]:
     return {SERVICE_TAG: service, SITE_TAG: NAME}
 
 
-def plan(spec: Spec, facts: Facts) -> StorePlan | None:
-    """What it takes; None where nobody asks for one."""
+def plan(spec: Spec, facts: Facts, coming: Collection[str] | None = None) -> StorePlan | None:
+    """What it takes; None where nobody asks for one. `coming` are the sites whose load balancers stand when it is done,
+    besides those that stand now: all of them by default. It is not led to others.
+    """
     door, alb, found = spec.ingress.front_door, spec.ingress.alb, facts.front_door
     if door is None or alb is None or found is None:
         return None
@@ -50,7 +52,14 @@ def plan(spec: Spec, facts: Facts) -> StorePlan | None:
         return planned
     if problem := _fixed(spec, door, found):
         return replace(planned, problem=problem)
-    return replace(planned, changes=compare(NAME, wanted(spec, facts), found.resources, IMMUTABLE))
+    wish = wanted(spec, facts)
+    known = {each.name for each in wish if each.kind == ORIGIN and "host" in each.properties}
+    led = known | set(spec.sites if coming is None else coming) & {each.name for each in wish if each.kind == ORIGIN}
+    changes = compare(NAME, wish, found.resources, IMMUTABLE)
+    waiting = tuple(change for change in changes if _waits(change, led))
+    return replace(
+        planned, changes=tuple(change for change in changes if change not in waiting), notes=_why_they_wait(waiting)
+    )
 
 
 def wanted(spec: Spec, facts: Facts) -> tuple[Resource, ...]:
@@ -104,6 +113,23 @@ def notes(spec: Spec) -> tuple[str, ...]:
             "clients that may wait longer stream, and say X-Arriero-Warming: events"
         )
     return tuple(said)
+
+
+def _waits(change: Change, led: Collection[str]) -> bool:
+    """An origin needs a load balancer, and a route an origin."""
+    if change.action == "remove":
+        return False
+    return change.name not in led if change.kind == ORIGIN else change.kind == ROUTE and not led
+
+
+def _why_they_wait(waiting: tuple[Change, ...]) -> tuple[str, ...]:
+    if not waiting:
+        return ()
+    names = ", ".join(f"{change.kind.partition('.')[2]} {change.name}" for change in waiting)
+    sites = " and ".join(change.name for change in waiting if change.kind == ORIGIN) or "a site at AWS"
+    return (
+        f"not now: {names}; no load balancer to lead to stands, or is made by this plan: run `arriero up` for {sites}",
+    )
 
 
 def _fixed(spec: Spec, door: FrontDoor, found: SiteFacts) -> Problem | None:

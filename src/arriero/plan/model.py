@@ -244,6 +244,7 @@ class SitePlan:
 class StorePlan:
     """What one store of the ledger needs before anything is recorded in it; or a registry, to keep what it should; or
     the Front Door. One that `lacks` the image that is wished for has that for its problem.
+    `notes` say what is left out of its changes, and why.
     """
 
     cloud: Cloud
@@ -252,6 +253,7 @@ class StorePlan:
     changes: tuple[Change, ...] = ()
     problem: Problem | None = None
     lacks: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

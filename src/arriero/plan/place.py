@@ -61,7 +61,7 @@ def plan(spec: Spec, facts: Facts, only: Collection[str] | None = None) -> Plan:
     left = [found for name, found in facts.sites.items() if name not in spec.sites and (only is None or name in only)]
     leaving = (_leaving_plan(found) for found in left if _is_there(found))
     kept = registries.plans(spec, facts.registries)
-    door = front_door.plan(spec, facts)
+    door = front_door.plan(spec, facts, _readable(staying))
     return Plan(spec.name, number, (*staying, *leaving), stores.plans(spec, facts.stores), kept, door)
 
 
@@ -89,7 +89,8 @@ def plan_again(
         )
         for site in sites
     ]
-    return Plan(spec.name, release, tuple(plans), stores.plans(spec, facts.stores), (), front_door.plan(spec, facts))
+    door = front_door.plan(spec, facts, _readable(plans))
+    return Plan(spec.name, release, tuple(plans), stores.plans(spec, facts.stores), (), door)
 
 
 def next_release(
@@ -148,6 +149,10 @@ def _least_to_wake_from(module: WantedModule, site: ResolvedSite, found: SiteFac
 
 def _unplanned(site: ResolvedSite, release: int, number: int, problem: Problem) -> SitePlan:
     return SitePlan(site.name, site.cloud, release, number, (), problem=problem, region=site.region)
+
+
+def _readable(plans: Collection[SitePlan]) -> tuple[str, ...]:
+    return tuple(each.site for each in plans if not each.problem)
 
 
 def _is_there(found: SiteFacts) -> bool:
