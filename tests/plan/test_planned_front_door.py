@@ -302,11 +302,20 @@ def test_before_its_id_is_known_nobody_is_answered_and_one_that_was_set_stays() 
     assert aws_alb.UNKNOWN in https(wish, replace(unread, front_door=""))["rules"][0]
 
 
+LOCKED = {"dns_name": "aws-east.elb", "front_door": ID}
+
+
 def test_one_that_could_not_be_read_locks_nobody_out() -> None:
-    lost = replace(NOTHING, problem=Problem("Azure does not answer"))
-    facts = world(lost)
-    assert {found.front_door for found in facts.sites.values()} == {None}
-    plan = place.plan(spec({}), facts)
+    wish, lost = spec({"region": "westeurope"}, sites=ONE), replace(NOTHING, problem=Problem("Azure does not answer"))
+    nothing = SiteFacts("aws-east", "aws", "us-east-1", front_door=ID)
+    [whole] = place.plan(wish, Facts("llm", {"aws-east": nothing})).sites
+    there = [replace(each, details=LOCKED if each.kind == aws_alb.BALANCER else {}) for each in whole.wanted]
+    standing = SiteFacts("aws-east", "aws", "us-east-1", resources=tuple(there), count=1)
+    plan = place.plan(wish, with_front_door(Facts("llm", {"aws-east": standing}), lost))
     assert plan.front_door is not None
     assert plan.front_door.problem in plan.problems
-    assert {found.front_door for found in world(NOTHING).sites.values()} == {""}
+    assert plan.front_door.changes == ()
+    assert [change for change in plan.sites[0].changes if change.kind == aws_alb.BALANCER] == []
+    gone = place.plan(wish, with_front_door(Facts("llm", {"aws-east": standing}), NOTHING)).sites[0]
+    [change] = [change for change in gone.changes if change.kind == aws_alb.BALANCER]
+    assert aws_alb.UNKNOWN in change.reason
