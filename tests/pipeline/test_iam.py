@@ -243,6 +243,30 @@ def test_edges_have_a_policy_for_their_names_which_is_bound_to_the_tag() -> None
     ]
 
 
+def test_a_front_door_is_azures_and_its_lock_is_on_the_load_balancer() -> None:
+    keys, certificate = (
+        f"arn:aws:{kind}" for kind in (
+            f"secretsmanager:us-east-1:{AWS}:secret:llm/keys-AbCdEf", f"acm:us-east-1:{AWS}:certificate/0a1b",
+        )
+    )  # fmt: skip
+    alb = {"hosts": ["llm.example.com"], "certificates": [certificate], "edges": {"keys": [keys]}}
+    ingress = {"alb": {**alb, "scheme": "internet-facing"}, "front_door": {"region": "westeurope"}}
+    given = spec({"a": EAST}, aws=AWS, azure=AZURE).model_dump() | {"ingress": ingress}
+    found = {name: json.loads(text) for name, text in iam.files(Spec.model_validate(given), Path()).items()}
+    # Of Azure's sites there is none: what they are made with is not in its role, and they are read alone, for by its
+    # tags a Front Door that left the spec is found among sites.
+    changing = [a for a in found["azure-role.json"]["Actions"] if not a.endswith("/read")]
+    assert {action.split("/")[0] for action in changing} == {"Microsoft.Cdn", "Microsoft.Resources"}
+    locks = [
+        each for each in found["aws-door.json"]["Statement"] if "elasticloadbalancing:DeleteRule" in each["Action"]
+    ]
+    rules = f"arn:aws:elasticloadbalancing:us-east-1:{AWS}:listener-rule/app/llm-a/*/*/*"
+    assert [each["Resource"] for each in locks] == [[rules]]
+    unpinned = spec({"a": EAST}, aws=AWS).model_dump() | {"ingress": ingress}
+    with pytest.raises(Refused, match=r"accounts\.azure: is missing"):
+        iam.files(Spec.model_validate(unpinned), Path())
+
+
 def test_policies_that_would_be_too_long_are_refused() -> None:
     many = {f"site-{number:02}": EAST for number in range(30)}
     with pytest.raises(Refused, match="would be longer than the 6144 characters that AWS takes; split the sites"):

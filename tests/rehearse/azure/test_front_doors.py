@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
@@ -23,8 +24,9 @@ from running_azure import eventually
 from arriero.catalog import catalog
 from arriero.catalog.prices import EVERYWHERE
 from arriero.clock import ManualClock
-from arriero.rehearse.azure import front_door_plan, resources
+from arriero.rehearse.azure import front_door_plan, resources, router
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
+from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.front_doors import FrontDoors, Samples
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
@@ -89,6 +91,19 @@ def test_what_no_front_door_can_be_is_refused(world: World) -> None:
     assert "can't become" in refused(world, "PUT", PROFILE, premium)
     again = put(world, PROFILE, {**STANDARD, "properties": {"originResponseTimeoutSeconds": 240}})
     assert again["properties"]["frontDoorId"] == made["properties"]["frontDoorId"]
+
+
+def test_how_far_it_is_is_told_in_its_group_by_what_it_is_about(world: World) -> None:
+    put(world, PROFILE, STANDARD)
+    making = ask(world, "PUT", ENDPOINT, {"location": "Global", "properties": {"enabledState": "Enabled"}})
+    where = making.headers["Azure-AsyncOperation"].removeprefix("https://h")
+    named = rf"{RG}/providers/Microsoft.Cdn/operationresults/[0-9a-f-]+/profileresults/llm/afdendpointresults/llm\?"
+    assert re.match(named, where, re.IGNORECASE)
+    told = router.answer(world, Faults(lambda: world.now), Request.of("GET", "h", where, {}, b""))
+    assert told.body["status"] in ("InProgress", "Succeeded")
+    unknown = where.replace(where.split("/operationresults/")[1].split("/")[0], "none")
+    with pytest.raises(ArmError, match="not found"):
+        router.answer(world, Faults(lambda: world.now), Request.of("GET", "h", unknown, {}, b""))
 
 
 def test_a_route_leads_somewhere_and_goes_on_doing_so(world: World) -> None:

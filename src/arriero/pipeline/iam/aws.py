@@ -23,7 +23,7 @@ _LINKED_ROLES = {
     "files-role": "elasticfilesystem.amazonaws.com/AWSServiceRoleForAmazonElasticFileSystem",
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
-_BALANCING = ("load-balancer", "target-group", "listener", "balanced", "web-acl")
+_BALANCING = ("load-balancer", "target-group", "listener", "listener-rule", "balanced", "web-acl")
 # As Cloud Map calls a private zone, and a name in it.
 _NAMES = {"name-zone": "namespace", "name": "service"}
 _MACHINES = ("machine-group", "capacity-provider", "instance-profile", "started")
@@ -48,6 +48,7 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
         "insights": bool(spec.metrics.container_insights),
         "ingress": bool(alb),
         "waf": bool(alb and alb.web_acls),
+        "door": bool(alb and spec.ingress.front_door),
         "edges": any(site.edges for site in place.sites),
         "registry": keeps_rules,
         "replication": keeps_rules and bool(registries.copies(spec)),
@@ -152,6 +153,7 @@ class _Place:
             "load-balancer": f"loadbalancer/app/{name}/*",
             "target-group": f"targetgroup/{name}/*",
             "listener": f"listener/app/{name}/*/*",
+            "listener-rule": f"listener-rule/app/{name}/*/*/*",
         }
         kinds = ("load-balancer", "target-group") if kind == "balanced" else (kind,)
         return [self._arn("elasticloadbalancing", site.region, patterns[each]) for each in kinds]

@@ -32,6 +32,7 @@ def role(spec: Spec) -> Mapping[str, Any]:
 
 def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
     more = {
+        "door": spec.ingress.front_door is not None,
         "apps": any(site.gpu for site in sites),
         "alerts": any(site.scale_by == "cloud" for site in sites),
         "rest": any(site.scale_by == "load" and site.min == 0 for site in sites),
@@ -43,7 +44,8 @@ def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
         "private": any(private_endpoint.count(site) for site in sites),
         "vaults": any(private_endpoint.vaults(site) for site in sites),
     }
-    return ("site", "ledger", *(part for part, is_asked in more.items() if is_asked))
+    always = ("site", "ledger") if sites else ()  # a Front Door alone has no store of the ledger
+    return (*always, *(part for part, is_asked in more.items() if is_asked))
 
 
 def secrets_role(spec: Spec) -> Mapping[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from arriero.errors import Problem, Refused
 from arriero.pipeline.iam import aws, azure
+from arriero.spec.front_door import clouds_of
 from arriero.spec.model import Spec
 
 ROLE, SECRETS_ROLE = "azure-role.json", "azure-secrets-role.json"
@@ -26,7 +27,7 @@ Try:    arriero rehearse start --permissions DIR, then arriero up --rehearse"""
 
 def files(spec: Spec, _home: Path) -> Mapping[str, str]:
     """Raises Refused where the spec does not pin the accounts, or a policy would be too long."""
-    used = {site.cloud for site in spec.sites.values()}
+    used = set(clouds_of(spec))
     problems = [*_unpinned(spec, used), *_unknown(spec)]
     if problems:
         raise Refused(problems)
@@ -58,9 +59,6 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
 
 def _unknown(spec: Spec) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
-    if spec.ingress.front_door:
-        what = "what Azure Front Door needs is not among the permissions"
-        yield Problem(what, "remove it for this export", "ingress.front_door")
     for name in spec.sites:
         network = spec.site(name).network
         if network.vpc:

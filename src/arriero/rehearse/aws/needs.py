@@ -320,6 +320,7 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "load-balancer": _balancing("loadbalancer/app", "LoadBalancerArn"),
     "target-group": _balancing("targetgroup", "TargetGroupArn"),
     "listener": _balancing("listener/app", "ListenerArn"),
+    "listener-rule": _balancing("listener-rule/app", "RuleArn"),
     "balanced": _balancing("loadbalancer/app", "LoadBalancerArn"),
     "web-acl": _web_acl,
     "file-system": lambda call: stored_needs.file_system(call, ACCOUNT),

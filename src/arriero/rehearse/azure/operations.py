@@ -12,6 +12,10 @@ from arriero.rehearse.azure.world import World
 
 _KEPT = 500
 _OF_PRIVATE_ZONES = "privateDnsOperationStatuses"
+# Those of a Front Door are in its group, and say what they are about: `…/operationresults/ID/profileresults/NAME/…`. To
+# read each kind is an action of its own:
+# https://learn.microsoft.com/azure/role-based-access-control/permissions/networking
+_OF_FRONT_DOORS = "microsoft.cdn"
 # The SDKs ignore `Retry-After: 0` and then wait 30 s; they honour milliseconds.
 _POLL_MILLISECONDS, _SLOWEST_POLL_MILLISECONDS = 50, 1000
 
@@ -23,17 +27,21 @@ def begin(
     name = str(uuid.uuid4())
     world.state.operations[name] = Operation(key, kind, world.now + seconds)
     _forget_old(world)
-    is_location = location and not _tells_in_the_group(key)
-    url = f"{request.base}{_place(key, is_location)}/{name}"
+    is_location = location and not (_tells_in_the_group(key) or _is_of_a_front_door(key))
+    url = f"{request.base}{_place(key, is_location)}/{name}{_about(key)}"
     header = "Location" if is_location else "Azure-AsyncOperation"
     return {header: f"{url}?api-version={request.query['api-version']}", **_pace(seconds)}
 
 
 def is_asked(parts: list[str]) -> bool:
     """Whether a path of a subscription is that of an operation."""
-    if len(parts) != 6:
+    if len(parts) < 6:
         return False
     kind = parts[4].lower()
+    if parts[3].lower() == _OF_FRONT_DOORS and kind == "operationresults":
+        return True
+    if len(parts) > 6:
+        return False
     is_providers = parts[0].lower() == "providers" and kind in ("operations", "operationresults")
     return is_providers or kind == _OF_PRIVATE_ZONES.lower()
 
@@ -42,6 +50,8 @@ def _place(key: str, is_location: bool) -> str:
     found, subscription = ResourceId.parse(key), key.split("/")[2]
     if found and _tells_in_the_group(key):
         return f"{found.scope}/providers/{found.namespace}/{_OF_PRIVATE_ZONES}"
+    if found and _is_of_a_front_door(key):
+        return f"{found.scope}/providers/{found.namespace}/operationresults"
     namespace = found.namespace if found else "Microsoft.Resources"
     where = "operationResults" if is_location else "operations"
     return f"/subscriptions/{subscription}/providers/{namespace}/locations/global/{where}"
@@ -54,6 +64,18 @@ def _tells_in_the_group(key: str) -> bool:
     return type_of(key).startswith("microsoft.network/privatednszones")
 
 
+def _is_of_a_front_door(key: str) -> bool:
+    return type_of(key).startswith(f"{_OF_FRONT_DOORS}/")
+
+
+def _about(key: str) -> str:
+    """What comes after the operation of a Front Door: `/profileresults/NAME/afdendpointresults/NAME`."""
+    found = ResourceId.parse(key)
+    if found is None or not _is_of_a_front_door(key):
+        return ""
+    return "".join(f"/{kind[:-1]}results/{name}" for kind, name in zip(found.types, found.names, strict=True))
+
+
 def answer(world: World, request: Request, name: str) -> Answer:
     """What a poll is told; ends what is due first, so that nobody waits for a tick."""
     finish_due(world)
@@ -61,7 +83,7 @@ def answer(world: World, request: Request, name: str) -> Answer:
     if operation is None:
         raise ArmError(404, "NotFound", f"The operation '{name}' was not found.")
     pace = {} if operation.is_done else _pace(operation.ready_at - world.now)
-    if "/operationresults/" in request.path.lower():
+    if "/operationresults/" in request.path.lower() and "/profileresults/" not in request.path.lower():
         if operation.is_done:
             return Answer(200)
         return Answer(
