@@ -27,7 +27,7 @@ SPEC = Spec.model_validate(
     }
 )
 CHANGE = Change("front-door", "create", "azure.front_door", "llm", "it is not there")
-OUTSIDE = "  note: eu is not behind it: only AWS sites have an entrance for it yet"
+OUTSIDE = "  note: eu is not behind it: no load balancer or edge is there for it to lead to"
 
 
 def plan(problem: Problem | None = None, *changes: Change) -> StorePlan:

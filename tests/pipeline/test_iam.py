@@ -213,6 +213,15 @@ def test_models_from_storage_at_aws_have_a_policy_of_their_own() -> None:
     assert any(arn.endswith("-seed") for arn in passed)
 
 
+def test_edges_at_azure_are_refused() -> None:
+    of_azure = f"/subscriptions/{AZURE}/resourceGroups/llm/providers"
+    identity = f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
+    edges = {"keys": "https://llm-vault.vault.azure.net/secrets/llm-keys", "identity": identity}
+    given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"ingress": {"edges": edges}}
+    with pytest.raises(Refused, match=r"ingress\.edges: edges are a container app that finds targets by names"):
+        iam.files(Spec.model_validate(given), Path())
+
+
 def test_edges_have_a_policy_for_their_names_which_is_bound_to_the_tag() -> None:
     keys = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"
     certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b"

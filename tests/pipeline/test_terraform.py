@@ -19,7 +19,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, aws_edges, aws_network, azure, azure_apps, azure_files
+from arriero.plan.wanted import aws, aws_edges, aws_network, azure, azure_apps, azure_edges, azure_files
 from arriero.spec.model import Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -260,6 +260,7 @@ def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
     assert set(module.MAKERS["aws"]) == set(aws.KINDS) - edges
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
     unsaid |= {azure_apps.ENVIRONMENT_KIND, azure_apps.APP_KIND}  # refused by name
+    unsaid |= {*azure_edges.KINDS, *azure_edges.LATER_KINDS}
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
 
 
@@ -290,6 +291,15 @@ def test_edges_are_refused() -> None:
     alb = {"hosts": ["llm.example.com"], "certificates": [certificate], "edges": {"keys": [keys]}}
     wish = spec({"sites": {"aws-east": SITES["aws-east"]}, "ingress": {"alb": alb}})
     with pytest.raises(Refused, match=r"ingress\.alb\.edges: this export can't say edges, nor the names by which they"):
+        module.files(wish, nothing(wish))
+
+
+def test_edges_at_azure_are_refused() -> None:
+    of_azure = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
+    identity = f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
+    edges = {"keys": "https://llm-vault.vault.azure.net/secrets/llm-keys", "identity": identity}
+    wish = spec({"ingress": {"edges": edges}})
+    with pytest.raises(Refused, match=r"ingress\.edges: this export can't say edges at Azure, nor the names by which"):
         module.files(wish, nothing(wish))
 
 

@@ -212,7 +212,7 @@ def test_a_resource_group_of_somebody_else_is_left_alone(location: str) -> None:
 
 def test_what_it_does_not_do_is_told() -> None:
     notes = front_door.notes(spec({}))
-    assert "azure-eu is not behind it: only AWS sites have an entrance for it yet" in notes
+    assert "azure-eu is not behind it: no load balancer or edge is there for it to lead to" in notes
     assert notes[-1] == (
         "an answer may take 1200s to begin by gateway.limits, and Front Door waits 4m: "
         "clients that may wait longer stream, and say X-Arriero-Warming: events"

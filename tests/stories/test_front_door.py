@@ -149,7 +149,7 @@ def test_a_plan_tells_its_price_and_what_it_will_make(place: Place, keys: Keys) 
 def test_up_of_one_site_leads_it_there_alone_and_leaves_nothing_of_it_to_do(place: Place, keys: Keys) -> None:
     done = place.arriero("up", "--yes", "--no-gateway", "--site", "east")
     assert done.code == 0, done.out + done.err
-    why = "no load balancer to lead to stands, or is made by this plan: run `arriero up` for west"
+    why = "no load balancer or edge to lead to stands, or is made by this plan: run `arriero up` for west"
     left = f"  note: not now: origin west; {why}"
     assert left in done.out.splitlines(), done.out
     again = place.arriero("plan", "--site", "east")

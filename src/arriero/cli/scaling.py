@@ -17,7 +17,7 @@ from arriero.cli.here import Here
 from arriero.clock import SystemClock
 from arriero.clouds import read
 from arriero.clouds.aws import publishing
-from arriero.clouds.scaling import CoverModule, Require, ScalingModule, Standing, cover_of, scaling_of
+from arriero.clouds.scaling import CoverModule, Require, ScalingModule, Standing, cover_of, naming_of, scaling_of
 from arriero.control.alert_listener import AlertListener
 from arriero.control.alerts import KEY_LENGTH_LEAST, Alert, Refusal
 from arriero.control.client import Gateway
@@ -103,6 +103,11 @@ class Scaler:
             if _is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot
         }
         covers = {ref.site: Cover(cover, ref) for ref in read.refs(spec) if (cover := cover_of(ref.cloud))}
+        namings = {
+            ref.site: partial(naming.set_right, ref)
+            for ref in read.refs(spec)
+            if ref.edges and (naming := naming_of(ref.cloud))
+        }
         self._publish(edge)
         if not fleets:
             return
@@ -119,6 +124,7 @@ class Scaler:
             partial(_keep, self.here.project, self.memory),
             self.here.loaded.prices,
             covers=covers,
+            namings=namings,
         )
         self._listen(loop.alarms)
         self._thread = threading.Thread(target=self._run, args=(loop, edge), name="scaling", daemon=True)

@@ -57,7 +57,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         spares=site.spares > 0,
         vaults=private_endpoint.vaults(site),
         machines=site.gpu is not None,
-        edges=site.edges is not None,
+        edges=site.edges is not None or site.azure_edges is not None,
         has_workspace=site.has_workspace,
     )
 

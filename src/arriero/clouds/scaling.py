@@ -30,7 +30,7 @@ class Standing:
     `holder` is what the cloud counts them by: an ECS service. `obstacle`: why no more can be started there. `creates`:
     each one more is a creation that the cloud's quota of creations counts. `unplaced` of the count find no capacity;
     `stand_ins` run in Spot's place, in no count. `release` is what new ones run, where the cloud tells. `lingers`: who
-    was told to go is counted until it has gone.
+    was told to go is counted until it has gone. `is_misnamed`: the name by which edges find targets leads to others.
     """
 
     site: str
@@ -43,6 +43,7 @@ class Standing:
     stand_ins: tuple[TargetFacts, ...] = ()
     release: int | None = None
     lingers: bool = False
+    is_misnamed: bool = False
 
 
 # Called before each single write: raises where no more may be written.
@@ -76,6 +77,17 @@ class CoverModule(Protocol):
 def cover_of(cloud: Cloud) -> CoverModule | None:
     """The cloud's module; None where there is no Spot to stand in for."""
     return cast(CoverModule, import_module("arriero.clouds.aws.scaling")) if cloud == "aws" else None
+
+
+class NamingModule(Protocol):
+    """What names a site's targets for its edges, where the cloud does not by itself. Raises CloudError."""
+
+    def set_right(self, ref: SiteRef, require: Require) -> None: ...
+
+
+def naming_of(cloud: Cloud) -> NamingModule | None:
+    """The cloud's module; None where nobody has to: ECS writes its tasks down itself."""
+    return cast(NamingModule, import_module("arriero.clouds.azure.names")) if cloud == "azure" else None
 
 
 def scaling_of(cloud: Cloud) -> ScalingModule:

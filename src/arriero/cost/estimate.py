@@ -165,6 +165,8 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
         if count and site.spares:
             yield _Need("vCPU of spares", "aci.vcpu", cpu * site.spares, "vCPU-hour")
             yield _Need("memory of spares", "aci.memory", memory * site.spares, "GB-hour")
+        if site.azure_edges:
+            yield from _azure_edges(Decimal(site.azure_edges.count))
         yield _Need("NAT gateway", "nat_gateway", Decimal(1), "hour")
         yield _Need("public IPv4", "public_ipv4", Decimal(1), "address-hour")
         if endpoints := private_endpoint.count(site):
@@ -177,6 +179,15 @@ def _edges(site: ResolvedSite, count: Decimal) -> Iterator[_Need]:
     if not site.network.is_private:
         yield _Need("public IPv4 of edges", "public_ipv4", count, "address-hour")
     yield _Need("private zone", "private_zone", Decimal(1), "zone-hour")
+
+
+def _azure_edges(count: Decimal) -> Iterator[_Need]:
+    """Paid as if all were at work all the time. Azure puts a load balancer before them; the price of the private zone
+    is in no catalog of ours.
+    """
+    yield _Need("vCPU of edges", "aca.vcpu", edge.VCPUS * count, "vCPU-hour")
+    yield _Need("memory of edges", "aca.memory", edge.MEMORY_GIB * count, "GB-hour")
+    yield _Need("load balancer of edges", "load_balancer", Decimal(1), "hour")
 
 
 def _machines(site: ResolvedSite, count: int) -> Iterator[_Need]:

@@ -1,8 +1,9 @@
-"""Azure Front Door before the load balancers of a service's AWS sites, pure: what it should be, and what that takes.
+"""Azure Front Door before the load balancers of a service's AWS sites and the edges of its Azure sites, pure: what it
+should be, and what that takes.
 
 It belongs to the service and to no site. Its resource group carries the tags of a site `front-door`, so that one that
-the spec no longer asks for is found, and removed, as a site that left it. What it leads to is known once the load
-balancers stand: so it is planned and made twice in a deployment, before the sites for the id that they are to answer,
+the spec no longer asks for is found, and removed, as a site that left it. What it leads to is known once load balancers
+and edges stand: so it is planned and made twice in a deployment, before the sites for the id that they are to answer,
 and after them for where they are.
 """
 
@@ -14,9 +15,9 @@ from dataclasses import replace
 from arriero.errors import Problem
 from arriero.plan.compare import compare
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Change, Facts, Resource, SiteFacts, StorePlan, Value
-from arriero.plan.wanted import aws_alb
-from arriero.spec.front_door import AT, NAME, region_of
-from arriero.spec.ingress import Alb, FrontDoor
+from arriero.plan.wanted import aws_alb, azure_edges
+from arriero.spec.front_door import AT, NAME, behind, region_of
+from arriero.spec.ingress import FrontDoor
 from arriero.spec.model import Spec
 
 GROUP, PROFILE, ENDPOINT = "azure.resource_group", "azure.front_door", "azure.front_door_endpoint"
@@ -41,11 +42,11 @@ def tags(service: str) -> dict[str, str]:
 
 
 def plan(spec: Spec, facts: Facts, coming: Collection[str] | None = None) -> StorePlan | None:
-    """What it takes; None where nobody asks for one. `coming` are the sites whose load balancers stand when it is done,
-    besides those that stand now: all of them by default. It is not led to others.
+    """What it takes; None where nobody asks for one. `coming` are the sites whose load balancers or edges stand when
+    it is done, besides those that stand now: all of them by default. It is not led to others.
     """
-    door, alb, found = spec.ingress.front_door, spec.ingress.alb, facts.front_door
-    if door is None or alb is None or found is None:
+    door, found = spec.ingress.front_door, facts.front_door
+    if door is None or found is None or not behind(spec):
         return None
     planned = StorePlan("azure", spec.name, region_of(spec), problem=found.problem)
     if found.problem:
@@ -64,8 +65,8 @@ def plan(spec: Spec, facts: Facts, coming: Collection[str] | None = None) -> Sto
 
 def wanted(spec: Spec, facts: Facts) -> tuple[Resource, ...]:
     """The whole wish: nothing where the spec asks for none."""
-    door, alb = spec.ingress.front_door, spec.ingress.alb
-    if door is None or alb is None:
+    door = spec.ingress.front_door
+    if door is None or not behind(spec):
         return ()
     whole: dict[str, Value] = {"sku": SKUS[door.sku], "response_seconds": int(door.response_timeout)}
     return (
@@ -73,7 +74,7 @@ def wanted(spec: Spec, facts: Facts) -> tuple[Resource, ...]:
         Resource(PROFILE, spec.name, {**whole, "tags": dict(tags(spec.name))}, tags=tags(spec.name)),
         Resource(ENDPOINT, spec.name, {"enabled": True}),
         Resource(ORIGINS, GROUP_OF_ORIGINS, {"probe": PROBE, "samples": SAMPLES, "is_sticky": False}),
-        *_origins(spec, alb, facts),
+        *_origins(spec, facts),
         Resource(ROUTE, ROUTE_NAME, _route()),
     )
 
@@ -92,20 +93,22 @@ def host_of(found: SiteFacts | None) -> str:
 
 def outside(spec: Spec) -> tuple[str, ...]:
     """The sites that are not behind it."""
-    return tuple(name for name, site in spec.sites.items() if site.cloud != "aws")
+    inside = behind(spec)
+    return tuple(name for name in spec.sites if name not in inside)
 
 
 def notes(spec: Spec) -> tuple[str, ...]:
     """What a plan says about it."""
-    door, alb = spec.ingress.front_door, spec.ingress.alb
-    if door is None or alb is None:
+    door = spec.ingress.front_door
+    if door is None or not behind(spec):
         return ()
-    said = [
-        "load balancers have no certificate for the names that AWS gives them, so Front Door does not compare names"
-    ]
+    said = []
+    if spec.ingress.alb:
+        what = "load balancers have no certificate for the names that AWS gives them"
+        said.append(f"{what}, so Front Door does not compare names")
     if left := outside(spec):
         what = "is" if len(left) == 1 else "are"
-        said.append(f"{', '.join(left)} {what} not behind it: only AWS sites have an entrance for it yet")
+        said.append(f"{', '.join(left)} {what} not behind it: no load balancer or edge is there for it to lead to")
     longest = int(spec.gateway.limits.queue_within) + int(spec.gateway.limits.first_byte_within)
     if longest > door.response_timeout:
         said.append(
@@ -116,7 +119,7 @@ def notes(spec: Spec) -> tuple[str, ...]:
 
 
 def _waits(change: Change, led: Collection[str]) -> bool:
-    """An origin needs a load balancer, and a route an origin."""
+    """An origin needs a load balancer or edges, and a route an origin."""
     if change.action == "remove":
         return False
     return change.name not in led if change.kind == ORIGIN else change.kind == ROUTE and not led
@@ -126,10 +129,9 @@ def _why_they_wait(waiting: tuple[Change, ...]) -> tuple[str, ...]:
     if not waiting:
         return ()
     names = ", ".join(f"{change.kind.partition('.')[2]} {change.name}" for change in waiting)
-    sites = " and ".join(change.name for change in waiting if change.kind == ORIGIN) or "a site at AWS"
-    return (
-        f"not now: {names}; no load balancer to lead to stands, or is made by this plan: run `arriero up` for {sites}",
-    )
+    sites = " and ".join(change.name for change in waiting if change.kind == ORIGIN) or "a site"
+    why = "no load balancer or edge to lead to stands, or is made by this plan"
+    return (f"not now: {names}; {why}: run `arriero up` for {sites}",)
 
 
 def _fixed(spec: Spec, door: FrontDoor, found: SiteFacts) -> Problem | None:
@@ -148,22 +150,33 @@ def _fixed(spec: Spec, door: FrontDoor, found: SiteFacts) -> Problem | None:
     return None
 
 
-def _origins(spec: Spec, alb: Alb, facts: Facts) -> Iterator[Resource]:
-    """One a site; before its load balancer stands nobody knows its name."""
-    for name, site in spec.sites.items():
-        if site.cloud != "aws":
-            continue
-        balancer = facts.sites[name].find(aws_alb.BALANCER) if name in facts.sites else None
+def _origins(spec: Spec, facts: Facts) -> Iterator[Resource]:
+    """One a site; before its load balancer or its edges stand nobody knows their name."""
+    for name in behind(spec):
+        site, found = spec.sites[name], facts.sites.get(name)
+        leads = _to_balancer(spec, found) if site.cloud == "aws" else _to_edges(found, f"{spec.name}-{name}")
         properties: dict[str, Value] = {
-            "host_header": alb.hosts[0],
             "port": aws_alb.HTTPS,
             "priority": PRIORITIES[site.role],
             "weight": WEIGHT,
-            "checks_name": False,
             "enabled": True,
         }
-        host = {"host": balancer.details["dns_name"]} if balancer else {}
-        yield Resource(ORIGIN, name, {**properties, **host})
+        yield Resource(ORIGIN, name, {**properties, **leads})
+
+
+def _to_balancer(spec: Spec, found: SiteFacts | None) -> dict[str, Value]:
+    assert spec.ingress.alb is not None
+    balancer = found.find(aws_alb.BALANCER) if found else None
+    host = {"host": balancer.details["dns_name"]} if balancer else {}
+    return {"host_header": spec.ingress.alb.hosts[0], "checks_name": False, **host}
+
+
+def _to_edges(found: SiteFacts | None, base: str) -> dict[str, Value]:
+    """Azure has a certificate for the name that it gives them."""
+    stands = found is not None and found.find(azure_edges.APP_KIND) is not None
+    host = azure_edges.host(found, base) if stands else azure_edges.HOST_TO_COME
+    known: dict[str, Value] = {} if host == azure_edges.HOST_TO_COME else {"host": host, "host_header": host}
+    return {"checks_name": True, **known}
 
 
 def _route() -> Mapping[str, Value]:

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from arriero.plan.firewall import ALL_PORTS, Rule, group_rule, is_open_range, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
+from arriero.plan.wanted import azure_edges, sidecar
 from arriero.policy.reach_balancer import leads_outside, through_balancer
 from arriero.policy.way import Way
 from arriero.spec.values import PRIVATE
@@ -100,8 +101,20 @@ def _is_joinable(peer: str) -> bool:
 
 
 def _azure(found: SiteFacts) -> Iterator[Way]:
+    yield from _azure_edges(found)
     yield from _azure_targets(found)
     yield from _azure_storage(found)
+
+
+def _azure_edges(found: SiteFacts) -> Iterator[Way]:
+    """Everybody reaches external ingress. They ask for keys; where they answer a Front Door alone, they say so."""
+    app = found.find(azure_edges.APP_KIND)
+    if app is None or not cast("Mapping[str, Any]", app.properties["ingress"])["external"]:
+        return
+    settings = cast("Mapping[str, Any]", app.properties["settings"])
+    door = f" and for X-Azure-FDID {settings['front_door_id']}" if settings.get("front_door_id") else ""
+    edges = f"the edges {app.name}, which ask for keys{door}"
+    yield Way(found.site, "everybody", "port 443 of its edges", (edges, f"to port {sidecar.PORT} of the targets"))
 
 
 def _azure_storage(found: SiteFacts) -> Iterator[Way]:

@@ -1,4 +1,4 @@
-"""Who may reach a service's Front Door, and to which sites' load balancers it leads: by what stands of it."""
+"""Who may reach a service's Front Door, and to which sites' load balancers and edges it leads: by what stands of it."""
 
 from __future__ import annotations
 
@@ -23,5 +23,6 @@ def door_ways(found: SiteFacts | None) -> Iterator[Way]:
     ports = " and ".join(PORTS[each] for each in sorted(protocols, reverse=True))
     for origin in (each for each in found.resources if each.kind == front_door.ORIGIN and each.properties["enabled"]):
         door = f"Front Door {endpoint.name} ({endpoint.details['host']})"
-        leads = f"to the load balancer {origin.properties['host']} with X-Azure-FDID {front_door.id_of(found)}"
+        what = "the edges" if origin.properties["checks_name"] else "the load balancer"
+        leads = f"to {what} {origin.properties['host']} with X-Azure-FDID {front_door.id_of(found)}"
         yield Way(origin.name, "everybody", f"port {ports} of the Front Door", (door, leads))

@@ -53,7 +53,8 @@ class Said:
 class Way:
     """Where a request goes: the server's address, and what is set among its headers. `within` ends when it is over.
 
-    A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https.
+    A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https, and is
+    expected to be called `name`.
     """
 
     host: str
@@ -62,6 +63,7 @@ class Way:
     within: contextlib.AbstractContextManager[object] = field(default_factory=contextlib.nullcontext)
     withheld: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Listener:
     ) -> None:
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                inner_reader, inner_writer = await opened(way.host, way.port, way.tls)
+                inner_reader, inner_writer = await opened(way.host, way.port, way.tls, way.name)
         except OSError:
             await _say(writer, Said(502))
             return

@@ -10,12 +10,15 @@ _FIRST_OF_EVERYBODY = 1024
 
 
 async def opened(
-    host: str, port: int, tls: ssl.SSLContext | None = None
+    host: str, port: int, tls: ssl.SSLContext | None = None, name: str = ""
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to what listens there, or instead of that port. Raises OSError where nobody does."""
+    """A connection to what listens there, or instead of that port; over TLS to who has a certificate for `name`, by
+    default for the host. Raises OSError where nobody does.
+    """
+    called = name or None if tls else None
     try:
-        return await asyncio.open_connection(host, port, ssl=tls)
+        return await asyncio.open_connection(host, port, ssl=tls, server_hostname=called)
     except ConnectionRefusedError:
         if port >= _FIRST_OF_EVERYBODY:
             raise
-        return await asyncio.open_connection(host, port + WITHOUT_RIGHTS, ssl=tls)
+        return await asyncio.open_connection(host, port + WITHOUT_RIGHTS, ssl=tls, server_hostname=called)

@@ -46,10 +46,13 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How a server is asked: with which headers besides, and in https where `tls` says each time how."""
+    """How a server is asked: with which headers besides, and in https where `tls` says each time how; it is expected to
+    be called `name` then.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: Callable[[], ssl.SSLContext] | None = None
+    name: str = ""
 
 
 _PLAIN = Ask()
@@ -91,7 +94,7 @@ async def _is_good(host: str, port: int, check: Check, ask: Ask) -> bool:
 
 
 async def _status(host: str, port: int, path: str, ask: Ask) -> int:
-    reader, writer = await opened(host, port, ask.tls() if ask.tls else None)
+    reader, writer = await opened(host, port, ask.tls() if ask.tls else None, ask.name)
     try:
         said = {"Host": f"{host}:{port}", "User-Agent": "health-check", **ask.headers, "Connection": "close"}
         lines = (f"{name}: {value}" for name, value in said.items())

@@ -27,6 +27,7 @@ from arriero.scale.autoscale import Decision, Past, Policy, decide
 from arriero.scale.covering import Cover, Covering
 from arriero.scale.leaving import Leaver, leave_first
 from arriero.scale.limits import Creations, within_budget
+from arriero.scale.naming import Name, name_targets
 from arriero.scale.ordering import costs, ranked
 from arriero.scale.rights import Edge, Rights
 from arriero.scale.sharing import Room, bounds, shares
@@ -85,6 +86,7 @@ class Controller:
     alarms: Alarms = field(default_factory=Alarms)
     patience_seconds: float = PATIENCE_SECONDS
     covers: Mapping[str, Cover] = field(default_factory=dict)
+    namings: Mapping[str, Name] = field(default_factory=dict)
     is_idle: bool = False
     _known: dict[str, Standing] = field(default_factory=dict)
     _unread: dict[str, str] = field(default_factory=dict)
@@ -133,6 +135,7 @@ class Controller:
         self._carry_out(edge, views, wanted, report, unpaid)
         for view in views if not report.paused else ():
             self._covering.act(edge, view, moves[view.site.name])
+            name_targets(view, self.namings, self.rights, self._event)
         return report
 
     def look_blindly(self) -> None:
@@ -378,7 +381,7 @@ def _blind_round(controller: Controller, trouble: str) -> str:
 
 
 def _is_due(view: SiteView, wanted: int) -> bool:
-    return view.standing is not None and (wanted != view.count or bool(view.leaving))
+    return view.standing is not None and (wanted != view.count or bool(view.leaving) or view.standing.is_misnamed)
 
 
 def _leavers(view: SiteView) -> list[Leaver]:

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from arriero.catalog import catalog
 from arriero.errors import Problem
 from arriero.spec.check_alb import alb_problems
+from arriero.spec.check_azure_edges import azure_edge_problems
 from arriero.spec.check_failover import failover_problems
 from arriero.spec.check_front_door import front_door_problems
 from arriero.spec.check_gateway import gateway_problems
@@ -68,6 +69,7 @@ def check(spec: Spec, own_addresses: Callable[[], Collection[str]]) -> tuple[Pro
     found += gateway_problems(spec.gateway)
     found += ingress_problems(spec.ingress, spec.gateway)
     found += alb_problems(spec)
+    found += azure_edge_problems(spec)
     found += front_door_problems(spec)
     found += validation_problems(spec.validation, [model.name for model in spec.models])
     found += image_problems(spec)

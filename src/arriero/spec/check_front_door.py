@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from arriero.catalog import catalog
 from arriero.errors import Problem
 from arriero.spec import ingress_values as of_ingress
-from arriero.spec.front_door import AT, NAME, region_of
-from arriero.spec.ingress import Alb, FrontDoor
+from arriero.spec.front_door import AT, NAME, behind, region_of
+from arriero.spec.ingress import FrontDoor
 from arriero.spec.suggest import suggest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def front_door_problems(spec: Spec) -> Iterator[Problem]:
         yield Problem("is what a Front Door is called among sites", "give the site another name", f"sites.{NAME}")
     if door is None:
         return
-    yield from _origin_problems(spec, spec.ingress.alb)
+    yield from _origin_problems(spec)
     yield from _place_problems(spec, door)
     timeout, key = door.response_timeout, f"{AT}.response_timeout"
     if timeout > of_ingress.MOST_RESPONSE_SECONDS:
@@ -31,18 +31,16 @@ def front_door_problems(spec: Spec) -> Iterator[Problem]:
     elif timeout < of_ingress.LEAST_RESPONSE_SECONDS:
         yield Problem(f"is {timeout}, and Front Door's least is 16s", "write 16s or more, or remove the line", key)
     if spec.gateway.front_door:
-        what = "is the id of a Front Door of yours, and load balancers answer the one of ingress.front_door alone"
+        what = "is the id of a Front Door of yours, and the sites answer the one of ingress.front_door alone"
         yield Problem(what, "remove one of the two", "gateway.front_door")
 
 
-def _origin_problems(spec: Spec, alb: Alb | None) -> Iterator[Problem]:
+def _origin_problems(spec: Spec) -> Iterator[Problem]:
+    alb = spec.ingress.alb
+    if alb is None and not behind(spec):
+        what = "has nothing to lead to: neither load balancers of AWS sites nor edges at Azure sites are asked for"
+        yield Problem(what, "add ingress.alb with edges, or ingress.edges; or remove it", AT)
     if alb is None:
-        what = "has nothing to lead to: only load balancers of AWS sites can be behind it, and none are asked for"
-        remedy = "add ingress.alb with edges, or remove it"
-        if all(site.cloud != "aws" for site in spec.sites.values()):
-            what = "has nothing to lead to: only AWS sites can be behind it yet, and no site is in AWS"
-            remedy = "add a site in AWS, and ingress.alb with edges; or remove it"
-        yield Problem(what, remedy, AT)
         return
     if alb.edges is None:
         what = "everybody may come through it, and what stands behind the load balancers asks nobody for a key"

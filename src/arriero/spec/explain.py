@@ -49,6 +49,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "ingress": ingress.Ingress,
     "ingress.alb": ingress.Alb,
     "ingress.alb.edges": ingress.Edges,
+    "ingress.edges": ingress.AzureEdges,
     "ingress.front_door": ingress.FrontDoor,
     "ingress.nginx": ingress.Nginx,
     "ingress.nginx.tls": gateway.Tls,
@@ -85,7 +86,8 @@ ADD = {
     (
         "ingress",
         "keys",
-    ): "add the ARN of a secret that holds the file of API keys, one for each region with an AWS site",
+    ): "add the secret that holds the file of API keys: for edges at AWS its ARN in each region, at Azure its address",
+    ("ingress", "identity"): "add the id of a user-assigned managed identity that may read the secret of keys",
     ("gateway", "store"): "add its address, like store: valkey://10.0.0.5:6379/0",
     ("logs", "to"): "add what is spoken there, to: loki or to: otlp",
     ("logs", "url"): "add the server, like url: https://loki.example.com",

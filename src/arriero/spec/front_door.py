@@ -19,6 +19,12 @@ def region_of(spec: Spec) -> str:
     return own or next((site.region for site in spec.sites.values() if site.cloud == "azure"), "")
 
 
+def behind(spec: Spec) -> tuple[str, ...]:
+    """The sites that it leads to: at AWS those with load balancers, at Azure those with edges."""
+    entrances = {"aws": spec.ingress.alb, "azure": spec.ingress.edges}
+    return tuple(name for name, site in spec.sites.items() if entrances.get(site.cloud))
+
+
 def clouds_of(spec: Spec) -> tuple[Cloud, ...]:
     """Where something of the service stands, in the order of its first sites: the clouds of its sites, and Azure where
     it has a Front Door.

@@ -1,8 +1,8 @@
 """The spec's section `ingress`: what stands between clients and the service: nginx as exported files, a load balancer
-before each AWS site, and one Front Door before those.
+before each AWS site, gateways at each Azure site, and one Front Door before those.
 
 Paths start at the folder of the spec. What values alone can get wrong is refused here, the rest in `check_ingress.py`,
-`check_alb.py` and `check_front_door.py`.
+`check_alb.py`, `check_azure_edges.py` and `check_front_door.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ Certificate = Annotated[str, BeforeValidator(of_ingress.certificate), values.sch
 WebAcl = Annotated[str, BeforeValidator(of_ingress.web_acl), values.schema(of_ingress.WEB_ACL_PATTERN)]
 TlsPolicy = Annotated[str, BeforeValidator(of_ingress.tls_policy), values.schema(of_ingress.TLS_POLICY_PATTERN)]
 Client = Annotated[str, BeforeValidator(of_ingress.client_range), values.schema(values.CIDR_PATTERN)]
+InKeyVault = Annotated[str, BeforeValidator(of_ingress.key_vault_secret), values.schema(secret_values.ADDRESS_PATTERN)]
+Identity = Annotated[str, BeforeValidator(of_ingress.identity), values.schema(of_ingress.IDENTITY_PATTERN)]
 SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
 Wait = Annotated[Duration, values.above_zero]
 
@@ -118,8 +120,23 @@ class Alb(Section):
     )
 
 
+class AzureEdges(Section):
+    """Gateways before the targets of each Azure site: one container app there, https for everybody who has a key."""
+
+    count: Annotated[int, Field(strict=True, ge=2, le=20)] = Field(
+        default=2, description="How many there are at each Azure site, so that one may be lost."
+    )
+    keys: InKeyVault = Field(description="The address of a secret in Key Vault that holds the file of API keys.")
+    identity: Identity = Field(
+        description="The id of a user-assigned managed identity of yours that may read that secret, and pull the image "
+        "where that is in a registry of Azure."
+    )
+
+
 class FrontDoor(Section):
-    """Azure Front Door, one for the whole service, before the load balancers of its AWS sites: https for everybody."""
+    """Azure Front Door, one for the whole service, before the load balancers of AWS sites and the edges of Azure sites:
+    https for everybody.
+    """
 
     sku: Literal["standard", "premium"] = Field(
         default="standard", description="Azure's tier: what is made here needs no more than standard."
@@ -140,6 +157,7 @@ class Ingress(Section):
 
     nginx: Nginx | None = Field(default=None, description="An nginx, as `arriero export nginx` writes it.")
     alb: Alb | None = Field(default=None, description="An application load balancer before each AWS site.")
+    edges: AzureEdges | None = Field(default=None, description="Gateways before the targets of each Azure site.")
     front_door: FrontDoor | None = Field(
-        default=None, description="One Azure Front Door before the load balancers of all AWS sites."
+        default=None, description="One Azure Front Door before the load balancers of AWS sites and the edges at Azure."
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
-from arriero.spec import values
+from arriero.spec import secret_values, values
 
 CERTIFICATE_PATTERN = r"^arn:aws[a-z-]*:acm:([a-z0-9-]+):([0-9]{12}):certificate/[A-Za-z0-9-]+$"
 WEB_ACL_PATTERN = r"^arn:aws[a-z-]*:wafv2:([a-z0-9-]+):([0-9]{12}):regional/webacl/([A-Za-z0-9_-]+)/[A-Za-z0-9-]+$"
 TLS_POLICY_PATTERN = r"^ELBSecurityPolicy-[A-Za-z0-9-]+$"
+IDENTITY_PATTERN = (
+    "^/subscriptions/[0-9a-fA-F-]{36}/resource[gG]roups/[A-Za-z0-9._()-]{1,90}"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[A-Za-z0-9_-]{3,128}$"
+)
 # An ALB cuts a connection on which nothing was sent for so long; 60 s by default. Ollama sends nothing while it loads a
 # model, which it gives up after five minutes (OLLAMA_LOAD_TIMEOUT).
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
@@ -31,6 +35,23 @@ def web_acl(value: object) -> str:
 
 def tls_policy(value: object) -> str:
     return _formed(value, TLS_POLICY_PATTERN, "a policy of AWS", "ELBSecurityPolicy-TLS13-1-2-2021-06")
+
+
+def key_vault_secret(value: object) -> str:
+    """Never repeats what was written: it may be a key."""
+    found = secret_values.reference(value)
+    if not secret_values.is_in_key_vault(found):
+        what = "is kept at AWS, and Container Apps read from Key Vault only"
+        raise ValueError(f"{what}; write an address like https://llm-vault.vault.azure.net/secrets/llm-keys")
+    return found
+
+
+def identity(value: object) -> str:
+    example = (
+        "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers/"
+        "Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
+    )
+    return _formed(value, IDENTITY_PATTERN, "the id of a user-assigned managed identity", example)
 
 
 def _formed(value: object, pattern: str, what: str, example: str) -> str:

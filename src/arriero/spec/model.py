@@ -20,7 +20,7 @@ from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
 from arriero.spec.gpu import Gpu
 from arriero.spec.image import Image, accept_a_bare_name
-from arriero.spec.ingress import Alb, Edges, FrontDoor, Ingress
+from arriero.spec.ingress import Alb, AzureEdges, Edges, FrontDoor, Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.logs import Logs
 from arriero.spec.metrics import Metrics
@@ -301,7 +301,8 @@ class Spec(Section):
             network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
-            front_door=self.ingress.front_door if site.cloud == "aws" else None,
+            azure_edges=self.ingress.edges if site.cloud == "azure" else None,
+            front_door=self.ingress.front_door if site.cloud != "local" else None,
             gateway=self.gateway,
             spot=spot,
             gpu=site.gpu if site.cloud != "local" else None,
@@ -353,6 +354,7 @@ class ResolvedSite(Section):
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None
+    azure_edges: AzureEdges | None = None
     front_door: FrontDoor | None = None
     gateway: Gateway = Gateway()
     spot: Spot | None = None

@@ -16,7 +16,7 @@ _ARN = (
     r"|ssm:[a-z0-9-]+:\d{12}:parameter/[A-Za-z0-9/_.-]{1,1011})"
 )
 _ADDRESS = r"https://[a-z][a-z0-9-]{1,22}[a-z0-9]\.vault\.azure\.net/secrets/[0-9A-Za-z-]{1,127}(/[0-9a-f]{32})?"
-PATTERN = f"^({_ARN}|{_ADDRESS})$"
+PATTERN, ADDRESS_PATTERN = f"^({_ARN}|{_ADDRESS})$", f"^{_ADDRESS}$"
 SECRETS_MANAGER, PARAMETERS = "secretsmanager", "ssm"
 ARN_EXAMPLE = "arn:aws:ssm:us-east-1:123456789012:parameter/llm/hf"
 ADDRESS_EXAMPLE = "https://llm-vault.vault.azure.net/secrets/hf"

@@ -10,7 +10,7 @@ from typing import Any
 
 from arriero.clouds.aws.clients import Clients
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
-from arriero.plan.wanted import aws_edges
+from arriero.plan.wanted import aws_edges, edge_settings
 
 Found = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def read(made: Clients, ref: SiteRef, network: Iterable[Resource]) -> Resource |
     if not (ref.edges or _are_told_of(network, ref)):
         return None
     cloud_map = made.get("servicediscovery", ref.region)
-    name = aws_edges.namespace(f"{ref.service}-{ref.site}")
+    name = edge_settings.zone(f"{ref.service}-{ref.site}")
     asked = [_filter("TYPE", "DNS_PRIVATE"), _filter("NAME", name)]
     pages = cloud_map.get_paginator("list_namespaces").paginate(Filters=asked)
     for zone in (zone for page in pages for zone in page["Namespaces"]):
@@ -36,7 +36,7 @@ def read(made: Clients, ref: SiteRef, network: Iterable[Resource]) -> Resource |
 def names(found: Resource | None, ref: SiteRef) -> Mapping[str, str]:
     """What the targets' service is written down under, by the ARN by which ECS has it."""
     arn = str(found.details["arn"]) if found else ""
-    return {arn: aws_edges.targets_name(f"{ref.service}-{ref.site}")} if arn else {}
+    return {arn: edge_settings.targets_name(f"{ref.service}-{ref.site}")} if arn else {}
 
 
 def _are_told_of(network: Iterable[Resource], ref: SiteRef) -> bool:

@@ -37,7 +37,7 @@ class Apps:
     items: tuple[Found, ...]
 
     def resources(self) -> tuple[Resource, ...]:
-        around = (_environment(self.environment),) if self.environment else ()
+        around = (environment_resource(self.environment),) if self.environment else ()
         return (*around, *map(as_resource, self.items))
 
     def targets(self, ref: SiteRef) -> tuple[TargetFacts, ...]:
@@ -110,6 +110,22 @@ def as_resource(item: Found) -> Resource:
         "port": exposed_port(item),
     }
     return Resource(APP_KIND, item["name"], values, item["id"], tags, details)
+
+
+def environment_resource(item: Found) -> Resource:
+    properties = item["properties"]
+    network = properties.get("vnetConfiguration") or {}
+    parts = str(network.get("infrastructureSubnetId") or "").split("/")
+    profiles = (str(each.get("workloadProfileType")) for each in properties.get("workloadProfiles") or ())
+    values: Mapping[str, Value] = {
+        "location": str(item.get("location", "")).replace(" ", "").lower(),
+        "state": _provisioning(item).lower(),
+        "subnet": f"{parts[-3]}/{parts[-1]}" if len(parts) > 3 else None,
+        "is_internal": bool(network.get("internal")),
+        "profiles": tuple(sorted(profiles)),
+    }
+    tags = {key: str(value) for key, value in (item.get("tags") or {}).items()}
+    return Resource(ENVIRONMENT_KIND, item["name"], values, item["id"], tags, {"address": properties.get("staticIp")})
 
 
 def as_target(item: Found, ref: SiteRef, address: str) -> TargetFacts:
@@ -211,19 +227,3 @@ def _container(container: Found) -> Mapping[str, Value]:
         "command": tuple(container.get("command") or ()),
         "environment": {each["name"]: each.get("value") for each in container.get("env") or ()},
     }
-
-
-def _environment(item: Found) -> Resource:
-    properties = item["properties"]
-    network = properties.get("vnetConfiguration") or {}
-    parts = str(network.get("infrastructureSubnetId") or "").split("/")
-    profiles = (str(each.get("workloadProfileType")) for each in properties.get("workloadProfiles") or ())
-    values: Mapping[str, Value] = {
-        "location": str(item.get("location", "")).replace(" ", "").lower(),
-        "state": _provisioning(item).lower(),
-        "subnet": f"{parts[-3]}/{parts[-1]}" if len(parts) > 3 else None,
-        "is_internal": bool(network.get("internal")),
-        "profiles": tuple(sorted(profiles)),
-    }
-    tags = {key: str(value) for key, value in (item.get("tags") or {}).items()}
-    return Resource(ENVIRONMENT_KIND, item["name"], values, item["id"], tags, {"address": properties.get("staticIp")})

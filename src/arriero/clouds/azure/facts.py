@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, apps, files, groups, network, private_link, spares, vaults, workspaces
+from arriero.clouds.azure import alerts, apps, edges, files, groups, network, private_link, spares, vaults, workspaces
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -46,12 +46,14 @@ def read_site(ref: SiteRef) -> SiteFacts:
         logs = pool.submit(workspaces.read, arm, ref) if ref.has_workspace else None
         there, items = _standing(arm, ref, pool, parts["virtualNetworks"])
         link = private_link.read(arm, ref, pool, parts["virtualNetworks"].result())
+        gateways = edges.read(arm, ref, pool, parts["virtualNetworks"].result())
         # One that the spec asks for no more is looked for only while a group writes there.
         is_written = any(workspaces.id_in(item["properties"]) for item in items)
         workspace = logs.result() if logs else workspaces.read(arm, ref) if is_written else None
         resources = [network.resource_group(found, ref)] if (found := parent.result()) else []
         resources += [READERS[path](item) for path, future in parts.items() if (item := future.result())]
         resources += link.resources() if link else ()
+        resources += gateways.resources(items) if gateways else ()
         resources += [workspaces.as_resource(workspace)] if workspace else []
         stored, watching, kept_ready = storage.resources(ref), told.result(), ready.result()
         known = {workspaces.id_of(workspace): str(workspace["name"])} if workspace else {}
@@ -105,6 +107,12 @@ def group_items(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> list[Found]
     names = sorted(item["name"] for item in listed if groups.is_ours(item, ref))
     paths = [f"/resourceGroups/{name}/providers/{groups.TYPE}/{each}" for each in names]
     return [item for item in pool.map(lambda path: arm.get(path, groups.VERSION), paths) if item]
+
+
+def items_of(ref: SiteRef) -> list[Found]:
+    """The same for who asks for nothing else. Raises as azure-core does."""
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="groups") as pool:
+        return group_items(connect(), ref, pool)
 
 
 def _standing(

@@ -62,12 +62,15 @@ def variables(spec: Spec, facts: Facts, planned: StorePlan) -> dict[str, Json]:
 
 
 def _origin(origin: Resource) -> Json:
-    """`host` is empty where no load balancer stands yet, and plain Ansible has just made it."""
+    """`host` is empty where no load balancer or edge stands yet, and plain Ansible has just made it; so is
+    `host_header` where that is the same.
+    """
     properties = origin.properties
     return {
         "site": origin.name,
         "host": str(properties.get("host", "")),
-        "host_header": str(properties["host_header"]),
+        "host_header": str(properties.get("host_header", "")),
+        "checks_name": bool(properties["checks_name"]),
         "port": cast(int, properties["port"]),
         "priority": cast(int, properties["priority"]),
         "weight": cast(int, properties["weight"]),

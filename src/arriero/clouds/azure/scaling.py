@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import app_scaling, apps, facts, files, group_secrets, groups, spares, workspaces
+from arriero.clouds.azure import app_scaling, apps, facts, files, group_secrets, groups, names, spares, workspaces
 from arriero.clouds.azure.asking import ask
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
@@ -48,6 +47,7 @@ def read(ref: SiteRef) -> Standing:
         return app_scaling.read(ref)
     with door(ref.site, ref.region):
         items = _items(ref)
+        is_misnamed = ref.edges and names.are_wrong(connect(), ref, items)
     alive = [item for item in items if groups.as_target(item, ref).state not in ("stopped", "draining")]
     return Standing(
         ref.site,
@@ -56,6 +56,7 @@ def read(ref: SiteRef) -> Standing:
         obstacle=_obstacle(items),
         creates=True,
         lingers=True,
+        is_misnamed=is_misnamed,
     )
 
 
@@ -73,14 +74,14 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
             require()
             ask(ref, partial(arm.act, f"{_path(ref, name)}/start", groups.VERSION))
         stem = re.sub(r"-\d+$", "", str(pattern["name"]))
-        names = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
-        spare = spares.claim(arm, ref, pattern) if names and ref.spares else None
-        copied = group_secrets.filled(_with_keys(arm, ref, _copy(pattern))) if names else {}
-        for name in names:
+        fresh = free_names(stem, {str(item["name"]) for item in items}, more - len(resting))
+        spare = spares.claim(arm, ref, pattern) if fresh and ref.spares else None
+        copied = group_secrets.filled(_with_keys(arm, ref, _copy(pattern))) if fresh else {}
+        for name in fresh:
             require()
             if spare is None or not _take(arm, ref, name, spare):
                 ask(ref, partial(arm.put, _path(ref, name), groups.VERSION, copied))
-    return [*resting, *names]
+    return [*resting, *fresh]
 
 
 def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
@@ -104,8 +105,7 @@ def _has_rest(ref: SiteRef) -> bool:
 
 
 def _items(ref: SiteRef) -> list[Found]:
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="scaling") as pool:
-        return facts.group_items(connect(), ref, pool)
+    return facts.items_of(ref)
 
 
 def _patterns(items: Sequence[Found]) -> list[Found]:

@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from arriero.clouds.azure import alerts, app_variables, apps, bodies, files, groups, private_link, spares, workspaces
+from arriero.clouds.azure import (
+    alerts,
+    app_variables,
+    apps,
+    bodies,
+    edge_variables,
+    files,
+    groups,
+    private_link,
+    spares,
+    workspaces,
+)
 from arriero.clouds.azure.network import NETWORK_VERSION
 from arriero.clouds.azure.patience import PATIENCE
 from arriero.events import Json
@@ -16,6 +27,7 @@ from arriero.plan.wanted import azure as wish
 from arriero.plan.wanted import (
     azure_alerts,
     azure_apps,
+    azure_edges,
     azure_files,
     azure_logs,
     azure_private,
@@ -34,6 +46,8 @@ REMOVAL_ORDER = {
     azure_spares.POOL_KIND: ("StandbyPool", "standbyContainerGroupPools", spares.VERSION),
     azure_spares.PROFILE_KIND: ("ContainerInstance", "containerGroupProfiles", groups.VERSION),
     wish.GROUP_KIND: ("ContainerInstance", "containerGroups", groups.VERSION),
+    azure_edges.APP_KIND: ("App", "containerApps", apps.VERSION),
+    azure_edges.ENVIRONMENT_KIND: ("App", "managedEnvironments", apps.VERSION),
     azure_apps.APP_KIND: ("App", "containerApps", apps.VERSION),
     azure_apps.ENVIRONMENT_KIND: ("App", "managedEnvironments", apps.VERSION),
     azure_private.ENDPOINT_KIND: ("Network", "privateEndpoints", NETWORK_VERSION),
@@ -68,6 +82,7 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         "azure_site_retired_groups": [
             change.name for change in plan.changes if change.action == "remove" and change.kind == wish.GROUP_KIND
         ],
+        **edge_variables.variables(site, plan, found),
         **app_variables.variables(plan, found, name, _subnet_id(found.account, name)),
         **_alerts(site, plan, found),
         **_spares(site, plan, found),
@@ -114,7 +129,8 @@ def _parts(found: SiteFacts) -> list[Json]:
         if resource.kind == our_kind
     ]
     group = found.find("azure.resource_group")
-    return [*parts, *private_link.zone_parts(ours, group.name if group else "")]
+    base = group.name if group else ""
+    return [*parts, *private_link.zone_parts(ours, base), *edge_variables.zone_parts(ours, base)]
 
 
 def _logs(site: ResolvedSite) -> dict[str, Json]:

@@ -59,6 +59,9 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
 
 def _unknown(spec: Spec) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
+    if spec.ingress.edges:
+        what = "edges are a container app that finds targets by names, and what that needs is not among the permissions"
+        yield Problem(what, "remove it for this export", "ingress.edges")
     for name in spec.sites:
         network = spec.site(name).network
         if network.vpc:

@@ -14,29 +14,18 @@ from typing import Any
 
 from arriero.cost import edge
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, Value
-from arriero.plan.wanted import aws_alb, aws_task
+from arriero.plan.wanted import aws_alb, aws_task, edge_settings
 from arriero.spec import secret_values
-from arriero.spec.gateway import Gateway, GatewayLimits
 from arriero.spec.model import ResolvedSite
 
 NAMES, DEFINITION, SERVICE = "aws.names", "aws.edge_definition", "aws.edges"
-CONTAINER, COMMAND = "edge", ("arriero", "gateway", "edge")
-TARGETS, TTL_SECONDS = "targets", 10
+CONTAINER, COMMAND = "edge", edge_settings.COMMAND
+TARGETS, TTL_SECONDS = edge_settings.TARGETS, edge_settings.TTL_SECONDS
 
 
 def name(base: str) -> str:
     """Of the service, of its family of task definitions, and of its security group."""
     return f"{base}-edge"
-
-
-def namespace(base: str) -> str:
-    """The private zone of the site. `.internal` is kept free for such names by ICANN."""
-    return f"{base}.arriero.internal"
-
-
-def targets_name(base: str) -> str:
-    """What the edges look up."""
-    return f"{TARGETS}.{namespace(base)}"
 
 
 def keys(site: ResolvedSite) -> str:
@@ -48,12 +37,12 @@ def keys(site: ResolvedSite) -> str:
 def names(site: ResolvedSite, base: str, tags: Mapping[str, str]) -> tuple[Resource, ...]:
     if site.edges is None:
         return ()
-    return (Resource(NAMES, namespace(base), {"name": TARGETS, "ttl_seconds": TTL_SECONDS}, tags=tags),)
+    return (Resource(NAMES, edge_settings.zone(base), {"name": TARGETS, "ttl_seconds": TTL_SECONDS}, tags=tags),)
 
 
 def registries(site: ResolvedSite, base: str) -> dict[str, Value]:
     """What of the targets' service is compared besides: that ECS writes its tasks down under the name."""
-    return {"registries": (targets_name(base),)} if site.edges else {}
+    return {"registries": (edge_settings.targets_name(base),)} if site.edges else {}
 
 
 def document(site: ResolvedSite, base: str, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -97,43 +86,7 @@ def service(site: ResolvedSite, base: str, subnets: tuple[str, ...], labels: Map
 
 
 def settings(site: ResolvedSite, base: str) -> dict[str, Any]:
-    """The gateway's settings file, but for what is as it is by default, and for the places of its files.
-
-    Of the spec's section `gateway` all holds that is not about this machine: its address, files, workers and TLS.
-    """
+    """By the time they are told to stop the load balancer has waited for their streams."""
     assert site.alb is not None
-    told = site.gateway
-    found: dict[str, Any] = {
-        "service": site.service,
-        "listen": f"0.0.0.0:{aws_task.PORT}",
-        "targets_dns": f"{targets_name(base)}:{aws_task.PORT}",
-        "targets_site": site.name,
-        "hosts": sorted({*site.alb.hosts, *told.hosts}),
-        "trusted_proxies": [site.network.cidr],
-        "limits": _limits(told.limits, int(site.deploy.stop_within)),
-    }
-    found |= {"origins": list(told.origins)} if told.origins else {}
-    found |= {"metrics_sources": list(told.metrics_from)} if told.metrics_from else {}
-    found |= {"front_door_id": told.front_door} if told.front_door else {}
-    return {**found, **_prices(told)}
-
-
-def _limits(limits: GatewayLimits, stop_seconds: int) -> dict[str, float | int]:
-    """It stops draining a second before it is killed; by then the load balancer has waited for its streams."""
-    return {
-        "body_bytes": int(limits.body),
-        "connections": limits.connections,
-        "connections_an_address": limits.connections,
-        "queue_length": limits.queue,
-        "queue_seconds": float(limits.queue_within),
-        "first_byte_seconds": float(limits.first_byte_within),
-        "drain_seconds": float(max(1, stop_seconds - 1)),
-    }
-
-
-def _prices(told: Gateway) -> dict[str, float]:
-    prices = {
-        "price_in_per_million": told.prices.in_per_million,
-        "price_out_per_million": told.prices.out_per_million,
-    }
-    return {key: price for key, price in prices.items() if price}
+    stop, door = int(site.deploy.stop_within), site.gateway.front_door or ""
+    return edge_settings.settings(site, base, site.alb.hosts, site.network.cidr, stop, door)

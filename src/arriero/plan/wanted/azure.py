@@ -28,6 +28,7 @@ from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, Sit
 from arriero.plan.wanted import (
     azure_alerts,
     azure_apps,
+    azure_edges,
     azure_files,
     azure_logs,
     azure_private,
@@ -49,10 +50,12 @@ KINDS: Mapping[str, str] = {
     "azure.storage_account": "storage",
     "azure.file_share": "storage",
     **azure_private.KINDS,
+    **azure_edges.KINDS,
     "azure.stored_models": "seed",
     azure_apps.ENVIRONMENT_KIND: "environment",
     "azure.container_group": "targets",
     azure_apps.APP_KIND: "targets",
+    **azure_edges.LATER_KINDS,
     "azure.action_group": "alerts",
     "azure.metric_alert": "alerts",
     "azure.spare_profile": "spares",
@@ -62,6 +65,7 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "azure.container_group": ("*",),
     azure_apps.APP_KIND: ("*",),
     **azure_private.IMMUTABLE,
+    **azure_edges.IMMUTABLE,
 }
 
 GROUP_KIND = "azure.container_group"
@@ -109,7 +113,10 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
     alerts = azure_alerts.wanted(site, groups, base)
     spares = azure_spares.wanted(site, found, pattern, count)
     environment = _environment(site, found)
-    return (*_surroundings(site), *logs, *files, *environment, *groups, *rest, *alerts, *spares)
+    part = gateway_range(site.network.cidr)
+    before = (*logs, *files, *azure_edges.wanted_before(site, base, part), *environment)
+    edges = azure_edges.wanted_after(site, found, base, part, (group.name for group in groups))
+    return (*_surroundings(site), *before, *groups, *rest, *edges, *alerts, *spares)
 
 
 def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> Mapping[str, str]:
@@ -146,7 +153,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
         said.append(
             f"secrets go from Key Vault to Container Instances within one task: the groups are made by {module}"
         )
-    said += azure_spares.notes(site)
+    said += [*azure_edges.notes(site), *azure_spares.notes(site)]
     return tuple(said)
 
 
@@ -182,8 +189,11 @@ def gateway_range(cidr: str) -> str:
 
 
 def allowed_sources(site: ResolvedSite) -> tuple[str, ...]:
-    """Who may reach port 11434: the site's own network, or of a private one the gateways' part; and `allow_from`."""
-    own = gateway_range(site.network.cidr) if site.network.is_private else site.network.cidr
+    """Who may reach port 11434: the site's own network, or of a private one and of one with edges the gateways' part;
+    and `allow_from`.
+    """
+    is_closed = site.network.is_private or site.azure_edges is not None
+    own = gateway_range(site.network.cidr) if is_closed else site.network.cidr
     return tuple(sorted({own, *site.network.allow_from}))
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from arriero.plan.firewall import Rule as Opening
 from arriero.plan.firewall import group_rule, nsg_rule
 from arriero.plan.model import Resource, SiteFacts
-from arriero.plan.wanted import aws_alb
+from arriero.plan.wanted import aws_alb, azure_edges
 from arriero.plan.wanted.azure_apps import FIRST_PORT, PORTS
 from arriero.policy.rule import Hit, Subject, rule
 
@@ -81,7 +81,7 @@ def public_address(subject: Subject) -> Iterator[Hit]:
 @rule(
     "past-the-front-door",
     "error",
-    reason="who knows a load balancer's own name goes past what the Front Door is there for",
+    reason="who knows the name of a load balancer, or of edges, goes past what the Front Door is there for",
     remedy="run `arriero up`, which has it answer the Front Door alone",
 )
 def past_the_front_door(subject: Subject) -> Iterator[Hit]:
@@ -95,6 +95,10 @@ def past_the_front_door(subject: Subject) -> Iterator[Hit]:
                 yield Hit(
                     f"sites.{found.site}", f"load balancer {balancer.name} answers others than the Front Door, too"
                 )
+        for app in (each for each in found.resources if each.kind == azure_edges.APP_KIND):
+            asked = cast("dict[str, Any]", app.properties["settings"]).get("front_door_id")
+            if not asked or (found.front_door and asked != found.front_door):
+                yield Hit(f"sites.{found.site}", f"edges {app.name} answer others than the Front Door, too")
 
 
 def _leads_to_keys(subject: Subject, site: str, group: str, opening: Opening) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import zlib
 from collections.abc import Iterator
 
 from arriero.catalog import gpu_machines
@@ -35,6 +36,11 @@ def check_environment(world: World, resource: ResourceId, body: Document, old: D
     if subnet := str(network.get("infrastructureSubnetId") or ""):
         _check_subnet(world, body, subnet)
     _check_profiles(world, resource, body, old)
+
+
+def domain(environment: ResourceId, body: Document) -> str:
+    """Below which its apps have their names: the same each time, here."""
+    return f"stage-{zlib.crc32(environment.key.encode()):08x}.{body['location']}.azurecontainerapps.io"
 
 
 def check_app(world: World, app: ResourceId, body: Document) -> None:

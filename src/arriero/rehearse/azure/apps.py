@@ -1,7 +1,8 @@
 """Container apps as an API: what a PUT makes of one, what a GET shows of it and of its replicas, start and stop.
 
 An app's replica is run as a container group's containers are (`reconciler.py`): `shape` says of the app what one says
-of a group. Only apps with one replica, always, in single-revision mode, are emulated; all others are refused.
+of a group. Here are apps with one replica, always, in single-revision mode; those behind HTTPS ingress, which may have
+more, are in `replicas.py`; all others are refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import uuid
 from typing import Any
 
 from arriero.catalog import gpu_machines
-from arriero.rehearse.azure import app_rules, group_rules, operations, types
+from arriero.rehearse.azure import app_rules, group_rules, operations, replicas, types
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
@@ -22,6 +23,8 @@ _GIB = 2**30 / 10**9
 
 def put(world: World, request: Request, app: ResourceId, body: Document, old: Document | None) -> Answer:
     """Makes the app. One that stands would get another revision, which is not emulated: nobody asks for that."""
+    if replicas.are_of(body):
+        return replicas.put(world, request, app, body, old)
     if old is not None:
         raise ArmError(501, "NotImplemented", "A second revision of a container app is not emulated.")
     app_rules.check_app(world, app, body)
@@ -38,6 +41,8 @@ def put(world: World, request: Request, app: ResourceId, body: Document, old: Do
 
 def delete(world: World, request: Request, app: ResourceId) -> Answer:
     """The app is gone at once; its servers end in their own time, as Azure's Location tells until it is done."""
+    if replicas.are_of(world.state.resources[app.key]):
+        return replicas.delete(world, request, app)
     del world.state.resources[app.key]
     world.state.shapes.pop(app.key, None)
     world.state.leaving.append(world.state.runs.pop(app.key).target)
@@ -48,6 +53,8 @@ def delete(world: World, request: Request, app: ResourceId) -> Answer:
 
 def view(world: World, key: str) -> Document:
     """The app with its states."""
+    if replicas.are_of(world.state.resources[key]):
+        return replicas.view(world, key)
     shown: Document = copy.deepcopy(world.state.resources[key])
     run, properties = world.state.runs[key], shown["properties"]
     state = str(shape(world, key)["properties"]["provisioningState"])
@@ -67,6 +74,10 @@ def act(world: World, request: Request, asked: ResourceId) -> Answer:
     app = ResourceId(asked.scope, asked.subscription, asked.group, asked.namespace, asked.types[:1], asked.names[:1])
     types.check_type(app.type, request.query["api-version"], "global")
     body = world.resource(app)
+    if replicas.are_of(body) and path == ("revisions", "replicas") and request.method == "GET":
+        return replicas.told(world, app, asked.names[1])
+    if replicas.are_of(body):
+        raise ArmError(501, "NotImplemented", f"'{'/'.join(path)}' of an app behind HTTPS ingress is not emulated.")
     if path == ("revisions", "replicas") and request.method == "GET":
         return _replicas(world, app, body, asked.names[1])
     if request.method != "POST" or path not in (("start",), ("stop",)):
@@ -102,9 +113,9 @@ def billed(world: World, key: str) -> dict[str, float]:
     resource, group = world.state.resources[key], shape(world, key)
     asked = [group_rules.requests(one) for one in group["properties"]["containers"]]
     cpu, memory = group_rules.cores(group), sum(float(one.get("memoryInGB", 0)) for one in asked)
-    if group is resource:
+    if type_of(key) == types.CONTAINER_GROUPS:
         return {"aci.vcpu": cpu, "aci.memory": memory}
-    profile = str(resource["properties"].get("workloadProfileName", ""))
+    profile = str(resource["properties"].get("workloadProfileName", ""))  # of a replica none: it has no GPU
     gpu = {f"aca.gpu.{each.gpu}": 1.0 for each in gpu_machines.machines("azure") if each.name == profile}
     return {"aca.vcpu": cpu, "aca.memory": memory / _GIB, **gpu}
 

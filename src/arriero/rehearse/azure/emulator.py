@@ -6,12 +6,13 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
 from arriero.clock import Clock, SystemClock
 from arriero.errors import Problem, Refused
-from arriero.rehearse.azure import apps, blobs, identity, log_store, router, vaults
+from arriero.rehearse.azure import apps, blobs, identity, log_store, private_names, router, vaults
 from arriero.rehearse.azure.alerting import Alerting
 from arriero.rehearse.azure.answers import Answer, ArmError, Request, refused
 from arriero.rehearse.azure.faults import Faults
@@ -31,6 +32,7 @@ from arriero.rehearse.certificates import server_context
 from arriero.rehearse.emulator import ContainerRow, Fault
 from arriero.rehearse.latency import Latency
 from arriero.rehearse.meter import Meter
+from arriero.rehearse.naming import NameServer
 from arriero.rehearse.permissions import Need, Permits
 from arriero.rehearse.planted import Figures
 from arriero.rehearse.probing import pace_of
@@ -73,6 +75,7 @@ class AzureEmulator:
         self._vaults = vaults.Vaults(self._world, self._identity, self._permits)
         self._logs = LogStore(self._folder / "workspaces", self._world)
         self._reconciler = Reconciler(self._world, processes, self._faults, self._logs, self._doors)
+        self._processes, self._names = processes, NameServer(partial(private_names.addresses, state))
         self._alerting = Alerting(self._world, self._reconciler.servers, self._logs)
         self._proxy = Proxy(port, hosts, context, self._respond, self._log.refused_host, self._is_resolved)
 
@@ -84,6 +87,8 @@ class AzureEmulator:
     def start(self) -> None:
         self._world.state.start()
         self._doors.start()
+        self._names.start(self._processes.address("names.azure"))
+        self._reconciler.resolver = self._names.address
         self._reconciler.start()
         self._alerting.start()
         self._proxy.start()
@@ -94,6 +99,7 @@ class AzureEmulator:
         self._alerting.stop()
         self._reconciler.stop()
         self._doors.stop()
+        self._names.stop()
         self._world.state.stop()
         self._meter.keep()
         self._log.close()

@@ -4,9 +4,10 @@ What should be is in the state: profiles, endpoints, origin groups, origins and 
 calls `settle`, which starts, changes and ends what differs here. Requests are passed on by `forwarding.py` in its
 loop's thread; what that decides by is one picture of all doors, which `settle` alone replaces.
 
-An origin's certificate has to be signed by an authority that is trusted: here those of the stage's load balancers. One
-of AWS is never made for the names that AWS gives, so an origin whose name is to be compared is not reached. Without
-rights for ports below 1024 a listener opens its port plus 10000, as those of load balancers do.
+An origin's certificate has to be signed by an authority that is trusted: here those of the stage's load balancers, and
+of its environments of container apps, whose names lead to their addresses here. One of AWS is never made for the names
+that AWS gives, so such an origin whose name is to be compared is not reached. Without rights for ports below 1024 a
+listener opens its port plus 10000, as those of load balancers do.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from arriero.clock import Clock
 from arriero.rehearse.azure.front_door_plan import ENDPOINT, Door, Origin, doors, keys_of
+from arriero.rehearse.azure.http_ingress import authority, place_of
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.certificates import server_context
 from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way
@@ -70,12 +72,13 @@ class FrontDoors:
     """All Front Doors of the stage's Azure. `pace` is how much faster questions to origins are than written."""
 
     def __init__(self, folder: Path, processes: Processes, clock: Clock, pace: float) -> None:
-        self._folder, self._processes, self._clock, self._pace = folder, processes, clock, pace
+        self.folder, self._processes, self._clock, self.pace = folder, processes, clock, pace
         self._loop = Loop("Front Doors of the emulated Azure")
         self._endpoints: frozenset[str] = frozenset()
         self._doors: Mapping[str, Door] = {}
         self._listeners: dict[str, list[Listener]] = {}
         self._asked: dict[str, _Asking] = {}
+        self._places: Mapping[str, tuple[str, str]] = {}
         self._turn = 0
 
     def start(self) -> None:
@@ -100,6 +103,8 @@ class FrontDoors:
         if not endpoints and not self._endpoints:
             return
         self._doors = wanted = {door.endpoint: door for door in doors(state.resources)}
+        hosts = {origin.host for door in wanted.values() for origin in door.origins}
+        self._places = {host: place for host in hosts if (place := place_of(state.resources, host))}
         for endpoint in set(self._listeners) - set(wanted):
             self._close(endpoint)
         for endpoint in self._endpoints - endpoints:
@@ -110,18 +115,22 @@ class FrontDoors:
         self._ask({origin.key: (door, origin) for door in wanted.values() for origin in door.origins})
 
     def _ask(self, origins: Mapping[str, tuple[Door, Origin]]) -> None:
-        checks = {key: _check(door, self._pace) for key, (door, _) in origins.items()}
+        checks = {key: _check(door, self.pace) for key, (door, _) in origins.items()}
         for key in [key for key, asking in self._asked.items() if checks.get(key) != asking.check]:
             self._asked.pop(key).task.cancel()
         for key in set(origins) - set(self._asked):
             door, origin = origins[key]
             samples = Samples(*door.samples)
-            asking = probe(origin.host, origin.port, checks[key], samples, self._how(origin))
+            asking = probe(self._address(origin), origin.port, checks[key], samples, self._how(origin))
             self._asked[key] = _Asking(checks[key], samples, self._loop.begin(asking))
 
     def _how(self, origin: Origin) -> Ask:
         headers = {"Host": origin.host_header or origin.host, "X-FD-HealthProbe": "1"}
-        return Ask(headers, lambda: self._trust(origin))
+        return Ask(headers, lambda: self._trust(origin), origin.host)
+
+    def _address(self, origin: Origin) -> str:
+        """Where an origin's name leads; that of a load balancer is its address here."""
+        return self._places[origin.host][0] if origin.host in self._places else origin.host
 
     def _close(self, endpoint: str) -> None:
         for listener in self._listeners.pop(endpoint):
@@ -143,16 +152,17 @@ class FrontDoors:
         return listener
 
     def _tls(self, door: Door) -> ssl.SSLContext:
-        folder = self._folder / "doors" / door.host
+        folder = self.folder / "doors" / door.host
         folder.mkdir(parents=True, exist_ok=True)
         return server_context(folder, (door.host,))[0]
 
     def _trust(self, origin: Origin) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        authority = self._folder / "balancers" / origin.host / "ca.pem"
-        if authority.is_file() and not origin.checks_name:
-            context.load_verify_locations(authority)
+        context.check_hostname = origin.checks_name
+        place = self._places.get(origin.host)
+        file = authority(self.folder, place[1]) if place else self.folder / "balancers" / origin.host / "ca.pem"
+        if file.is_file() and (place or not origin.checks_name):
+            context.load_verify_locations(file)
         return context
 
     def _decide(self, endpoint: str, port: int, head: Head) -> Said | Way:
@@ -186,7 +196,8 @@ class FrontDoors:
             "X-Forwarded-Host": head.get("host"),
             "X-Forwarded-Proto": scheme,
         }
-        return Way(origin.host, origin.port, said, withheld=_RESERVED, tls=self._trust(origin))
+        tls = self._trust(origin)
+        return Way(self._address(origin), origin.port, said, withheld=_RESERVED, tls=tls, name=origin.host)
 
 
 def _target(endpoint: str) -> str:

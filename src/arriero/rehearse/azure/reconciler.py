@@ -19,6 +19,7 @@ from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.app_ingress import AppIngress
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.front_doors import FrontDoors
+from arriero.rehearse.azure.http_ingress import HttpIngress
 from arriero.rehearse.azure.log_store import LogStore
 from arriero.rehearse.azure.probes import Probes
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
@@ -39,9 +40,10 @@ class Reconciler:
 
     def __init__(self, world: World, processes: Processes, faults: Faults, logs: LogStore, doors: FrontDoors) -> None:
         self._world, self._processes, self._faults, self._logs = world, processes, faults, logs
-        self._doors = doors
+        self._doors, self.resolver = doors, ""
         self._probes = Probes()
         self._ingress = AppIngress(world, processes)
+        self._balanced = HttpIngress(world, doors.folder, self._of, doors.pace)
         self._servers: dict[tuple[str, str], Server] = {}
         self._asked_to_end: set[int] = set()
         self._frozen: set[int] = set()
@@ -62,6 +64,7 @@ class Reconciler:
         self._thread.join()
         self._probes.close()
         self._ingress.stop()
+        self._balanced.stop()
         for server in self._servers.values():
             server.kill()
         for server in self._servers.values():
@@ -78,6 +81,7 @@ class Reconciler:
             self._let_leave()
             self._hold_frozen()
             self._ingress.tend()
+            self._balanced.tend()
             if self._ticks % TICKS_A_METERING == 0:
                 self._world.meter.tick(self._world.today, self._usages())
                 self._logs.collect()
@@ -94,6 +98,9 @@ class Reconciler:
                 yield Usage(resource["location"], tags, {"public_ipv4": 1.0})
             elif resource.get("type", "").lower() == front_door_plan.PROFILE:
                 yield Usage(EVERYWHERE, tags, front_door_plan.billed(resource))
+
+    def _of(self, target: str) -> list[Server]:
+        return [server for (mine, _), server in self._servers.items() if mine == target]
 
     def servers(self, region: str, group: str = "") -> Iterator[tuple[str, Server]]:
         """The running servers of a region, or of one group in it, with the group's name."""
@@ -166,7 +173,7 @@ class Reconciler:
         written = Path(record.log)
         record.log_start = written.stat().st_size if record.log and written.exists() else 0
         try:
-            server = self._processes.start(_spec(group, run, container, self._volumes(group, run)))
+            server = self._processes.start(_spec(group, run, container, self._volumes(group, run), self.resolver))
         except (OSError, ArrieroError) as error:
             record.tell("Failed", f"Error: failed to start container: {error}", self._world.now, "Warning")
             record.ended(128, group["properties"]["restartPolicy"], self._world.now)
@@ -288,7 +295,9 @@ def _policy(group: Document, *, is_init: bool) -> str:
     return "OnFailure" if is_init and policy == "Always" else policy
 
 
-def _spec(group: Document, run: GroupRun, container: Document, volumes: Mapping[str, Path]) -> ServerSpec:
+def _spec(
+    group: Document, run: GroupRun, container: Document, volumes: Mapping[str, Path], resolver: str
+) -> ServerSpec:
     properties = container["properties"]
     variables = properties.get("environmentVariables") or []
     ports = [one["port"] for one in properties.get("ports") or []]
@@ -307,6 +316,7 @@ def _spec(group: Document, run: GroupRun, container: Document, volumes: Mapping[
         port=port_of(command, environment, ports),
         stop_seconds=float(group["properties"].get("graceSeconds") or GRACE_SECONDS),
         memory_bytes=int(float(group_rules.requests(container).get("memoryInGB", 0)) * _GIGABYTE),
+        resolver=resolver,
         mounts={
             mount["mountPath"]: volumes[mount["name"]]
             for mount in properties.get("volumeMounts") or []
