@@ -15,7 +15,7 @@ from typing import Any
 from arriero.clouds.azure import apps, groups
 from arriero.clouds.azure.connection import Arm, Found
 from arriero.clouds.azure.network import last, prefix
-from arriero.clouds.azure.private_link import DNS_VERSION
+from arriero.clouds.azure.private_link import DNS_VERSION, zone_resource
 from arriero.plan.model import Resource, SiteRef, Value
 from arriero.plan.wanted import azure as site_wish
 from arriero.plan.wanted import azure_edges as wish
@@ -41,7 +41,7 @@ class Reading:
         """`items` are the site's container groups, whose addresses the records should have."""
         zone, records, around, app = (f.result() for f in (self.zone, self.records, self.environment, self.app))
         found = [self._subnet()]
-        found += [self._zone(zone)] if zone else []
+        found += [zone_resource(wish.ZONE_KIND, zone, self.link.result(), self.network)] if zone else []
         found += [_records(records, items)] if records else []
         found += [_environment(around)] if around else []
         found += [_app(app)] if app else []
@@ -53,14 +53,6 @@ class Reading:
         values: Mapping[str, Value] = {"prefix": prefix(about), "delegations": tuple(given)}
         return Resource(wish.SUBNET_KIND, wish.SUBNET, values, self.subnet["id"])
 
-    def _zone(self, zone: Found) -> Resource:
-        """A link to another network than the site's is told by that one's whole id."""
-        about = (self.link.result() or {}).get("properties", {})
-        linked = str((about.get("virtualNetwork") or {}).get("id", ""))
-        own = linked.lower() == self.network["id"].lower()
-        networks = (last(linked) if own else linked,) if linked else ()
-        return Resource(wish.ZONE_KIND, zone["name"], {"networks": networks}, zone["id"], zone.get("tags") or {})
-
 
 def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Reading | None:
     """None, and no request, where the network has no subnet of edges."""
@@ -68,7 +60,7 @@ def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Readi
     if network is None or subnet is None:
         return None
     base = f"{ref.service}-{ref.site}"
-    zone = f"/resourceGroups/{base}/providers/Microsoft.Network/privateDnsZones/{edge_settings.zone(base)}"
+    zone = _zone_path(base)
     app = f"/resourceGroups/{base}/providers"
     return Reading(
         base,
@@ -83,9 +75,11 @@ def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Readi
 
 
 def records_path(ref: SiteRef) -> str:
-    base = f"{ref.service}-{ref.site}"
-    zone = f"/resourceGroups/{base}/providers/Microsoft.Network/privateDnsZones/{edge_settings.zone(base)}"
-    return f"{zone}/A/{edge_settings.TARGETS}"
+    return f"{_zone_path(f'{ref.service}-{ref.site}')}/A/{edge_settings.TARGETS}"
+
+
+def _zone_path(base: str) -> str:
+    return f"/resourceGroups/{base}/providers/Microsoft.Network/privateDnsZones/{edge_settings.zone(base)}"
 
 
 def addresses(records: Found) -> tuple[str, ...]:

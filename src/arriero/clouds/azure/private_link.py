@@ -35,19 +35,12 @@ class Reading:
 
     def resources(self) -> tuple[Resource, ...]:
         answers = ((zone.result(), link.result()) for zone, link in self.zones)
-        zones = (self._zone(zone, link) for zone, link in answers if zone)
+        zones = (zone_resource(wish.ZONE_KIND, zone, link, self.network) for zone, link in answers if zone)
         return (self._subnet(), *zones, *(_endpoint(item, names) for item, names in self.endpoints.result()))
 
     def _subnet(self) -> Resource:
         values = {"prefix": prefix(self.subnet["properties"])}
         return Resource(wish.SUBNET_KIND, wish.SUBNET, values, self.subnet["id"])
-
-    def _zone(self, zone: Found, link: Found | None) -> Resource:
-        """A link to another network than the site's is told by that one's whole id."""
-        linked = str(((link or {}).get("properties", {}).get("virtualNetwork") or {}).get("id", ""))
-        own = linked.lower() == self.network["id"].lower()
-        networks = (last(linked) if own else linked,) if linked else ()
-        return Resource(wish.ZONE_KIND, zone["name"], {"networks": networks}, zone["id"], zone.get("tags") or {})
 
 
 def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Reading | None:
@@ -74,6 +67,14 @@ def _own_subnet(network: Found) -> Found | None:
     ends = [wish.subnet_prefix(each) for each in spaces]
     subnets = properties.get("subnets") or ()
     return next((each for each in subnets if each["name"] == wish.SUBNET and prefix(each["properties"]) in ends), None)
+
+
+def zone_resource(kind: str, zone: Found, link: Found | None, network: Found) -> Resource:
+    """A private zone, with what its link leads to; a network that is not `network` is told by its whole id."""
+    linked = str(((link or {}).get("properties", {}).get("virtualNetwork") or {}).get("id", ""))
+    own = linked.lower() == network["id"].lower()
+    networks = (last(linked) if own else linked,) if linked else ()
+    return Resource(kind, zone["name"], {"networks": networks}, zone["id"], zone.get("tags") or {})
 
 
 def vaults(arm: Arm, names: Collection[str]) -> tuple[Resource, ...]:
