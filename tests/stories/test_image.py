@@ -46,17 +46,15 @@ def test_models_are_the_same_layers_in_every_build_and_a_setting_rebuilds_none(
     assert again["id"] != first["id"]
     assert {model["name"]: model["digest"] for model in again["models"]}["tiny:latest"] == shop.digest  # type: ignore
     seconds = []
-    # The quickest of three changes: what else the machine does makes one longer, and none shorter.
     for slots in (2, 3, 5):
         shop.write(slots=slots)
         code, out, err = shop.arriero("image", "build", "--network", "host", "--json")
         changed = json.loads(out)
         assert (code, layers(changed)) == (0, layers(first))
-        steps = [line for line in err.splitlines() if "model-" in line and "bake.py --name" in line]
-        assert steps
-        assert err.count("CACHED") >= len(steps)
+        baked = {line.split()[0] for line in err.splitlines() if "model-" in line and "bake.py --name" in line}
+        assert baked
+        assert baked <= {line.split()[0] for line in err.splitlines() if line.split()[1:] == ["CACHED"]}, err
         seconds.append(changed["seconds"])
-    assert min(seconds) < 0.1 * float(str(first["seconds"]))
     print(f"first build {first['seconds']} s, with a changed setting {seconds} s")
 
 
