@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from arriero.clouds.azure import edge_variables
 from arriero.clouds.read import with_front_door
 from arriero.errors import Problem
 from arriero.plan import front_door
@@ -122,11 +123,43 @@ def test_a_change_of_edges_is_no_release() -> None:
 
 
 def test_everybody_reaches_them_and_that_is_told() -> None:
-    told = {"ingress": {"external": True}, "settings": {"front_door_id": ID}}
+    told = {"ingress": {"external": True}, "clients": (), "settings": {"front_door_id": ID}}
     [way] = reach.ways(replace(NOWHERE, resources=(Resource(azure_edges.APP_KIND, "llm-eu-edge", told),)))
     assert str(way).endswith(
         f"through the edges llm-eu-edge, which ask for keys and for X-Azure-FDID {ID}, to port 11434 of the targets"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected", "said"),
+    [
+        ([], (), "everybody"),
+        (["203.0.113.0/24", "10.0.0.0/8"], ("10.0.0.0/8", "203.0.113.0/24"), "10.0.0.0/8 and 203.0.113.0/24"),
+        (["203.0.113.0/24", "0.0.0.0/0"], (), "everybody"),
+    ],
+)
+def test_ranges_of_clients_are_rules_of_the_ingress(written: list[str], expected: tuple[str, ...], said: str) -> None:
+    wished = spec({"allow_from": written})
+    assert app(wished)["clients"] == expected
+    assert f"reached by {said} over https" in azure_edges.notes(wished.site("eu"))[0]
+    made = edge_variables.body(wanted(wished)[azure_edges.APP_KIND], "around")
+    ingress: Any = made["properties"]["configuration"]["ingress"]  # type: ignore[index,call-overload]
+    assert [each["ipAddressRange"] for each in ingress["ipSecurityRestrictions"]] == list(expected)
+    assert {each["action"] for each in ingress["ipSecurityRestrictions"]} <= {"Allow"}
+
+
+@pytest.mark.parametrize(
+    ("clients", "expected"),
+    [
+        ((), ["everybody"]),
+        (("10.0.0.0/8", "203.0.113.0/24"), ["10.0.0.0/8", "203.0.113.0/24"]),
+        (("not 10.0.0.0/8", "not 203.0.113.7/32"), ["everybody but 10.0.0.0/8, 203.0.113.7/32"]),
+    ],
+)
+def test_who_reaches_them_is_told_by_the_rules_that_stand(clients: tuple[str, ...], expected: list[str]) -> None:
+    told = {"ingress": {"external": True}, "clients": clients, "settings": {}}
+    ways = reach.ways(replace(NOWHERE, resources=(Resource(azure_edges.APP_KIND, "llm-eu-edge", told),)))
+    assert [way.sources for way in ways] == expected
 
 
 def origins(found: SiteFacts) -> list[dict[str, Any]]:

@@ -107,14 +107,25 @@ def _azure(found: SiteFacts) -> Iterator[Way]:
 
 
 def _azure_edges(found: SiteFacts) -> Iterator[Way]:
-    """Everybody reaches external ingress. They ask for keys; where they answer a Front Door alone, they say so."""
+    """Who reaches external ingress: everybody, if it has no rules. Edges ask for keys; where they answer a Front Door
+    alone, they say so.
+    """
     app = found.find(azure_edges.APP_KIND)
     if app is None or not cast("Mapping[str, Any]", app.properties["ingress"])["external"]:
         return
     settings = cast("Mapping[str, Any]", app.properties["settings"])
     door = f" and for X-Azure-FDID {settings['front_door_id']}" if settings.get("front_door_id") else ""
     edges = f"the edges {app.name}, which ask for keys{door}"
-    yield Way(found.site, "everybody", "port 443 of its edges", (edges, f"to port {sidecar.PORT} of the targets"))
+    through = (edges, f"to port {sidecar.PORT} of the targets")
+    for who in _who_reaches_edges(cast("tuple[str, ...]", app.properties["clients"])):
+        yield Way(found.site, who, "port 443 of its edges", through)
+
+
+def _who_reaches_edges(clients: tuple[str, ...]) -> tuple[str, ...]:
+    denied = [each.removeprefix(azure_edges.DENIED) for each in clients if each.startswith(azure_edges.DENIED)]
+    if denied:  # then none is allowed by name
+        return (f"everybody but {', '.join(denied)}",)
+    return clients or ("everybody",)
 
 
 def _azure_storage(found: SiteFacts) -> Iterator[Way]:

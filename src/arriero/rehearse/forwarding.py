@@ -52,6 +52,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Way:
     """Where a request goes: the server's address, and what is set among its headers. `within` ends when it is over.
+    Where nobody can be connected to there, the `others` are tried in their order.
 
     A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https, and is
     expected to be called `name`.
@@ -64,6 +65,7 @@ class Way:
     withheld: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     name: str = ""
+    others: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,16 @@ async def _end_all() -> None:
 class Listener:
     """One port: each request goes where `decide` says. `limits` are asked for each request anew."""
 
-    def __init__(self, decide: Decide, limits: Callable[[], Limits], clock: Clock, too_late: Said = Said(504)) -> None:
+    def __init__(
+        self,
+        decide: Decide,
+        limits: Callable[[], Limits],
+        clock: Clock,
+        too_late: Said = Said(504),
+        broken: Said = Said(502),
+    ) -> None:
         self._decide, self._limits, self._clock, self._too_late = decide, limits, clock, too_late
+        self._broken = broken
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -165,12 +175,11 @@ class Listener:
     async def _forward(
         self, way: Way, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
     ) -> None:
-        try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                inner_reader, inner_writer = await opened(way.host, way.port, way.tls, way.name)
-        except OSError:
-            await _say(writer, Said(502))
+        found = await _connected(way)
+        if found is None:
+            await _say(writer, self._broken)
             return
+        inner_reader, inner_writer = found
         inner_writer.write(_head_bytes(head, way))
         timer = Timer(self._clock, limits.idle)
         sending = asyncio.create_task(pass_on(reader, inner_writer, timer), name="bytes of a client")
@@ -200,11 +209,22 @@ class Listener:
                 return
             if not piece:
                 if not begun:
-                    await _say(writer, Said(502))
+                    await _say(writer, self._broken)
                 return
             begun = True
             writer.write(piece)
             await writer.drain()
+
+
+async def _connected(way: Way) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    """To the first of its servers that takes the connection; None where none does."""
+    for host, port in ((way.host, way.port), *way.others):
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await opened(host, port, way.tls, way.name)
+        except OSError:
+            continue
+    return None
 
 
 class Timer:

@@ -45,9 +45,21 @@ def _company_problems(spec: Spec) -> Iterator[Problem]:
         if needed and not (spec.ingress.alb and spec.ingress.alb.edges):  # which says so itself
             what = "the image that edges run from lacks the packages for it"
             yield Problem(what, "remove it, or remove ingress.edges", f"gateway.{key}")
+    yield from _client_problems(spec, spec.ingress.edges.allow_from if spec.ingress.edges else ())
     if spec.deploy.is_canary and spec.ingress.alb is None:  # which says so itself
         what = "edges in a cloud know no shares, so a trial would get as much as its targets bear"
         yield Problem(what, "write rolling, or remove ingress.edges", "deploy.strategy")
+
+
+def _client_problems(spec: Spec, ranges: tuple[str, ...]) -> Iterator[Problem]:
+    """Ingress compares who connects to it: behind a Front Door that is no client."""
+    if ranges and (spec.ingress.front_door or spec.gateway.front_door):
+        what = "is about clients, and edges are reached by Front Door, from ranges of Microsoft's that change: its tag "
+        what += "AzureFrontDoor.Backend can't be said here"
+        yield Problem(what, "remove it: they answer that Front Door alone", f"{AT}.allow_from")
+    for index, source in enumerate(ranges):
+        if source in ranges[:index]:
+            yield Problem(f"{source} is here twice", "keep one of them", f"{AT}.allow_from[{index}]")
 
 
 def _site_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:

@@ -131,6 +131,9 @@ class AzureEdges(Section):
         description="The id of a user-assigned managed identity of yours that may read that secret, and pull the image "
         "where that is in a registry of Azure."
     )
+    allow_from: tuple[Client, ...] = Field(
+        default=(), description="IPv4 ranges of clients that may reach them; by default everybody."
+    )
 
 
 class FrontDoor(Section):

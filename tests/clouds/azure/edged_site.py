@@ -35,9 +35,9 @@ class Keyed:
     def edges(self) -> dict[str, Any]:
         return {"keys": self.address, "identity": IDENTITY}
 
-    def wish(self, count: int = 2, **more: Any) -> ResolvedSite:
+    def wish(self, count: int = 2, allow_from: tuple[str, ...] = (), **more: Any) -> ResolvedSite:
         own = {"deploy": {"stop_within": "5s"}, **more}
-        return site(**own, ingress={"edges": {**self.edges, "count": count}})
+        return site(**own, ingress={"edges": {**self.edges, "count": count, "allow_from": list(allow_from)}})
 
 
 def place(azure: Azure) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from arriero.plan.compare import compare
 from arriero.plan.model import SitePlan
 from arriero.plan.wanted import azure as wish
 from arriero.spec.model import ResolvedSite
-from key_vault import Hand
+from key_vault import MANAGEMENT, Hand
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -109,6 +109,31 @@ def test_a_stream_comes_whole_while_a_new_revision_takes_over(azure: Azure, keye
     assert wait_for(lambda: not before & set(processes(azure, "edge")))
     assert changes(azure, changed) == []
     assert asked(azure, keyed.key).status == 200
+
+
+def test_only_clients_of_the_ranges_get_in_and_what_a_hand_opened_is_closed(azure: Azure, keyed: Keyed) -> None:
+    closed = keyed.wish(gateway={"limits": {"queue": 7}}, allow_from=("203.0.113.0/24",))
+    before = set(processes(azure, "edge"))
+    plan, made = azure.up(closed)
+    assert made.code == 0, made.text
+    assert [step.name for step in plan.steps] == ["edges"]
+    assert asked(azure, keyed.key).status == 403
+    hand = Hand(azure.environment())
+    path = hand.managed("/resourceGroups/llm-azure-east/providers/Microsoft.App/containerApps/llm-azure-east-edge")
+    app = hand.ask("GET", path, None, "2025-01-01", MANAGEMENT).json()
+    ingress = app["properties"]["configuration"]["ingress"]
+    ingress["ipSecurityRestrictions"].append({"name": "me", "ipAddressRange": "127.0.0.1", "action": "Allow"})
+    assert hand.ask("PUT", path, app, "2025-01-01", MANAGEMENT).status_code < 300
+    assert wait_for(lambda: asked(azure, keyed.key).status == 200)
+    assert changes(azure, closed) == [
+        "update azure.edges llm-azure-east-edge: clients: is [127.0.0.1/32, 203.0.113.0/24], should be [203.0.113.0/24]"
+    ]
+    assert azure.up(closed)[1].code == 0
+    assert wait_for(lambda: asked(azure, keyed.key).status == 403)
+    opened = keyed.wish(gateway={"limits": {"queue": 7}})
+    assert azure.up(opened)[1].code == 0
+    assert wait_for(lambda: asked(azure, keyed.key).status == 200)
+    assert set(processes(azure, "edge")) == before  # ranges are no part of a revision
 
 
 def test_a_killed_target_is_hidden_by_the_edges(azure: Azure, keyed: Keyed) -> None:

@@ -98,6 +98,10 @@ def body(app: Resource, environment_id: str) -> dict[str, Json]:
                     "transport": about["ingress"]["transport"],
                     "targetPort": about["ingress"]["port"],
                     "allowInsecure": about["ingress"]["insecure"],
+                    "ipSecurityRestrictions": [
+                        {"name": f"client-{index}", "ipAddressRange": each, "action": "Allow"}
+                        for index, each in enumerate(about["clients"], 1)
+                    ],
                 },
                 "secrets": [
                     {

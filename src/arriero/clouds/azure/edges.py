@@ -136,6 +136,7 @@ def _app(item: Found) -> Resource:
             "port": ingress.get("targetPort"),
             "insecure": bool(ingress.get("allowInsecure")),
         },
+        "clients": _clients(ingress),
         "revisions": str(configuration.get("activeRevisionsMode", "")).lower(),
         "replicas": (scale.get("minReplicas") or 0, scale.get("maxReplicas") or 0),
         "stop_seconds": template.get("terminationGracePeriodSeconds"),
@@ -155,6 +156,17 @@ def _app(item: Found) -> Resource:
         "is_ready": about.get("latestRevisionName") == about.get("latestReadyRevisionName"),
     }
     return Resource(wish.APP_KIND, item["name"], values, item["id"], tags, details)
+
+
+def _clients(ingress: Found) -> tuple[str, ...]:
+    """The ranges that may come; `not RANGE` where a rule denies. None of it where everybody may come."""
+    rules = ((each, str(each.get("action", "")).lower()) for each in ingress.get("ipSecurityRestrictions") or ())
+    return tuple(sorted(f"{'' if does == 'allow' else wish.DENIED}{_range(each)}" for each, does in rules))
+
+
+def _range(rule: Found) -> str:
+    text = str(rule.get("ipAddressRange"))
+    return text if "/" in text else f"{text}/32"
 
 
 def _settings(container: Found) -> dict[str, Any]:

@@ -6,6 +6,7 @@ private DNS zone, whose records are written when groups came or went, by the rol
 Container Apps read their keys from Key Vault, by an identity of the user's. Their settings are a variable. Azure gives
 the app a name and a certificate for it, restarts what ends, and has a new revision ready before the former one goes.
 https://learn.microsoft.com/azure/container-apps/ingress-overview (names, TLS, 240 seconds a request),
+https://learn.microsoft.com/azure/container-apps/ip-restrictions (ranges of clients: all rules allow, or all deny),
 https://learn.microsoft.com/azure/container-apps/manage-secrets (Key Vault by reference),
 https://learn.microsoft.com/azure/container-apps/revisions (single revision mode).
 """
@@ -13,6 +14,7 @@ https://learn.microsoft.com/azure/container-apps/revisions (single revision mode
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from arriero.cost import edge
@@ -38,6 +40,8 @@ READY = "/readyz"
 INGRESS_SECONDS = 240
 # What nobody knows before the environment, or the Front Door, stands; the role has both by then.
 HOST_TO_COME, DOOR_TO_COME = "@EDGE_HOST@", "@FRONT_DOOR_ID@"
+# What a range begins with that may not come: only a hand writes such a rule.
+DENIED = "not "
 # What it is where nobody could tell: then nobody is answered.
 NO_DOOR = "00000000-0000-0000-0000-000000000000"
 PROBE: Mapping[str, Value] = {"path": READY, "period": 2, "timeout": 2, "failures": 3}
@@ -111,11 +115,18 @@ def front_door(site: ResolvedSite, found: SiteFacts) -> str:
     return found.front_door or DOOR_TO_COME
 
 
+def clients(edges: AzureEdges) -> tuple[str, ...]:
+    """The ranges that may reach them; none where everybody may."""
+    is_for_all = any(ip_network(each).prefixlen == 0 for each in edges.allow_from)
+    return () if is_for_all else tuple(sorted(edges.allow_from))
+
+
 def notes(site: ResolvedSite) -> list[str]:
     if site.azure_edges is None:
         return []
     alone = ", and they answer the Front Door alone" if site.front_door else ""
-    said = [f"{site.azure_edges.count} edges, which ask for keys, are reached by everybody over https{alone}"]
+    who = " and ".join(clients(site.azure_edges)) or "everybody"
+    said = [f"{site.azure_edges.count} edges, which ask for keys, are reached by {who} over https{alone}"]
     if site.deploy.stop_within > LONGEST_STOP_SECONDS:
         said.append(f"Container Apps give a stopping edge {LONGEST_STOP_SECONDS}s at most")
     longest = int(site.gateway.limits.queue_within) + int(site.gateway.limits.first_byte_within)
@@ -134,6 +145,7 @@ def _app(site: ResolvedSite, edges: AzureEdges, found: SiteFacts, base: str, pre
         "environment": name(base),
         "profile": PLAIN_PROFILE,
         "ingress": {"external": True, "transport": "http", "port": PORT, "insecure": False},
+        "clients": clients(edges),
         "revisions": "single",
         "replicas": (edges.count, edges.count),
         "stop_seconds": stop_seconds(site),

@@ -131,6 +131,7 @@ def _check_size(app: Document, profile: str) -> None:
 
 def _check_ingress(world: World, app: ResourceId, body: Document, environment: Document) -> None:
     ingress = (body["properties"].get("configuration") or {}).get("ingress") or {}
+    _check_restrictions(ingress)
     if str(ingress.get("transport", "")).lower() != "tcp":
         return
     port = int(ingress.get("exposedPort") or ingress.get("targetPort") or 0)
@@ -144,6 +145,35 @@ def _check_ingress(world: World, app: ResourceId, body: Document, environment: D
         if key != app.key and int(theirs.get("exposedPort") or 0) == port:
             message = f"The exposed port {port} is already in use by the container app '{other['name']}'."
             raise ArmError(409, "ContainerAppTcpPortAlreadyInUse", message)
+
+
+def lets_in(ingress: Document, client: str) -> bool:
+    """Whether its rules let that address come: without any everybody may; all of them allow, or all deny."""
+    rules = ingress.get("ipSecurityRestrictions") or []
+    is_named = any(ipaddress.ip_address(client) in _range(each) for each in rules)
+    return not rules or is_named == (str(rules[0]["action"]).lower() == "allow")
+
+
+def _check_restrictions(ingress: Document) -> None:
+    """https://learn.microsoft.com/azure/container-apps/ip-restrictions: IPv4, and no mixing."""
+    rules = ingress.get("ipSecurityRestrictions") or []
+    if len({str(each["action"]).lower() for each in rules}) > 1:
+        message = "The rules of ipSecurityRestrictions must be all Allow or all Deny."
+        raise ArmError(400, "ContainerAppInvalidIpSecurityRestrictions", message)
+    names = [each["name"] for each in rules]
+    for each in rules:
+        if names.count(each["name"]) > 1:
+            message = f"The name '{each['name']}' of an IP security restriction is used more than once."
+            raise ArmError(400, "ContainerAppInvalidIpSecurityRestrictions", message)
+        try:
+            _range(each)
+        except ValueError:
+            message = f"The range '{each['ipAddressRange']}' of '{each['name']}' is not an IPv4 range."
+            raise ArmError(400, "ContainerAppInvalidIpSecurityRestrictions", message) from None
+
+
+def _range(rule: Document) -> ipaddress.IPv4Network:
+    return ipaddress.IPv4Network(rule["ipAddressRange"])
 
 
 def _check_subnet(world: World, body: Document, wanted: str) -> None:

@@ -4,7 +4,11 @@ domain, and each app's ready replicas in turn.
 Who runs: the reconciler says at each tick what leads where, and has a revision go once the next one is ready (`tend`).
 An event loop in a thread of its own asks replicas whether they are ready, listens, and passes requests on. A request
 may take 240 seconds to begin its answer, and be silent for as long
-(https://learn.microsoft.com/azure/container-apps/ingress-overview).
+(https://learn.microsoft.com/azure/container-apps/ingress-overview). A replica that takes no connection has another one
+asked. No page says so; users' reports quote Azure's ingress with "retried and the latest reset reason: remote
+connection failure" (https://github.com/microsoft/azure-container-apps/issues/1166, 295), and it runs out of room while
+it retries a long body (519, 1049). Of a request that a dying replica had already, one report says that it was asked
+again (377, of 2022); here the client gets 503 then, which is the worse of the two.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from arriero.rehearse.processes import Server
 
 REQUEST_SECONDS = 240.0
 PORTS = (443, 80)
+BROKEN = Said(503, "upstream connect error or disconnect/reset before headers")
 _LOG = logging.getLogger(__name__)
 
 # The servers of a replica, by what they are kept under.
@@ -67,6 +72,7 @@ class HttpIngress:
     _asked: dict[str, _Asking] = field(default_factory=dict)
     _listeners: dict[str, list[Listener]] = field(default_factory=dict)
     _ways: Mapping[str, tuple[_Replica, ...]] = field(default_factory=dict)
+    _ingresses: Mapping[str, Document] = field(default_factory=dict)
     _turns: Iterator[int] = field(default_factory=itertools.count)
 
     def tend(self) -> None:
@@ -76,13 +82,16 @@ class HttpIngress:
             return
         self._ask(there)
         ways: dict[str, tuple[_Replica, ...]] = {}
+        ingresses: dict[str, Document] = {}
         for key, app in there.items():
             self._roll(key, app)
             ready = str(app["properties"]["latestReadyRevisionName"])
             serving = replicas.of(self.world, key, ready) if ready else []
-            fqdn = str(app["properties"]["configuration"]["ingress"]["fqdn"]).lower()
+            ingress = app["properties"]["configuration"]["ingress"]
+            fqdn = str(ingress["fqdn"]).lower()
+            ingresses[fqdn] = ingress
             ways[fqdn] = tuple(self._replica(each) for each in serving if self._is_ready(each))
-        self._ways = ways
+        self._ingresses, self._ways = ingresses, ways
         self._listen(there)
 
     def stop(self) -> None:
@@ -148,7 +157,7 @@ class HttpIngress:
             return self._decide(head, is_secure=port == PORTS[0])
 
         limits = Limits(idle=REQUEST_SECONDS, first_response=REQUEST_SECONDS)
-        listener = Listener(decide, lambda: limits, self.world.clock)
+        listener = Listener(decide, lambda: limits, self.world.clock, broken=BROKEN)
         try:
             tls = self._tls(domain) if port == PORTS[0] else None
             self._running().do(listener.start(address, port, tls))
@@ -169,17 +178,20 @@ class HttpIngress:
         name = head.get("host").partition(":")[0].lower()
         if name not in self._ways:
             return Said(404, "no container app has this name\n")
+        if not app_rules.lets_in(self._ingresses[name], head.peer):
+            return Said(403, "RBAC: access denied")
         if not is_secure:
             return Said(301, headers={"Location": f"https://{name}{head.target}"})
         ready = [each for each in self._ways[name] if each.runs]
         if not ready:
             return Said(503, "no healthy upstream")
-        chosen = ready[next(self._turns) % len(ready)]
+        turn = next(self._turns) % len(ready)
+        chosen, *others = (*ready[turn:], *ready[:turn])
         said = {
             "X-Forwarded-For": ", ".join(filter(None, (head.get("x-forwarded-for"), head.peer))),
             "X-Forwarded-Proto": "https",
         }
-        return Way(chosen.address, chosen.port, said)
+        return Way(chosen.address, chosen.port, said, others=tuple((each.address, each.port) for each in others))
 
     def _running(self) -> Loop:
         if self._loop is None:
