@@ -1,4 +1,4 @@
-"""Reads what a module says of load balancers, in the plan's words, as `terraform_module.py` reads the rest."""
+"""Reads what a module says of load balancers and names in the plan's words, as `terraform_module.py` reads the rest."""
 
 from __future__ import annotations
 
@@ -13,6 +13,36 @@ def attachment(block: Values) -> Values:
     }
     done(block)
     return found
+
+
+def registry(module: Module, block: Values) -> str:
+    """The whole name under which a service's tasks are written down."""
+    name = module.known[block.pop("registry_arn")]
+    done(block)
+    [config] = many(dict(name), "dns_config")
+    return f"{name['name']}.{module.known[config['namespace_id']]['name']}"
+
+
+def aws_names(module: Module) -> Read:
+    zones = {}
+    for address, zone in module.of("aws_service_discovery_private_dns_namespace"):
+        assert zone.pop("vpc").startswith("aws_vpc.")
+        zones[address] = (zone.pop("name"), zone.pop("tags"))
+        done(zone)
+    for _, name in module.of("aws_service_discovery_service"):
+        [config], [health] = many(name, "dns_config"), many(name, "health_check_custom_config")
+        [record] = many(config, "dns_records")
+        zone, tags = zones[config.pop("namespace_id")]
+        assert (config.pop("routing_policy"), record.pop("type"), name.pop("force_destroy")) == (
+            "MULTIVALUE",
+            "A",
+            True,
+        )
+        assert health.pop("failure_threshold") == 1
+        assert name.pop("tags") == tags
+        yield "aws.names", zone, {"name": name.pop("name"), "ttl_seconds": record.pop("ttl")}, tags
+        for each in (name, config, record, health):
+            done(each)
 
 
 def aws_ingress(module: Module) -> Read:

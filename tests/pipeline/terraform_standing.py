@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from test_terraform import nothing
+from terraform_specs import nothing
 
 from arriero.plan import place
 from arriero.plan.model import Facts

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_terraform import SITES, SPECS, nothing, spec, written
+from terraform_specs import SITES, SPECS, nothing, spec
+from test_terraform import written
 
 from arriero.errors import Refused
 from arriero.pipeline.terraform import module

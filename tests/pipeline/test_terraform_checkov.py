@@ -8,11 +8,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_terraform import GPUS, SITES, SPECS, nothing, spec, written
+from terraform_specs import GPUS, SITES, SPECS, nothing, spec
+from test_terraform import written
 
 CHECKOV = Path(__file__).parents[2] / ".venv/checkov/bin/checkov"
 EXPLAINED = json.loads((Path(__file__).parents[1] / "cases/terraform/checkov.json").read_text())
-READ = ("models from storage", "models from storage at Azure, through a private endpoint", "spares in a standby pool")
+READ = (
+    "behind edges",
+    "models from storage",
+    "models from storage at Azure, through a private endpoint",
+    "spares in a standby pool",
+)
 
 pytestmark = [pytest.mark.wide, pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed")]
 

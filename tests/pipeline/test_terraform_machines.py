@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from terraform_specs import SPECS, spec
 from terraform_standing import as_wished
-from test_terraform import SPECS, spec, standing, written
+from test_terraform import standing, written
 
 from arriero.errors import Refused
 from arriero.pipeline.terraform import module

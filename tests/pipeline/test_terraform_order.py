@@ -11,7 +11,7 @@ from functools import cache
 from graphlib import TopologicalSorter
 
 import pytest
-from test_terraform import SPECS, nothing, spec
+from terraform_specs import SPECS, nothing, spec
 
 from arriero.pipeline.terraform import module
 
@@ -21,7 +21,7 @@ ONE_SITE = [name for name, changes in SPECS.items() if list(changes.get("sites",
 # What only guards what others need, and what is made for a service that stands.
 BESIDE = ("aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive")
 AFTER = ("aws_appautoscaling_",)
-SERVICE = "aws_ecs_service.aws_east"
+SERVICE, EDGES = "aws_ecs_service.aws_east", "aws_ecs_service.aws_east_edge"
 STORAGE = "models from storage"
 MACHINES = "on machines with GPUs"
 # Each goes before the one beside it: `roles/aws_site/tasks/clear.yml`.
@@ -57,9 +57,27 @@ def needs(name: str) -> Mapping[str, frozenset[str]]:
 
 @pytest.mark.parametrize("name", ONE_SITE)
 def test_a_service_comes_after_all_that_its_tasks_need(name: str) -> None:
-    before = needs(name)[SERVICE]
+    """That is all there is: for edges, for targets behind these all but what leads clients to edges."""
+    last = EDGES if EDGES in needs(name) else SERVICE
+    before = needs(name)[last]
     left = {each for each in needs(name) if each not in before and not each.startswith((*BESIDE, *AFTER))}
-    assert left == {SERVICE}
+    assert left == {last}
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_SITE if "edges" in name])
+def test_edges_come_after_their_targets_which_wait_for_nothing_of_theirs_but_the_name(name: str) -> None:
+    before = needs(name)[SERVICE]
+    assert SERVICE in needs(name)[EDGES]
+    assert "aws_service_discovery_service.aws_east" in before
+    assert {each for each in needs(name).keys() - before if not each.startswith((*BESIDE, *AFTER))} == {
+        SERVICE,
+        EDGES,
+        "aws_ecs_task_definition.aws_east_edge",
+        "aws_lb.aws_east",
+        "aws_lb_listener.aws_east_443",
+        "aws_lb_listener.aws_east_80",
+        "aws_lb_target_group.aws_east",
+    }
 
 
 @pytest.mark.parametrize(

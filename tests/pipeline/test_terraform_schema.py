@@ -14,7 +14,8 @@ import hcl2
 import pytest
 from provider_schema import OF_TERRAFORM, Body, schema, version, wheel
 from terraform_module import Module
-from test_terraform import SPECS, nothing, spec, standing, written
+from terraform_specs import SPECS, nothing, spec
+from test_terraform import standing, written
 
 from arriero.pipeline.terraform import module
 from arriero.rehearse.azure import schemas
@@ -57,6 +58,8 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "others may reach it",
         "more storage than is included",
         "models from storage",
+        "behind one that the internet reaches",
+        "behind edges",
         "on machines with GPUs",
         "on private machines with GPUs, which the cloud scales",
         "models from storage at Azure, through a private endpoint",

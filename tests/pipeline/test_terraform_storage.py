@@ -11,8 +11,9 @@ import pytest
 from botocore.validate import ParamValidator
 from terraform_files import jobs
 from terraform_module import as_plan
+from terraform_specs import BIG, SITES, SPECS, nothing, spec
 from terraform_standing import as_wished
-from test_terraform import BIG, SITES, SPECS, nothing, spec, written
+from test_terraform import written
 
 from arriero.pipeline.terraform import module
 from arriero.plan.model import Facts

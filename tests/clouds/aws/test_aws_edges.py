@@ -16,6 +16,8 @@ import pytest
 from aws_site import BASE, AwsSite, until
 from edges_site import Keyed, asked, processes
 
+from arriero.pipeline.terraform import module as terraform
+from arriero.plan.model import Facts
 from arriero.policy import reach
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long]
@@ -50,6 +52,25 @@ def test_the_only_way_in_leads_through_edges(site: AwsSite) -> None:
         f"to port 11434 of the targets (tcp 11434 group:{BASE}-edge)"
     )
     assert all("load balancer" in line for line in said)
+
+
+def test_terraform_would_take_over_all_that_stands(site: AwsSite, keyed: Keyed) -> None:
+    wish, found = keyed.wish(), site.read()
+    files = terraform.files(wish, Facts("llm", {"aws-east": found}))
+    lines = files["aws.tf"].splitlines()
+    made = [line.split('"')[1::2] for line in lines if line.startswith("resource ")]
+    imported = re.findall(r"  to = ([\w.]+)(?:\[.*\])?\n  id = (.*)", files["imports.tf"])
+    assert {".".join(each) for each in made} == {address for address, _ in imported}
+    assert {len(identity) > 2 for _, identity in imported} == {True}
+    cloud_map, ids = site.client("servicediscovery"), dict(imported)
+    [zone], [name] = cloud_map.list_namespaces()["Namespaces"], cloud_map.list_services()["Services"]
+    [vpc] = [each.id for each in found.resources if each.kind == "aws.vpc"]
+    assert ids["aws_service_discovery_private_dns_namespace.aws_east"] == f'"{zone["Id"]}:{vpc}"'
+    assert ids["aws_service_discovery_service.aws_east"] == f'"{name["Id"]}"'
+    assert ids["aws_ecs_service.aws_east_edge"] == f'"{BASE}/{BASE}-edge"'
+    service = cloud_map.get_service(Id=name["Id"])["Service"]
+    assert service["HealthCheckCustomConfig"] == {"FailureThreshold": 1}
+    assert service["DnsConfig"]["RoutingPolicy"] == "MULTIVALUE"
 
 
 def test_keys_are_in_no_definition_log_or_variable(site: AwsSite, keyed: Keyed) -> None:

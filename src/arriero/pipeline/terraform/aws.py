@@ -10,28 +10,28 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, cast
 
-from arriero.pipeline.terraform import aws_files, aws_ingress, aws_machines, aws_network, aws_scaling
+from arriero.pipeline.terraform import aws_files, aws_ingress, aws_machines, aws_names, aws_network, aws_scaling
 from arriero.pipeline.terraform.aws_network import ours, tags
-from arriero.pipeline.terraform.hcl import Blocks, Call, Expression, Raw
+from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.model import Resource
-from arriero.plan.wanted import aws_alb
+from arriero.plan.wanted import aws_alb, aws_edges
 from arriero.plan.wanted.aws import base_name, partition
 
 SERVICE = "aws.service"
-# A task needs these from its first moment, and no argument of the service leads to them: made before it, gone after it.
+# A task needs these from its first moment, and no argument of its service leads to them: made before it, gone after it.
+# Those of the second list, where clients come to it through a load balancer.
 NEEDED = (
     "aws_iam_role_policy_attachment",
     "aws_iam_role_policy",
     "aws_route_table_association",
     "aws_nat_gateway",
     "aws_vpc_endpoint",
-    "aws_lb_listener",
-    "aws_wafv2_web_acl_association",
     "aws_cloudwatch_log_group",
     "aws_ecs_cluster_capacity_providers",
     "aws_efs_mount_target",
 )
+BEHIND_A_BALANCER = ("aws_lb_listener", "aws_wafv2_web_acl_association")
 COUNT_NOTE = "The live count belongs to whoever scales; Terraform only sets the first one."
 
 
@@ -110,73 +110,91 @@ def _strategy(site: Site, shares: Any) -> Blocks:
     return Blocks(tuple(rows))
 
 
-def _task_definition(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+def _task_definitions(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     """From the document that the role registers, with the roles as references. No tags: its labels are tags enough."""
-    [definition] = resources
-    document = cast("Mapping[str, Any]", definition.details["document"])
+    for definition in resources:
+        document = cast("Mapping[str, Any]", definition.details["document"])
+        body = ours(site, **_task(site, document))
+        label = aws_network.label_of(site, definition.name)
+        yield Piece("aws_ecs_task_definition", label, body, site.imported(definition))
+
+
+def _task(site: Site, document: Mapping[str, Any]) -> Body:
+    """Edges have no role of their own: they hold no login."""
     runtime, disk = document["runtimePlatform"], document.get("ephemeralStorage")
-    body = ours(
-        site,
-        family=document["family"],
-        cpu=document["cpu"],
-        memory=document["memory"],
-        network_mode=document["networkMode"],
-        requires_compatibilities=document["requiresCompatibilities"],
-        execution_role_arn=_role_arn(site, document["executionRoleArn"]),
-        task_role_arn=_role_arn(site, document["taskRoleArn"]),
-        container_definitions=_json(document["containerDefinitions"]),
-        runtime_platform=Blocks(
-            (
-                {
-                    "operating_system_family": runtime["operatingSystemFamily"],
-                    "cpu_architecture": runtime["cpuArchitecture"],
-                },
-            )
-        ),
-        ephemeral_storage=Blocks(({"size_in_gib": disk["sizeInGiB"]},) if disk else ()),
-        placement_constraints=Blocks(tuple(document.get("placementConstraints", ()))),
-        volume=Blocks(tuple(aws_files.volume(site, each) for each in document["volumes"])),
-    )
-    yield Piece("aws_ecs_task_definition", site.label, body, site.imported(definition))
+    roles = {"execution_role_arn": "executionRoleArn", "task_role_arn": "taskRoleArn"}
+    system = {
+        "operating_system_family": runtime["operatingSystemFamily"],
+        "cpu_architecture": runtime["cpuArchitecture"],
+    }
+    return {
+        "family": document["family"],
+        "cpu": document["cpu"],
+        "memory": document["memory"],
+        "network_mode": document["networkMode"],
+        "requires_compatibilities": document["requiresCompatibilities"],
+        **{argument: _role_arn(site, document[key]) for argument, key in roles.items() if key in document},
+        "container_definitions": _json(document["containerDefinitions"]),
+        "runtime_platform": Blocks((system,)),
+        "ephemeral_storage": Blocks(({"size_in_gib": disk["sizeInGiB"]},) if disk else ()),
+        "placement_constraints": Blocks(tuple(document.get("placementConstraints", ()))),
+        "volume": Blocks(tuple(aws_files.volume(site, each) for each in document["volumes"])),
+    }
 
 
-def _service(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+def _targets(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     [service] = resources
+    life: Body = {"ignore_changes": [Raw("desired_count")], **aws_files.gate(site)}
+    more = aws_names.registered(site, cast("Mapping[str, Any]", service.properties))
+    kinds = NEEDED if aws_edges.SERVICE in site.kinds else (*NEEDED, *BEHIND_A_BALANCER)
+    body = _service(site, service, site.label, depends_on=_made(site, kinds), **more, lifecycle=Blocks((life,)))
+    yield Piece("aws_ecs_service", site.label, body, _standing(site, service), COUNT_NOTE)
+
+
+def _edges(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+    """After the targets, one of which has to answer before edges are ready. Their number is the spec's alone."""
+    for service in resources:
+        label = aws_network.label_of(site, service.name)
+        first = [Raw(f"aws_ecs_service.{site.label}"), *_made(site, BEHIND_A_BALANCER)]
+        body = _service(site, service, label, depends_on=first)
+        yield Piece("aws_ecs_service", label, body, _standing(site, service))
+
+
+def _service(site: Site, service: Resource, label: str, **more: Expression | Blocks) -> Body:
     wish = cast("Mapping[str, Any]", service.properties)
     deployment, network, standing = wish["deployment"], wish["network"], site.standing(service)
-    body = ours(
+    place: Body = {
+        "subnets": [aws_network.subnet_id(site, name) for name in network["subnets"]],
+        "security_groups": [aws_network.group_id(site, name) for name in network["security_groups"]],
+        "assign_public_ip": network["public_ip"],
+    }
+    return ours(
         site,
         name=service.name,
         cluster=Raw(f"aws_ecs_cluster.{site.label}.arn"),
-        task_definition=Raw(f"aws_ecs_task_definition.{site.label}.arn"),
+        task_definition=Raw(f"aws_ecs_task_definition.{label}.arn"),
         desired_count=wish["desired_count"],
         deployment_minimum_healthy_percent=deployment["minimum_healthy_percent"],
         deployment_maximum_percent=deployment["maximum_percent"],
         propagate_tags=str(standing.details.get("propagate_tags") or "NONE") if standing else "SERVICE",
         tags=wish["tags"],
-        depends_on=_needed(site),
         capacity_provider_strategy=_strategy(site, wish["capacity_providers"]),
         deployment_circuit_breaker=Blocks(({"enable": deployment["breaker"], "rollback": deployment["rollback"]},)),
-        network_configuration=Blocks(
-            (
-                {
-                    "subnets": [aws_network.subnet_id(site, name) for name in network["subnets"]],
-                    "security_groups": [Raw(f"aws_security_group.{site.label}.id")],
-                    "assign_public_ip": network["public_ip"],
-                },
-            )
-        ),
-        lifecycle=Blocks(({"ignore_changes": [Raw("desired_count")], **aws_files.gate(site)},)),
+        network_configuration=Blocks((place,)),
         **aws_ingress.attached(site, wish),
+        **more,
     )
-    there = {"": f"{base_name(site.spec)}/{service.name}"} if standing else {}
-    yield Piece("aws_ecs_service", site.label, body, there, COUNT_NOTE)
 
 
-def _needed(site: Site) -> list[Expression]:
-    kinds = takewhile(SERVICE.__ne__, dict.fromkeys(resource.kind for resource in site.plan.wanted))
+def _standing(site: Site, service: Resource) -> Mapping[str, str]:
+    return {"": f"{base_name(site.spec)}/{service.name}"} if site.standing(service) else {}
+
+
+def _made(site: Site, types: tuple[str, ...]) -> list[Expression]:
+    """What of those types comes before the targets' service, by reference."""
+    kinds = takewhile(SERVICE.__ne__, site.kinds)
     made = (piece for kind in kinds for piece in MAKERS[kind](site, site.wanted(kind)))
-    return [Raw(f"{piece.type}.{piece.label}") for piece in made if piece.type in NEEDED]
+    return [Raw(f"{piece.type}.{piece.label}") for piece in made if piece.type in types]
 
 
 def _role_arn(site: Site, path: str) -> Raw:
@@ -192,11 +210,14 @@ MAKERS: Mapping[str, Maker] = {
     **aws_network.MAKERS,
     **aws_machines.MAKERS,
     **aws_files.MAKERS,
+    **aws_names.MAKERS,
     aws_alb.TARGETS: aws_ingress.target_group,
     aws_alb.BALANCER: aws_ingress.balancer,
     "aws.log_group": _log_group,
     "aws.cluster": _cluster,
-    "aws.task_definition": _task_definition,
-    SERVICE: _service,
+    "aws.task_definition": _task_definitions,
+    SERVICE: _targets,
+    aws_edges.DEFINITION: _task_definitions,
+    aws_edges.SERVICE: _edges,
     "aws.scaling": aws_scaling.scaling,
 }

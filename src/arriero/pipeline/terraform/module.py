@@ -68,9 +68,6 @@ def _refuse_secrets(spec: Spec) -> None:
 
 
 def _refuse_edges(spec: Spec) -> None:
-    if spec.ingress.alb and spec.ingress.alb.edges:
-        what = "this export can't say edges, nor the names by which they find targets"
-        raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.alb.edges"))
     if spec.ingress.edges:
         what = "this export can't say edges at Azure, nor the names by which they find targets"
         raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.edges"))

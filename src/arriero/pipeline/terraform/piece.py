@@ -42,6 +42,11 @@ class Site:
         """What everything of a site carries."""
         return {SERVICE_TAG: self.spec.service, SITE_TAG: self.spec.name}
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What the plan holds, in the order of making."""
+        return tuple(dict.fromkeys(resource.kind for resource in self.plan.wanted))
+
     def wanted(self, kind: str) -> tuple[Resource, ...]:
         return tuple(resource for resource in self.plan.wanted if resource.kind == kind)
 
@@ -59,11 +64,10 @@ Maker = Callable[[Site, tuple[Resource, ...]], Iterator[Piece]]
 
 def pieces(site: Site, makers: Mapping[str, Maker]) -> tuple[Piece, ...]:
     """Every resource of the plan in the order of making. Raises Refused where one can't be said in Terraform."""
-    kinds = dict.fromkeys(resource.kind for resource in site.plan.wanted)
-    unknown = [kind for kind in kinds if kind not in makers]
+    unknown = [kind for kind in site.kinds if kind not in makers]
     if unknown:
         raise Refused([_unsaid(site, kind) for kind in unknown])
-    return tuple(piece for kind in kinds for piece in makers[kind](site, site.wanted(kind)))
+    return tuple(piece for kind in site.kinds for piece in makers[kind](site, site.wanted(kind)))
 
 
 def _unsaid(site: Site, kind: str) -> Problem:
