@@ -68,6 +68,9 @@ def _refuse_secrets(spec: Spec) -> None:
 
 
 def _refuse_edges(spec: Spec) -> None:
+    if spec.ingress.front_door:
+        what = "this export can't say a Front Door, nor that load balancers answer it alone"
+        raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.front_door"))
     if spec.ingress.edges:
         what = "this export can't say edges at Azure, nor the names by which they find targets"
         raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.edges"))
