@@ -213,13 +213,22 @@ def test_models_from_storage_at_aws_have_a_policy_of_their_own() -> None:
     assert any(arn.endswith("-seed") for arn in passed)
 
 
-def test_edges_at_azure_are_refused() -> None:
-    of_azure = f"/subscriptions/{AZURE}/resourceGroups/llm/providers"
-    identity = f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
+def test_edges_at_azure_have_names_and_an_app_and_their_identity_a_role_of_its_own() -> None:
+    group = f"/subscriptions/{AZURE}/resourceGroups/llm"
+    identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
     edges = {"keys": "https://llm-vault.vault.azure.net/secrets/llm-keys", "identity": identity}
     given = spec(BOTH, aws=AWS, azure=AZURE).model_dump() | {"ingress": {"edges": edges}}
-    with pytest.raises(Refused, match=r"ingress\.edges: edges are a container app that finds targets by names"):
-        iam.files(Spec.model_validate(given), Path())
+    found = {name: json.loads(text) for name, text in iam.files(Spec.model_validate(given), Path()).items()}
+    assert set(found) - set(documents()) == {"azure-identity-role.json"}
+    more = set(found["azure-role.json"]["Actions"]) - set(documents()["azure-role.json"]["Actions"])
+    assert {action.split("/")[0] for action in more} == {"Microsoft.App", "Microsoft.Network"}
+    assert more > {f"Microsoft.Network/privateDnsZones/A/{each}" for each in ("read", "write")}
+    # What targets on machines take besides is not among it.
+    assert not [action for action in more if "/start/" in action or "replicas" in action or "usages" in action]
+    giver = found["azure-identity-role.json"]
+    assert giver["Actions"] == ["Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"]
+    assert giver["AssignableScopes"] == [group]
+    assert giver["Description"].startswith(f"Assign it at the identity: {identity}.")
 
 
 def test_edges_have_a_policy_for_their_names_which_is_bound_to_the_tag() -> None:

@@ -1,4 +1,6 @@
-"""Custom roles for Azure: what the calls need, in one subscription, and who may read which secrets. Pure."""
+"""Custom roles for Azure: what the calls need, in one subscription, who may read which secrets, and who may give edges
+their identity. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,8 @@ from arriero.spec.model import ResolvedSite, Spec
 
 # What private endpoints lead to; who makes one approves it there.
 _ACCOUNTS, _VAULTS = "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"
+# What edges read their keys with; who gives it to them has a role of its own.
+_IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
 def role(spec: Spec) -> Mapping[str, Any]:
@@ -23,6 +27,7 @@ def role(spec: Spec) -> Mapping[str, Any]:
     approved = {
         _ACCOUNTS: any(private_endpoint.leads_to_storage(site) for site in sites),
         _VAULTS: any(private_endpoint.vaults(site) for site in sites),
+        _IDENTITIES: False,
     }
     wanted = (each for part in _parts(spec, sites) for each in known.of_part(part) if approved.get(each.of, True))
     actions = sorted({each.action for each in wanted}, key=str.lower)
@@ -34,6 +39,7 @@ def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
     more = {
         "door": spec.ingress.front_door is not None,
         "apps": any(site.gpu for site in sites),
+        "edges": any(site.azure_edges for site in sites),
         "alerts": any(site.scale_by == "cloud" for site in sites),
         "rest": any(site.scale_by == "load" and site.min == 0 for site in sites),
         "spares": any(site.spares for site in sites),
@@ -64,6 +70,20 @@ def secrets_role(spec: Spec) -> Mapping[str, Any] | None:
         return None
     data = sorted({wanted.action for wanted in permissions.calls("azure").of_part("secrets")}, key=str.lower)
     return _role(spec, "reader of secrets", f"Assign it at each secret: {', '.join(named)}.", data=data)
+
+
+def identity_role(spec: Spec) -> Mapping[str, Any] | None:
+    """Who may give the edges their identity, a role of its own: given in the whole subscription it would let a
+    deployer act as any identity there. None where the spec asks for no edges at Azure.
+    """
+    if spec.ingress.edges is None:
+        return None
+    identity = spec.ingress.edges.identity
+    of_edges = permissions.calls("azure").of_part("edges")
+    actions = sorted({each.action for each in of_edges if each.of == _IDENTITIES}, key=str.lower)
+    made = _role(spec, "identity giver", f"Assign it at the identity: {identity}.", actions=actions)
+    # A role is kept at a resource group or above, and may be given at what is in there.
+    return {**made, "AssignableScopes": [identity.partition("/providers/")[0]]}
 
 
 def _role(

@@ -1,4 +1,6 @@
-"""One IAM policy a part at AWS, one custom role at Azure, and one more for who reads secrets there."""
+"""One IAM policy a part at AWS, one custom role at Azure, one more for who reads secrets there, and one for who gives
+edges their identity.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from arriero.pipeline.iam import aws, azure
 from arriero.spec.front_door import clouds_of
 from arriero.spec.model import Spec
 
-ROLE, SECRETS_ROLE = "azure-role.json", "azure-secrets-role.json"
+ROLE, SECRETS_ROLE, IDENTITY_ROLE = "azure-role.json", "azure-secrets-role.json", "azure-identity-role.json"
 # Of a managed policy, blanks not counted:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MOST_CHARACTERS = 6144
@@ -22,6 +24,7 @@ AWS:    aws iam create-policy --policy-name NAME --policy-document file://aws-ne
 Azure:  az role definition create --role-definition @azure-role.json
         az role assignment create --assignee DEPLOYER --role NAME --scope /subscriptions/ID
         azure-secrets-role.json, where it is: the same, at each secret's own id: VAULT-ID/secrets/NAME
+        azure-identity-role.json, where it is: the same, at the id of the edges' identity
 Try:    arriero rehearse start --permissions DIR, then arriero up --rehearse"""
 
 
@@ -38,6 +41,8 @@ def files(spec: Spec, _home: Path) -> Mapping[str, str]:
         found[ROLE] = _text(azure.role(spec))
         if reader := azure.secrets_role(spec):
             found[SECRETS_ROLE] = _text(reader)
+        if giver := azure.identity_role(spec):
+            found[IDENTITY_ROLE] = _text(giver)
     long = [
         name for name, text in found.items() if name.startswith("aws-") and len("".join(text.split())) > MOST_CHARACTERS
     ]
@@ -59,9 +64,6 @@ def _unpinned(spec: Spec, used: Collection[str]) -> Iterator[Problem]:
 
 def _unknown(spec: Spec) -> Iterator[Problem]:
     """What the tables of calls don't hold yet: a policy without it would be found wanting in mid-deployment."""
-    if spec.ingress.edges:
-        what = "edges are a container app that finds targets by names, and what that needs is not among the permissions"
-        yield Problem(what, "remove it for this export", "ingress.edges")
     for name in spec.sites:
         network = spec.site(name).network
         if network.vpc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from arriero.catalog import permissions
@@ -38,16 +38,20 @@ def _table() -> dict[str, tuple[Wanted, ...]]:
 
 
 def _needs(request: Request, wanted: Wanted, scope: str) -> Iterator[Need]:
-    """One over the scope, or one over each resource of its type that the body names in its field."""
+    """One over the scope, or one over each resource of its type that the body names in its field, also by keys."""
     if not wanted.given:
         yield Need(wanted.action, scope)
         return
     found = list(_values(request.document(), wanted.given.lower())) if request.is_readable else []
     if not wanted.of and any(found):
         yield Need(wanted.action, scope)
-    for each in found if wanted.of else ():
+    for each in (name for value in found for name in _named(value)) if wanted.of else ():
         if f"/providers/{wanted.of}/".lower() in str(each).lower():
             yield Need(wanted.action, str(each))
+
+
+def _named(value: object) -> Iterable[object]:
+    return value if isinstance(value, dict) else (value,)
 
 
 def _values(value: object, field: str) -> Iterator[object]:
