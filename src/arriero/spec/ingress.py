@@ -25,7 +25,7 @@ TlsPolicy = Annotated[str, BeforeValidator(of_ingress.tls_policy), values.schema
 Client = Annotated[str, BeforeValidator(of_ingress.client_range), values.schema(values.CIDR_PATTERN)]
 InKeyVault = Annotated[str, BeforeValidator(of_ingress.key_vault_secret), values.schema(secret_values.ADDRESS_PATTERN)]
 Identity = Annotated[str, BeforeValidator(of_ingress.identity), values.schema(of_ingress.IDENTITY_PATTERN)]
-SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
+InAws = Annotated[str, BeforeValidator(of_ingress.aws_secret), values.schema(secret_values.PATTERN)]
 Wait = Annotated[Duration, values.above_zero]
 
 
@@ -76,7 +76,7 @@ class Edges(Section):
     count: Annotated[int, Field(strict=True, ge=2, le=20)] = Field(
         default=2, description="How many there are, so that one may be lost."
     )
-    keys: tuple[SecretReference, ...] = Field(
+    keys: tuple[InAws, ...] = Field(
         min_length=1,
         description="ARNs of secrets that hold the file of API keys, one for each region that has an AWS site.",
     )

@@ -37,13 +37,24 @@ def tls_policy(value: object) -> str:
     return _formed(value, TLS_POLICY_PATTERN, "a policy of AWS", "ELBSecurityPolicy-TLS13-1-2-2021-06")
 
 
+def aws_secret(value: object) -> str:
+    """Never repeats what was written: it may be a key. One of Key Vault is refused with its place: `check_edges.py`."""
+    if not _is(value, secret_values.PATTERN):
+        what = "is no secret of AWS; write the ARN of one in Secrets Manager or of a parameter of SSM"
+        raise ValueError(f"{what}, like {secret_values.ARN_EXAMPLE}")
+    return str(value)
+
+
 def key_vault_secret(value: object) -> str:
     """Never repeats what was written: it may be a key."""
-    found = secret_values.reference(value)
-    if not secret_values.is_in_key_vault(found):
-        what = "is kept at AWS, and Container Apps read from Key Vault only"
-        raise ValueError(f"{what}; write an address like https://llm-vault.vault.azure.net/secrets/llm-keys")
-    return found
+    example = "https://llm-vault.vault.azure.net/secrets/llm-keys"
+    if _is(value, secret_values.ADDRESS_PATTERN):
+        return str(value)
+    if _is(value, secret_values.PATTERN):
+        raise ValueError(
+            f"is kept at AWS, and Container Apps read from Key Vault only; write an address like {example}"
+        )
+    raise ValueError(f"is no secret of Key Vault; write the address of one, like {example}")
 
 
 def identity(value: object) -> str:
@@ -52,6 +63,10 @@ def identity(value: object) -> str:
         "Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
     )
     return _formed(value, IDENTITY_PATTERN, "the id of a user-assigned managed identity", example)
+
+
+def _is(value: object, pattern: str) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(pattern, value))
 
 
 def _formed(value: object, pattern: str, what: str, example: str) -> str:
