@@ -14,6 +14,7 @@ from scripted_server import Heard, ScriptedServer
 from arriero.gateway.access.sources import Sources, client_address, is_loopback
 from arriero.gateway.wire.headers import sort_headers
 from arriero.gateway.wire.request import Request
+from arriero.plan.wanted.azure_edges import NO_DOOR
 
 FRONT_DOOR = "1f0e4b3c-0000-4000-8000-000000000001"
 
@@ -104,6 +105,16 @@ def test_behind_a_front_door_nobody_else_is_answered(tmp_path: Path) -> None:
             refused = await ask("/api/tags")
             assert refused.json() == {"error": "this server answers through its Front Door only"}
             assert [(await ask(path)).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 503, 200]
+
+    run(story())
+
+
+def test_before_its_front_door_is_known_no_header_opens_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with gateway(tmp_path, front_door_id=NO_DOOR) as running:
+            for said in (NO_DOOR, NO_DOOR.strip(), "", f'"{NO_DOOR}"', "00000000-0000-0000-0000-000000000000"):
+                assert (await running.ask("GET", "/", headers=f"X-Azure-FDID: {said}\r\n")).status == 403, said
+            assert (await running.ask("GET", "/healthz")).status == 200
 
     run(story())
 

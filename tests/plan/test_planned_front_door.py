@@ -282,7 +282,7 @@ OTHER = "00000000-0000-0000-0000-000000000001"
         (f"forward to llm if {OURS}", "", True),
         (f"forward to llm if X-Azure-FDID is {OTHER}", None, False),
         ("forward to llm if X-Azure-FDID is *", None, True),
-        (f"forward to llm if X-Azure-FDID is {aws_alb.UNKNOWN}", None, True),
+        ("forward to llm if X-Azure-FDID is not a door", None, True),
     ],
 )
 def test_what_forwards_without_asking_for_its_id_leads_past_it(told: str, door: str | None, expected: bool) -> None:
@@ -295,11 +295,11 @@ def test_the_rules_of_its_own_do_not_lead_past_it() -> None:
 
 def test_before_its_id_is_known_nobody_is_answered_and_one_that_was_set_stays() -> None:
     wish = spec({"region": "westeurope"}, sites=ONE)
-    assert aws_alb.UNKNOWN in https(wish, site("aws-east"))["rules"][0]
+    assert (https(wish, site("aws-east"))["action"], https(wish, site("aws-east"))["rules"]) == ("answer 403", ())
     locked = Resource(aws_alb.BALANCER, "llm-aws-east", details={"dns_name": "a", "front_door": ID})
     unread = replace(site("aws-east"), resources=(locked,))
     assert f"is {ID}" in https(wish, unread)["rules"][0]
-    assert aws_alb.UNKNOWN in https(wish, replace(unread, front_door=""))["rules"][0]
+    assert https(wish, replace(unread, front_door=""))["rules"] == ()
 
 
 LOCKED = {"dns_name": "aws-east.elb", "front_door": ID}
@@ -318,4 +318,5 @@ def test_one_that_could_not_be_read_locks_nobody_out() -> None:
     assert [change for change in plan.sites[0].changes if change.kind == aws_alb.BALANCER] == []
     gone = place.plan(wish, with_front_door(Facts("llm", {"aws-east": standing}), NOTHING)).sites[0]
     [change] = [change for change in gone.changes if change.kind == aws_alb.BALANCER]
-    assert aws_alb.UNKNOWN in change.reason
+    assert change.reason.startswith(f"listeners.443.rules: is [forward to llm-aws-east if {OURS}")
+    assert change.reason.endswith("should be []")

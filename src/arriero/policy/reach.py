@@ -114,6 +114,8 @@ def _azure_edges(found: SiteFacts) -> Iterator[Way]:
     if app is None or not cast("Mapping[str, Any]", app.properties["ingress"])["external"]:
         return
     settings = cast("Mapping[str, Any]", app.properties["settings"])
+    if settings.get("front_door_id") == azure_edges.NO_DOOR:
+        return  # they answer nobody
     door = f" and for X-Azure-FDID {settings['front_door_id']}" if settings.get("front_door_id") else ""
     edges = f"the edges {app.name}, which ask for keys{door}"
     through = (edges, f"to port {sidecar.PORT} of the targets")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from aws_site import spec
 
 from arriero.clouds.aws.variables import removal_variables, site_variables
@@ -72,3 +73,39 @@ def test_web_acls_are_put_on_and_taken_off_by_name() -> None:
     assert [told(behind(web_acls=acls[:1]), found)[name] for name in names] == ["old", ""]
     assert [told(behind(web_acls=acls[1:]), found)[name] for name in names] == ["new", "old"]
     assert [told(behind(), found)[name] for name in names] == ["", "old"]
+
+
+ID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+BEHIND_A_DOOR = {
+    **ALB,
+    "scheme": "internet-facing",
+    "allow_from": ["0.0.0.0/0"],
+    "edges": {"keys": ["arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("stands", "door", "scheme", "expected"),
+    [
+        (False, "", "internet-facing", (True, "", False)),
+        (False, ID, "internet-facing", (True, ID, False)),
+        (True, "", "internet-facing", (True, "", True)),
+        (True, ID, "internet-facing", (True, ID, True)),
+        (True, None, "internet-facing", (True, "", True)),
+        # It is made anew, and there is nobody to go on letting in.
+        (True, ID, "internal", (True, ID, False)),
+    ],
+)
+def test_a_load_balancer_that_answers_everybody_lets_its_front_door_in_first(
+    stands: bool, door: str | None, scheme: str, expected: tuple[bool, str, bool]
+) -> None:
+    alone = spec(ingress={"alb": BEHIND_A_DOOR, "front_door": {"region": "westeurope"}})
+    before = spec(ingress={"alb": {**BEHIND_A_DOOR, "scheme": scheme}})
+    found = replace(standing(before) if stands else NOTHING, front_door=door)
+    [balancer] = told(alone, found)["aws_site_balancers"]
+    assert (balancer["answers_alone"], balancer["front_door"], balancer["lets_in_first"]) == expected
+
+
+def test_one_that_no_front_door_stands_before_answers_everybody() -> None:
+    [balancer] = told(behind(), NOTHING)["aws_site_balancers"]
+    assert (balancer["answers_alone"], balancer["front_door"], balancer["sets_rules"]) == (False, "", False)

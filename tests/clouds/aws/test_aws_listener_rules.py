@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from arriero.clouds.aws import balancing
-from arriero.plan.wanted import aws_alb
 
+ID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 FORWARD = {"Type": "forward", "TargetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/llm/0a"}
 
 
@@ -23,8 +23,8 @@ def path(**told: list[str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("conditions", "said", "door"),
     [
-        ([header("X-Azure-FDID", Values=["one"])], "X-Azure-FDID is one", "one"),
-        ([header("X-Azure-FDID", Values=[aws_alb.UNKNOWN])], f"X-Azure-FDID is {aws_alb.UNKNOWN}", ""),
+        ([header("X-Azure-FDID", Values=[ID])], f"X-Azure-FDID is {ID}", ID),
+        ([header("X-Azure-FDID", Values=["not a door"])], "X-Azure-FDID is not a door", ""),
         ([header("X-Azure-FDID", RegexValues=[".*"])], "X-Azure-FDID matches .*", ""),
         ([path(Values=["/a", "/b"]), header("A", Values=["1"])], "A is 1 and the path is /a or /b", ""),
         ([path(RegexValues=["/.*"])], "the path matches /.*", ""),

@@ -9,6 +9,7 @@ from azure_sites import planned, site
 from arriero.clouds.azure import variables
 from arriero.plan.model import Resource, SiteFacts
 from arriero.plan.wanted import azure as wish
+from arriero.plan.wanted import azure_edges
 
 EMPTY = SiteFacts("azure-east", "azure", "eastus", account="0000")
 OURS = {"arriero-service": "llm", "arriero-site": "azure-east"}
@@ -105,3 +106,34 @@ def test_a_nat_gateway_that_holds_an_address_of_somebody_else_stays() -> None:
 
 def parent(ours: bool) -> Resource:
     return Resource("azure.resource_group", "llm-azure-east", {"location": "eastus"}, details={"ours": ours})
+
+
+IDENTITY = "/subscriptions/0000/resourceGroups/llm/providers/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
+EDGES = {"keys": "https://llm-vault.vault.azure.net/secrets/llm-keys", "identity": IDENTITY.replace("0000", "0" * 36)}
+DOOR, OTHER = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f1"
+
+
+@pytest.mark.parametrize(
+    ("standing", "door", "expected"),
+    [
+        (None, DOOR, DOOR),
+        (None, "", azure_edges.NO_DOOR),
+        (None, None, azure_edges.NO_DOOR),
+        (OTHER, "", azure_edges.NO_DOOR),
+        (OTHER, DOOR, DOOR),
+        ("", DOOR, DOOR),
+        ("", "", ""),  # they answer everybody, and go on so
+        ("", None, ""),
+    ],
+)
+def test_edges_are_told_a_front_door_that_nobody_can_name_until_one_is_known(
+    standing: str | None, door: str | None, expected: str
+) -> None:
+    wanted = site(ingress={"edges": EDGES, "front_door": {}})
+    stands = Resource(
+        azure_edges.APP_KIND, "llm-azure-east-edge", {"environment": "old"}, details={"front_door": standing}
+    )
+    found = replace(EMPTY, front_door=door, resources=(stands,) if standing is not None else ())
+    values: Any = variables.site_variables(wanted, planned(wanted, found), found)
+    [edges] = values["azure_site_edges"]
+    assert edges["front_door"] == expected

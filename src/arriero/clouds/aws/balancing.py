@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from arriero.clouds.aws.clients import Clients
 from arriero.clouds.aws.identity import refuse_foreign
 from arriero.plan.model import Resource, SiteRef, Value
 from arriero.plan.wanted import aws_alb
+from arriero.spec.values import UUID_PATTERN
 
 Found = Mapping[str, Any]
 Attributes = Mapping[str, str]
@@ -149,11 +151,11 @@ def _compared(told: Found) -> str:
 
 
 def _front_door(rules: Sequence[Found]) -> str:
-    """Which Front Door a rule lets in; empty where none does."""
+    """Which Front Door a rule lets in, by its id, which is a UUID; empty where none does."""
     headers = [each["HttpHeaderConfig"] for rule in rules for each in rule["Conditions"] if "HttpHeaderConfig" in each]
     named = (each for each in headers if each["HttpHeaderName"].lower() == aws_alb.FRONT_DOOR_HEADER.lower())
-    values = (each["Values"] for each in named if each.get("Values"))
-    return next((str(each[0]) for each in values if each != [aws_alb.UNKNOWN]), "")
+    values = (str(each["Values"][0]) for each in named if each.get("Values"))
+    return next((each for each in values if re.fullmatch(UUID_PATTERN, each)), "")
 
 
 def _listener(listener: Found, rules: Sequence[Found] | None) -> Mapping[str, Value]:

@@ -8,7 +8,7 @@ from typing import cast
 from arriero.cost import way_out
 from arriero.events import Json
 from arriero.plan.firewall import group_rule
-from arriero.plan.model import SiteFacts, SitePlan
+from arriero.plan.model import Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws, aws_alb, aws_network, aws_task
 from arriero.spec import ingress_values as of_ingress
 from arriero.spec.ingress import Alb
@@ -87,7 +87,7 @@ def ingress(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
     wanted = (aws_alb.web_acl(site, site.alb) or "") if site.alb else ""
     base = aws_network.base_name(site)
     return {
-        "aws_site_balancers": [_balancer(site, site.alb, base, found)] if site.alb else [],
+        "aws_site_balancers": [_balancer(site, site.alb, base, found, is_replaced)] if site.alb else [],
         "aws_site_balancers_replaced": [standing.name] if standing and is_replaced else [],
         "aws_site_web_acl": of_ingress.web_acl_name(wanted) if wanted else "",
         "aws_site_web_acl_gone": of_ingress.web_acl_name(held) if held and held != wanted else "",
@@ -98,7 +98,7 @@ def ingress(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
     }
 
 
-def _balancer(site: ResolvedSite, alb: Alb, base: str, found: SiteFacts) -> dict[str, Json]:
+def _balancer(site: ResolvedSite, alb: Alb, base: str, found: SiteFacts, is_replaced: bool) -> dict[str, Json]:
     is_at_the_edge = aws_network.balancer_subnets(site, found) == aws_network.edge_names(site)
     standing = found.find(aws_alb.BALANCER)
     health = cast("Mapping[str, Json]", aws_alb.target_group(site, alb)["health"])
@@ -118,9 +118,17 @@ def _balancer(site: ResolvedSite, alb: Alb, base: str, found: SiteFacts) -> dict
         "certificate": aws_alb.certificate(site, alb),
         "tls_policy": alb.tls_policy,
         "redirects": alb.redirect,
+        "answers_alone": site.front_door is not None,
         "front_door": aws_alb.front_door_id(site, found),
+        "lets_in_first": standing is not None and not is_replaced and _forwards(standing),
         "sets_rules": bool(site.front_door or (standing and standing.details.get("front_door"))),
     }
+
+
+def _forwards(balancer: Resource) -> bool:
+    """Whether its listener of https sends everybody's requests on."""
+    listeners = cast("Mapping[str, Mapping[str, str]]", balancer.properties["listeners"])
+    return listeners.get(str(aws_alb.HTTPS), {}).get("action", "").startswith("forward to ")
 
 
 def _id(found: SiteFacts, kind: str, name: str | None = None) -> str:

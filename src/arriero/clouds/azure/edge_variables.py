@@ -71,10 +71,14 @@ def _records(records: Resource, base: str) -> Json:
 
 
 def _edges(app: Resource, environment_id: str, found: SiteFacts) -> Json:
-    """`front_door` is for a playbook that has not made one itself."""
+    """`front_door` is for a playbook that has not made one itself. Where none could be made, edges that stand and
+    answer everybody go on so.
+    """
+    standing = found.find(wish.APP_KIND)
+    is_open = standing is not None and not standing.details.get("front_door")
     return {
         "name": app.name,
-        "front_door": found.front_door or wish.NO_DOOR,
+        "front_door": found.front_door or ("" if is_open else wish.NO_DOOR),
         "body": body(app, environment_id),
     }
 

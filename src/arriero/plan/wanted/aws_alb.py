@@ -29,7 +29,6 @@ READY = "/readyz"
 # What Front Door says in each request, and what it says in those by which it asks whether a site is ready: no page of
 # Microsoft's promises the first in the second. It takes what clients say by these names away.
 FRONT_DOOR_HEADER, PROBE_HEADER = "X-Azure-FDID", "X-FD-HealthProbe"
-UNKNOWN = "the Front Door that is not there yet"
 _PROBE = f"{PROBE_HEADER} is 1 and the path is {READY}"
 _LONGEST = 32
 
@@ -105,19 +104,23 @@ def ports(alb: Alb) -> tuple[int, ...]:
 
 
 def front_door_id(site: ResolvedSite, found: SiteFacts) -> str:
-    """Whom alone it answers, where the spec asks for a Front Door; empty where it does not. Nobody is answered while
-    that is not there; one that can't be read may be there all the same, so what was set stays.
+    """Whom alone it answers, where the spec asks for a Front Door and its id is known; else empty. Of one that can't be
+    read, and may be there all the same, what was set stays.
     """
     if site.front_door is None:
         return ""
     standing = found.find(BALANCER)
     if found.front_door is None and standing:
-        return str(standing.details.get("front_door") or UNKNOWN)
-    return found.front_door or UNKNOWN
+        return str(standing.details.get("front_door") or "")
+    return found.front_door or ""
 
 
 def locks(group: str, door: str) -> tuple[str, ...]:
-    """The rules of a listener that answers a Front Door alone, as they are compared."""
+    """The rules of a listener that answers a Front Door alone, as they are compared: none, so that nobody is answered,
+    as long as its id is not known. Any text in its place somebody could send.
+    """
+    if not door:
+        return ()
     return (
         f"forward to {group} if {FRONT_DOOR_HEADER} is {door}",
         f"forward to {group} if {_PROBE}",
@@ -174,8 +177,8 @@ def _balancer(site: ResolvedSite, alb: Alb, base: str, subnets: Sequence[str], f
         "tls_policy": alb.tls_policy,
         "action": f"forward to {name(base)}",
     }
-    if door := front_door_id(site, found):
-        https |= {"action": "answer 403", "rules": locks(name(base), door)}
+    if site.front_door:
+        https |= {"action": "answer 403", "rules": locks(name(base), front_door_id(site, found))}
     http: Mapping[str, Value] = {"protocol": "HTTP", "action": f"redirect to HTTPS {HTTPS} by 301"}
     return {
         "scheme": alb.scheme,

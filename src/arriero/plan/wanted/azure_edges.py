@@ -42,8 +42,8 @@ INGRESS_SECONDS = 240
 HOST_TO_COME, DOOR_TO_COME = "@EDGE_HOST@", "@FRONT_DOOR_ID@"
 # What a range begins with that may not come: only a hand writes such a rule.
 DENIED = "not "
-# What it is where nobody could tell: then nobody is answered.
-NO_DOOR = "00000000-0000-0000-0000-000000000000"
+# What it is where nobody could tell: then nobody is answered, for no header's value begins with a blank.
+NO_DOOR = " not known"
 PROBE: Mapping[str, Value] = {"path": READY, "period": 2, "timeout": 2, "failures": 3}
 
 

@@ -97,7 +97,7 @@ def past_the_front_door(subject: Subject) -> Iterator[Hit]:
                 )
         for app in (each for each in found.resources if each.kind == azure_edges.APP_KIND):
             asked = cast("dict[str, Any]", app.properties["settings"]).get("front_door_id")
-            if not asked or (found.front_door and asked != found.front_door):
+            if not asked or (found.front_door and asked not in (found.front_door, azure_edges.NO_DOOR)):
                 yield Hit(f"sites.{found.site}", f"edges {app.name} answer others than the Front Door, too")
 
 
