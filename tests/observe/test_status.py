@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,18 +13,18 @@ from arriero.errors import Problem
 from arriero.observe import status
 from arriero.observe.status import ServerProcess
 from arriero.plan.model import Resource, SiteFacts, TargetFacts, TargetState
+from arriero.plan.wanted import aws_edges, azure_edges
 from arriero.spec.model import Spec
 
 MODELS = ("llama2:latest",)
-SPEC = Spec.model_validate(
-    {
-        "name": "llm",
-        "image": "registry.example.com/acme/llm:1",
-        "models": [{"name": "llama2:latest"}],
-        "sites": {"a": {"cloud": "aws", "region": "us-east-1"}},
-        "scale": {"min": 2},
-    }
-)
+GIVEN = {
+    "name": "llm",
+    "image": "registry.example.com/acme/llm:1",
+    "models": [{"name": "llama2:latest"}],
+    "sites": {"a": {"cloud": "aws", "region": "us-east-1"}},
+    "scale": {"min": 2},
+}
+SPEC = Spec.model_validate(GIVEN)
 
 
 def site(*states: TargetState, problem: Problem | None = None) -> SiteFacts:
@@ -133,6 +134,54 @@ def test_spares_are_told_where_a_pool_keeps_some(
     [line] = [line for line in show.status_lines(found, SPEC) if "spares" in line]
     said = f"  spares {expected['ready']} of {expected['wanted']} ready"
     assert line == said + (f"; Azure says: {expected['trouble']}" if expected["trouble"] else "")
+
+
+APP = Resource(azure_edges.APP_KIND, "llm-a-edge", {"replicas": (2, 2)}, details={"host": "llm-a-edge.eu.example.com"})
+SERVICE = Resource(aws_edges.SERVICE, "llm-a-edge", {"desired_count": 3})
+AZURE_EDGES = {
+    "keys": "https://llm-vault.vault.azure.net/secrets/llm-keys",
+    "identity": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers/"
+    "Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge",
+}
+ALB = {
+    "hosts": ["llm.example.com"],
+    "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"],
+    "edges": {"keys": ["arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "ingress", "resource", "expected", "said"),
+    [
+        ("azure", {"edges": AZURE_EDGES}, APP, {"count": 2, "url": "https://llm-a-edge.eu.example.com"}, ""),
+        (
+            "azure",
+            {"edges": AZURE_EDGES, "front_door": {}},
+            APP,
+            {"count": 2, "url": "https://llm-a-edge.eu.example.com"},
+            ", for the Front Door alone",
+        ),
+        ("azure", {}, APP, {"count": 2, "url": "https://llm-a-edge.eu.example.com"}, ""),
+        ("aws", {"alb": ALB}, SERVICE, {"count": 3, "url": "https://llm.example.com"}, ""),
+        ("aws", {}, SERVICE, {"count": 3}, ""),
+    ],
+    ids=["at Azure", "behind a Front Door", "that left the spec", "at AWS", "at AWS, that left the spec"],
+)
+def test_edges_are_told_by_the_name_that_clients_use(
+    cloud: str, ingress: dict[str, Any], resource: Resource, expected: dict[str, Any], said: str
+) -> None:
+    region = {"aws": "us-east-1", "azure": "westeurope"}[cloud]
+    given = {**GIVEN, "sites": {"a": {"cloud": cloud, "region": region}}, "ingress": ingress}
+    wish = Spec.model_validate(given)
+    found = status.look(wish, {"a": SiteFacts("a", cloud, region, resources=(resource,))}, None, {}, BOTH.get)  # type: ignore[arg-type]
+    assert found.as_json()["sites"][0]["edges"] == expected  # type: ignore[index,call-overload]
+    [line] = [line for line in show.status_lines(found, wish) if " edges" in line]
+    assert line == f"  {expected['count']} edges {expected.get('url', '')}".rstrip() + said
+
+
+def test_where_no_edges_stand_none_are_told() -> None:
+    found = status.look(SPEC, {"a": site("ready")}, None, {}, BOTH.get)
+    assert "edges" not in found.as_json()["sites"][0]  # type: ignore[index,operator,call-overload]
 
 
 def test_stopped_targets_are_not_listed() -> None:

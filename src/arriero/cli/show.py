@@ -285,6 +285,8 @@ def _site_status_lines(site: SiteStatus) -> list[str]:
         lines.append(f"  ! {site.problem}")
     if site.load_balancer:
         lines.append(f"  load balancer {site.load_balancer}")
+    if site.edges:
+        lines.append(f"  {site.edges['count']} edges {site.edges.get('url', '')}".rstrip() + _for_whom(site))
     if site.spares:
         trouble = f"; Azure says: {site.spares['trouble']}" if site.spares["trouble"] else ""
         lines.append(f"  spares {site.spares['ready']} of {site.spares['wanted']} ready{trouble}")
@@ -295,3 +297,7 @@ def _site_status_lines(site: SiteStatus) -> list[str]:
         models = ", ".join(target.models) if target.models is not None else "does not answer"
         lines.append(f"  {facts.id:<36} {facts.state:<9} {facts.address:<22} {release}{pid}  {models}")
     return lines
+
+
+def _for_whom(site: SiteStatus) -> str:
+    return ", for the Front Door alone" if site.site.front_door else ""

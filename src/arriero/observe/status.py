@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from arriero.errors import Problem
 from arriero.events import Json
 from arriero.plan.model import SiteFacts, TargetFacts
+from arriero.plan.wanted import aws_edges, azure_edges
 from arriero.spec.model import ResolvedSite, Spec
 
 SiteState = Literal["ready", "degraded", "down", "asleep", "absent", "unknown"]
@@ -54,6 +55,8 @@ class SiteStatus:
     problem: Problem | None = None
     load_balancer: str = ""
     """The name in the DNS of what stands before its targets; empty where nothing does."""
+    edges: Mapping[str, Json] | None = None
+    """The `count` of gateways before its targets, and the `url` by which clients know them; None where none stand."""
     spares: Mapping[str, Json] | None = None
     """How many of the site's spares are `ready` and `wanted`, and a `trouble`, if any; None where none are kept."""
 
@@ -68,6 +71,7 @@ class SiteStatus:
             "load_balancer": self.load_balancer or None,
             "targets": [target.as_json() for target in self.targets],
             "problem": str(self.problem) if self.problem else None,
+            **({"edges": dict(self.edges)} if self.edges else {}),
             **({"spares": dict(self.spares)} if self.spares else {}),
         }
 
@@ -158,7 +162,18 @@ def _site_status(
     balancer = found.find("aws.load_balancer")
     entrance = str(balancer.details["dns_name"]) if balancer else ""
     state = _site_state(site, found, targets, is_off)
-    return SiteStatus(site, state, engine, targets, found.problem, entrance, _spares(found))
+    return SiteStatus(site, state, engine, targets, found.problem, entrance, _edges(site, found), _spares(found))
+
+
+def _edges(site: ResolvedSite, found: SiteFacts) -> Mapping[str, Json] | None:
+    """At Azure they have a name of its own; at AWS that of the load balancer before them, which is the spec's."""
+    if app := found.find(azure_edges.APP_KIND):
+        replicas = cast("tuple[int, int]", app.properties["replicas"])
+        return {"count": replicas[0], "url": f"https://{app.details['host']}"}
+    if service := found.find(aws_edges.SERVICE):
+        count = cast(int, service.properties["desired_count"])
+        return {"count": count, **({"url": f"https://{site.alb.hosts[0]}"} if site.alb else {})}
+    return None
 
 
 def _spares(found: SiteFacts) -> Mapping[str, Json] | None:
