@@ -109,15 +109,14 @@ def test_a_service_without_models_from_storage_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"listed": true, "models": [], "freed_bytes": 0, "strange": [], "strange_count": 0}', "already ended now"),
-        ("{}", "the job's report can't be read: KeyError('listed')"),
+        ("{}", "the job's report can't be read: KeyError('models')"),
         ("it goes", "the job's report can't be read: JSONDecodeError"),
     ],
-    ids=["a job of a killed run", "of another version", "no JSON"],
+    ids=["of another version", "no JSON"],
 )
-def test_a_report_that_is_none_of_this_run_is_a_problem(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_no_report_is_a_problem(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "east.json").write_text(text)
-    found = cleaning._report("east", tmp_path, is_listing=False)
+    found = cleaning._report("east", tmp_path)
     assert isinstance(found, Problem)
     assert said in str(found)
 
@@ -127,7 +126,7 @@ def test_a_report_is_read(tmp_path: Path) -> None:
     (tmp_path / "east.json").write_text(
         f'{{"listed": false, "models": [{row}], "freed_bytes": 5, "strange": ["x"], "strange_count": 3}}'
     )
-    found = cleaning._report("east", tmp_path, is_listing=False)
+    found = cleaning._report("east", tmp_path)
     assert isinstance(found, Report)
     assert [model.name for model in found.going] == ["a:1"]
     assert (found.freed, found.strange, found.strange_count) == (5, ("x",), 3)

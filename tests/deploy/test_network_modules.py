@@ -216,3 +216,69 @@ def test_a_task_that_runs_once_has_a_public_address_only_where_its_site_has_them
 
     assert loaded("ecs_once").start(asked, Ecs()) == "task"
     assert heard["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == said
+
+
+class LeftBehind:
+    """An ECS in which tasks of a killed run are at work, each by its variables; it remembers what was done."""
+
+    def __init__(self, *left: dict[str, str]) -> None:
+        self.tasks = {f"left-{number}": each for number, each in enumerate(left)}
+        self.done: list[str] = []
+
+    def list_tasks(self, **_: Any) -> dict[str, Any]:
+        return {"taskArns": list(self.tasks)}
+
+    def describe_tasks(self, tasks: list[str], **_: Any) -> dict[str, Any]:
+        return {"tasks": [{"taskArn": tasks[0], "taskDefinitionArn": f"of {tasks[0]}", "lastStatus": "STOPPED"}]}
+
+    def describe_task_definition(self, taskDefinition: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - theirs
+        return {"taskDefinition": job(self.tasks[taskDefinition.removeprefix("of ")])}
+
+    def deregister_task_definition(self, taskDefinition: str, **_: Any) -> None:  # noqa: N803 - theirs
+        self.done.append(f"put away {taskDefinition}")
+
+    def register_task_definition(self, **_: Any) -> dict[str, Any]:
+        return {"taskDefinition": {"taskDefinitionArn": "ours:1"}}
+
+    def run_task(self, **_: Any) -> dict[str, Any]:
+        self.done.append("started")
+        return {"tasks": [{"taskArn": "ours"}]}
+
+
+def job(variables: dict[str, str], name: str = "clean") -> dict[str, Any]:
+    told = [{"name": key, "value": value} for key, value in variables.items()]
+    return {"family": "seed", "containerDefinitions": [{"name": name, "image": "llm:1", "environment": told}]}
+
+
+@pytest.mark.parametrize(
+    ("left", "ran", "done"),
+    [
+        ([], "ours", ["started", "put away of ours"]),
+        ([{"A": "1", "B": "2"}], "left-0", ["put away of left-0"]),
+        ([{"A": "2"}], "ours", ["put away of left-0", "started", "put away of ours"]),
+        ([{"A": "2"}, {"B": "2", "A": "1"}], "left-1", ["put away of left-0", "put away of left-1"]),
+    ],
+    ids=["nothing", "the same", "another one", "both"],
+)
+@pytest.mark.usefixtures("ec2")
+def test_a_task_that_a_killed_run_left_behind_ends_before_ours_begins(
+    left: list[dict[str, str]], ran: str, done: list[str]
+) -> None:
+    asked = Asked(
+        document=job({"B": "2", "A": "1"}),
+        container="clean",
+        cluster="c",
+        subnets=["s"],
+        security_groups=["g"],
+        public_ip=False,
+    )
+    ecs = LeftBehind(*left)
+    assert loaded("ecs_once").run(asked, ecs)["taskArn"] == ran
+    assert ecs.done == done
+
+
+@pytest.mark.usefixtures("ec2")
+def test_a_task_with_another_container_is_another_task() -> None:
+    asked = Asked(document=job({"A": "1"}, "seed"), container="seed")
+    assert not loaded("ecs_once").is_the_same(asked, job({"A": "1"}))
+    assert loaded("ecs_once").is_the_same(asked, job({"A": "1"}, "seed"))

@@ -108,13 +108,13 @@ class Onlooker:
         self._thread.join()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float, every: float = 0.2) -> bool:
     """Real processes take real time: looks until it is so, or the time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.2)
+        time.sleep(every)
     return False
 
 

@@ -6,11 +6,17 @@ The tests go on from one another, in their order, on one stage.
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from places import Place, open_spec
+from places import Place, open_spec, wait_for
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -76,6 +82,56 @@ def test_three_releases_leave_three_models_and_the_list_tells_which_one_nobody_n
     wanted = [(FIRST, "goes", 1), (THIRD, "stays", 3), (SECOND, "stays", 2)]
     assert rows(place) == {"aws-east": wanted, "azure-east": wanted}
     assert stored(place) == [every] * 2
+
+
+def jobs(place: Place) -> set[int]:
+    """The processes of this stage's jobs that look through a storage."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "environ").read_bytes()
+        except OSError:  # it ended meanwhile
+            continue
+        if b"ARRIERO_CLEANING=" in told and str(place.stage).encode() in told:
+            found.add(int(process.name))
+    return found
+
+
+def held(place: Place, wanted: int) -> set[int]:
+    """Stops so many jobs as they begin: they stay at work until they are let go on."""
+    stopped: set[int] = set()
+
+    def one_more() -> bool:
+        for pid in jobs(place) - stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.add(pid)
+        return len(stopped) >= wanted
+
+    assert wait_for(one_more, 120, every=0.01)
+    return stopped
+
+
+def test_jobs_that_a_killed_verb_left_at_work_end_before_those_of_the_next_one_begin(place: Place) -> None:
+    command = [sys.executable, "-m", "arriero", "models", "list"]
+    verb = subprocess.Popen(command, cwd=place.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stopped = held(place, 2)
+    verb.kill()
+    verb.wait()
+    before = len(place.calls())
+    with ThreadPoolExecutor(1) as pool:
+        # Of other releases, so that these jobs are told something else.
+        told = pool.submit(place.arriero, "models", "list", "--keep", "2", "--json")
+        looked = {"ecs:ListTasks", "GET Microsoft.ContainerInstance/containerGroups"}
+        assert wait_for(lambda: looked <= {call["action"] for call in place.calls()[before:]}, 120)
+        assert not wait_for(told.done, 3)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        ended = told.result()
+    assert ended.code == 0, ended.err
+    sites = json.loads(ended.out.splitlines()[-1])["sites"]
+    assert [[row["state"] for row in site["models"]] for site in sites] == [["stays"] * 3] * 2
+    assert stored(place) == [{FIRST, SECOND, THIRD}] * 2
 
 
 def test_nothing_goes_where_nobody_said_yes(place: Place) -> None:

@@ -111,7 +111,7 @@ def carry_out(
         with TemporaryDirectory(dir=run.project.make_state(), prefix="models-") as folder:
             hosts = list(_hosts(spec, facts, plan, wanted, Path(folder), is_listing))
             outcome = engine.play(replace(run, lease=lease), "every_site.yml", hosts)
-            read = [_report(host.name, Path(folder), is_listing) for host in hosts if host.name in outcome.ok]
+            read = [_report(host.name, Path(folder)) for host in hosts if host.name in outcome.ok]
     finally:
         lease.release()
     failed = [replace(p, remedy=_AGAIN) if "arriero up" in p.remedy else p for p in outcome.problems]
@@ -165,12 +165,9 @@ def _hosts(
         yield SiteHost(planned.site, planned.cloud, site.region, site.role, variables)
 
 
-def _report(site: str, folder: Path, is_listing: bool) -> Report | Problem:
-    """A job that a run before left behind is waited for, and tells of what that was asked for."""
+def _report(site: str, folder: Path) -> Report | Problem:
     try:
         told = json.loads((folder / f"{site}.json").read_text())
-        if told["listed"] is not is_listing:
-            return Problem("a job that was there already ended now", "run arriero models again", key=f"sites.{site}")
         models = tuple(Stored(str(row["name"]), int(row["bytes"]), str(row["state"])) for row in told["models"])
         strange = tuple(map(str, told["strange"]))
         return Report(site, models, int(told["freed_bytes"]), strange, int(told["strange_count"]))

@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - M(community.aws.ecs_task) starts tasks, and neither waits for their end nor tells their exit codes.
   - The task definition is registered for the run, and deregistered after it.
-  - A task of the same family that a run before this one left behind is waited for, and not started beside.
+  - A task of the same family that a run before this one left behind is waited for, and not started beside. One that was
+    asked for the same is this run's own; after another one this run's is started.
 options:
   document:
     description: The arguments of RegisterTaskDefinition.
@@ -113,28 +114,53 @@ def main():
         task = run(module, ecs)
     except (ClientError, BotoCoreError) as error:
         module.fail_json_aws(error, msg="Couldn't run the task")
-    ended = next((each for each in task["containers"] if each["name"] == module.params["container"]), {})
-    if ended.get("exitCode") != 0:
+    container = next((each for each in task["containers"] if each["name"] == module.params["container"]), {})
+    if container.get("exitCode") != 0:
         said = last_line(module, task)
-        module.fail_json(msg=f"{reason(task, ended)} It said: {said}", task_arn=task["taskArn"])
+        module.fail_json(msg=f"{reason(task, container)} It said: {said}", task_arn=task["taskArn"])
     told = {"report": report(module, task)} if module.params["report"] else {}
     module.exit_json(changed=True, task_arn=task["taskArn"], **told)
 
 
 def run(module, ecs):
-    asked, document = module.params, module.params["document"]
-    left = ecs.list_tasks(aws_retry=True, cluster=asked["cluster"], family=document["family"])["taskArns"]
-    arn = left[0] if left else start(module, ecs)
+    asked = module.params
     deadline = time.monotonic() + asked["timeout"]
+    left = ecs.list_tasks(aws_retry=True, cluster=asked["cluster"], family=asked["document"]["family"])["taskArns"]
+    for arn in left:
+        task = ended(module, ecs, arn, deadline)
+        definition = ecs.describe_task_definition(aws_retry=True, taskDefinition=task["taskDefinitionArn"])
+        if is_the_same(module, definition["taskDefinition"]):
+            return task
+    return ended(module, ecs, start(module, ecs), deadline)
+
+
+def ended(module, ecs, arn, deadline):
+    """The task once it has stopped, and its definition is put away."""
+    cluster, seconds = module.params["cluster"], module.params["timeout"]
     while True:
-        task = ecs.describe_tasks(aws_retry=True, cluster=asked["cluster"], tasks=[arn])["tasks"][0]
+        task = ecs.describe_tasks(aws_retry=True, cluster=cluster, tasks=[arn])["tasks"][0]
         if task["lastStatus"] == "STOPPED":
             ecs.deregister_task_definition(aws_retry=True, taskDefinition=task["taskDefinitionArn"])
             return task
         if time.monotonic() > deadline:
-            ecs.stop_task(aws_retry=True, cluster=asked["cluster"], task=arn, reason="it took too long")
-            module.fail_json(msg=f"the task was not done after {asked['timeout']} s, and was stopped", task_arn=arn)
+            ecs.stop_task(aws_retry=True, cluster=cluster, task=arn, reason="it took too long")
+            module.fail_json(msg=f"the task was not done after {seconds} s, and was stopped", task_arn=arn)
         time.sleep(LOOK_SECONDS)
+
+
+def is_the_same(module, definition):
+    """Whether a task was asked to do what this one is: by its container's image, command and variables."""
+    name = module.params["container"]
+    found, wanted = (
+        next((each for each in one["containerDefinitions"] if each["name"] == name), None)
+        for one in (definition, module.params["document"])
+    )
+    return found is not None and does(found) == does(wanted)
+
+
+def does(container):
+    variables = {each["name"]: each["value"] for each in container.get("environment") or ()}
+    return container["image"], list(container.get("entryPoint") or ()), variables
 
 
 def start(module, ecs):
@@ -158,12 +184,10 @@ def start(module, ecs):
     return answer["tasks"][0]["taskArn"]
 
 
-def reason(task, ended):
-    code = ended.get("exitCode")
+def reason(task, container):
+    code, name = container.get("exitCode"), container.get("name", "")
     how = "it never ran" if code is None else f"it exited with code {code}"
-    return (
-        f"container {ended.get('name', '')}: {how}. {task.get('stoppedReason', '')} {ended.get('reason') or ''}".strip()
-    )
+    return f"container {name}: {how}. {task.get('stoppedReason', '')} {container.get('reason') or ''}".strip()
 
 
 def report(module, task):
