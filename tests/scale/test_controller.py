@@ -233,6 +233,15 @@ def test_rights_are_asked_for_only_where_something_is_to_be_done() -> None:
     assert (world.rights.asked, world.rights.rested) == (asked, 2)
 
 
+def test_one_that_somebody_drained_at_a_site_left_to_hands_is_not_stopped() -> None:
+    world = World({"scale": {"min": 1, "max": 4, "by": "hand"}})
+    drained = world.aws.running[0]
+    world.gateway.drain(drained)
+    world.rounds(2)
+    assert drained in world.aws.running
+    assert world.aws.writes == []
+
+
 def test_by_hand_means_that_nobody_else_does() -> None:
     world = World({"scale": {"min": 1, "max": 4, "by": "hand"}})
     for _ in range(20):

@@ -97,16 +97,16 @@ class Scaler:
     def start(self, edge: Callable[[], Gateway | None]) -> None:
         """Begins to look, where any site of the spec may be scaled."""
         spec, clock = self.here.spec, SystemClock()
-        fleets = {
-            ref.site: Parting(Fleet(scaling_of(ref.cloud), ref), clock.monotonic)
-            for ref in read.refs(spec)
-            if _is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot
-        }
         covers = {ref.site: Cover(cover, ref) for ref in read.refs(spec) if (cover := cover_of(ref.cloud))}
         namings = {
             ref.site: partial(naming.set_right, ref)
             for ref in read.refs(spec)
             if ref.edges and (naming := naming_of(ref.cloud))
+        }
+        fleets = {
+            ref.site: Parting(Fleet(scaling_of(ref.cloud), ref), clock.monotonic)
+            for ref in read.refs(spec)
+            if _is_scaled_here(spec.site(ref.site)) or spec.site(ref.site).spot or ref.site in namings
         }
         self._publish(edge)
         if not fleets:

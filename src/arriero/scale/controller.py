@@ -245,7 +245,7 @@ class Controller:
             self._act(edge, view, wanted[view.site.name])
 
     def _act(self, edge: Edge | None, view: SiteView, wanted: int) -> None:
-        if view.standing is None:
+        if view.standing is None or view.site.scale_by == "hand":
             return
         name, more = view.site.name, wanted - view.count
         try:
