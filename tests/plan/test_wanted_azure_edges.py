@@ -28,7 +28,9 @@ EDGES = {"keys": "https://llm-vault.vault.azure.net/secrets/llm-keys", "identity
 DOMAIN = "calm-1234.westeurope.azurecontainerapps.io"
 HOST = f"llm-eu-edge.{DOMAIN}"
 NOWHERE = SiteFacts("eu", "azure", "westeurope", "the subscription")
-AROUND = Resource(azure_edges.ENVIRONMENT_KIND, "llm-eu-edge", details={"domain": DOMAIN})
+PLACE = {"subnet": "llm-eu/edges", "is_internal": False}
+AROUND = Resource(azure_edges.ENVIRONMENT_KIND, "llm-eu-edge", PLACE, details={"domain": DOMAIN})
+ELSEWHERE = replace(AROUND, properties={**PLACE, "subnet": "others/edges"})
 
 
 def spec(edges: dict[str, Any] | None = None, door: bool = False, **changes: Any) -> Spec:
@@ -78,6 +80,8 @@ def test_an_image_of_azures_registry_is_pulled_with_the_same_identity() -> None:
     [
         (NOWHERE, ("@EDGE_HOST@", "a.example.com", "z.example.com")),
         (replace(NOWHERE, resources=(AROUND,)), (HOST, "a.example.com", "z.example.com")),
+        # One that has to be made anew takes its name along.
+        (replace(NOWHERE, resources=(ELSEWHERE,)), ("@EDGE_HOST@", "a.example.com", "z.example.com")),
     ],
 )
 def test_its_own_name_is_among_its_hosts_known_or_not(found: SiteFacts, hosts: tuple[str, ...]) -> None:

@@ -70,20 +70,13 @@ def wanted_after(
     """What needs them; `targets` are the names of those that are to run."""
     if site.azure_edges is None:
         return ()
-    around: Mapping[str, Value] = {
-        "location": site.region,
-        "state": "succeeded",
-        "subnet": f"{base}/{SUBNET}",
-        "is_internal": False,
-        "profiles": (PLAIN_PROFILE,),
-    }
     return (
         Resource(
             RECORDS_KIND,
             edge_settings.TARGETS,
             {"targets": tuple(sorted(targets)), "ttl_seconds": edge_settings.TTL_SECONDS},
         ),
-        Resource(ENVIRONMENT_KIND, name(base), around, tags=_tags(site)),
+        Resource(ENVIRONMENT_KIND, name(base), _around(site, base), tags=_tags(site)),
         Resource(APP_KIND, name(base), _app(site, site.azure_edges, found, base, prefix), tags=_tags(site)),
     )
 
@@ -91,7 +84,8 @@ def wanted_after(
 def settings(site: ResolvedSite, found: SiteFacts, base: str, prefix: str) -> dict[str, Any]:
     """Its own name is the first of `hosts`, known or not; Front Door's questions come with that, too."""
     told = edge_settings.settings(site, base, (), prefix, stop_seconds(site), front_door(site, found))
-    return {**told, "hosts": [host(found, base), *told["hosts"]]}
+    own = host(found, base) if _stays(_around(site, base), found) else HOST_TO_COME
+    return {**told, "hosts": [own, *told["hosts"]]}
 
 
 def stop_seconds(site: ResolvedSite) -> int:
@@ -136,6 +130,22 @@ def notes(site: ResolvedSite) -> list[str]:
             f"{INGRESS_SECONDS}s: clients that may wait longer stream, and say X-Arriero-Warming: events"
         )
     return said
+
+
+def _around(site: ResolvedSite, base: str) -> Mapping[str, Value]:
+    return {
+        "location": site.region,
+        "state": "succeeded",
+        "subnet": f"{base}/{SUBNET}",
+        "is_internal": False,
+        "profiles": (PLAIN_PROFILE,),
+    }
+
+
+def _stays(around: Mapping[str, Value], found: SiteFacts) -> bool:
+    """Whether an environment that stands is kept; with another one the edges' name becomes another."""
+    standing = found.find(ENVIRONMENT_KIND)
+    return standing is None or all(standing.properties[key] == around[key] for key in IMMUTABLE[ENVIRONMENT_KIND])
 
 
 def _app(site: ResolvedSite, edges: AzureEdges, found: SiteFacts, base: str, prefix: str) -> Mapping[str, Value]:

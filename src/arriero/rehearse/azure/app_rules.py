@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import zlib
+import uuid
 from collections.abc import Iterator
 
 from arriero.catalog import gpu_machines
@@ -38,9 +38,10 @@ def check_environment(world: World, resource: ResourceId, body: Document, old: D
     _check_profiles(world, resource, body, old)
 
 
-def domain(environment: ResourceId, body: Document) -> str:
-    """Below which its apps have their names: the same each time, here."""
-    return f"stage-{zlib.crc32(environment.key.encode()):08x}.{body['location']}.azurecontainerapps.io"
+def domain(body: Document, old: Document | None) -> str:
+    """Below which its apps have their names: another one with each environment that is made."""
+    known = old["properties"].get("defaultDomain") if old else ""
+    return known or f"stage-{uuid.uuid4().hex[:8]}.{body['location']}.azurecontainerapps.io"
 
 
 def check_app(world: World, app: ResourceId, body: Document) -> None:

@@ -88,7 +88,7 @@ def _put(world: World, request: Request, resource: ResourceId, body: Document) -
         app_rules.check_environment(world, resource, body, old)
         if old and (address := old["properties"].get("staticIp")):
             body["properties"]["staticIp"] = address
-        body["properties"]["defaultDomain"] = app_rules.domain(resource, body)
+        body["properties"]["defaultDomain"] = app_rules.domain(body, old)
     stored = _put_with_children(world, resource, body, old)
     status = types.created_status(resource.type, existed=old is not None)
     headers: dict[str, str] = {}
