@@ -322,10 +322,15 @@ def _gateway(here: Here, listener: Listener, done: Deployed) -> tuple[Edge | Non
     if done.outcome.problems and not done.outcome.done:
         return edge.find(here.project), ()
     try:
-        sleeping = all(site.asleep or not site.count for site in done.plan.sites)
-        return edge.ensure(here.project, here.spec, listener, has_targets=not sleeping), ()
+        return edge.ensure(here.project, here.spec, listener, has_targets=_is_needed(here.spec, done.plan)), ()
     except ArrieroError as error:
         return None, error.problems
+
+
+def _is_needed(spec: Spec, plan: Plan) -> bool:
+    """Whether clients have this machine's gateway alone: what edges in a cloud serve, it may not even reach."""
+    awake = [spec.site(each.site) for each in plan.sites if each.count and not each.asleep and not each.is_leaving]
+    return any(site.edges is None and site.azure_edges is None for site in awake)
 
 
 def _still_different(here: Here, facts: Facts, done: Deployed) -> list[Problem]:

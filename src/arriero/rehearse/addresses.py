@@ -34,8 +34,18 @@ class Addresses:
         self._save()
 
     @property
+    def number(self) -> int:
+        """The N of the block."""
+        return self._block
+
+    @property
     def block(self) -> str:
         return f"127.{self._block}.0.0/16"
+
+    @property
+    def first(self) -> str:
+        """The stage's own."""
+        return f"127.{self._block}.0.1"
 
     def of(self, target: str) -> str:
         with self._lock:

@@ -55,7 +55,7 @@ class Way:
     Where nobody can be connected to there, the `others` are tried in their order.
 
     A client's headers that begin with `withheld` are left out. With `tls` the server is spoken to in https, and is
-    expected to be called `name`.
+    expected to be called `name`. It is asked from the address `source`, if any.
     """
 
     host: str
@@ -65,6 +65,7 @@ class Way:
     withheld: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     name: str = ""
+    source: str = ""
     others: tuple[tuple[str, int], ...] = ()
 
 
@@ -221,7 +222,7 @@ async def _connected(way: Way) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
     for host, port in ((way.host, way.port), *way.others):
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                return await opened(host, port, way.tls, way.name)
+                return await opened(host, port, way.tls, way.name, way.source)
         except OSError:
             continue
     return None

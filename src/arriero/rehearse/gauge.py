@@ -85,7 +85,9 @@ def _told(target: Measurable) -> Told | None:
     beside = next((server for server in target.servers if server.spec.container == SIDECAR), None)
     if beside is None:
         return None
-    connection = http.client.HTTPConnection(beside.address, beside.spec.port, timeout=_ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(
+        beside.address, beside.spec.port, timeout=_ANSWER_SECONDS, source_address=beside.asker
+    )
     try:
         connection.request("GET", STATE_PATH)
         return read(connection.getresponse().readline())

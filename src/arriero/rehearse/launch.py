@@ -105,25 +105,27 @@ def launch(
     inner: Mapping[str, str],
     output: IO[bytes],
     mounts: Mapping[str, Path] = MappingProxyType({}),
+    enter: Sequence[str] = (),
 ) -> Launch:
     """Starts the process of a container, `folder` being its working directory, `listen` its `address:port`. `mounts`
-    are folders of this machine by the paths at which the container would see them.
+    are folders of this machine by the paths at which the container would see them; its command begins with `enter`.
     """
     environment = {**_environment(folder, listen, outer, inner), **_seen(inner, mounts)}
     if exits := _EXITS.search(image):
         script = 'echo "$1 exits with $2"; exit "$2"'
-        process = _spawn(["/bin/sh", "-c", script, "sh", image, exits[1]], folder, environment, output)
+        process = _spawn([*enter, "/bin/sh", "-c", script, "sh", image, exits[1]], folder, environment, output)
         return Launch(process.pid, process, "simulated")
     if is_ours(command):
-        process = _spawn([*_WITH_PACKAGES, _ENTER.format("beside"), _SOURCE, command[2]], folder, environment, output)
+        beside = [*enter, *_WITH_PACKAGES, _ENTER.format("beside"), _SOURCE, command[2]]
+        process = _spawn(beside, folder, environment, output)
         return Launch(process.pid, process, "ollama" if ollama else "simulated")
     arguments = list(command[1:] if command[:1] == ("ollama",) else command) or ["serve"]
     if ollama is None:
         environment |= _failing(image, environment)
-        process = _spawn([*engine_command(), *arguments], folder, environment, output)
+        process = _spawn([*enter, *engine_command(), *arguments], folder, environment, output)
         return Launch(process.pid, process, "simulated")
     _fill_store(outer.get("ARRIERO_STAGE_MODELS"), Path(environment["OLLAMA_MODELS"]))
-    return _launch_kept([ollama, *arguments], folder, environment, output)
+    return _launch_kept([*enter, ollama, *arguments], folder, environment, output)
 
 
 def _launch_kept(command: Sequence[str], folder: Path, environment: Mapping[str, str], output: IO[bytes]) -> Launch:

@@ -10,15 +10,16 @@ _FIRST_OF_EVERYBODY = 1024
 
 
 async def opened(
-    host: str, port: int, tls: ssl.SSLContext | None = None, name: str = ""
+    host: str, port: int, tls: ssl.SSLContext | None = None, name: str = "", source: str = ""
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to what listens there, or instead of that port; over TLS to who has a certificate for `name`, by
-    default for the host. Raises OSError where nobody does.
+    default for the host; from the address `source`, if any. Raises OSError where nobody does.
     """
-    called = name or None if tls else None
+    called, local = name or None if tls else None, (source, 0) if source else None
     try:
-        return await asyncio.open_connection(host, port, ssl=tls, server_hostname=called)
+        return await asyncio.open_connection(host, port, ssl=tls, server_hostname=called, local_addr=local)
     except ConnectionRefusedError:
         if port >= _FIRST_OF_EVERYBODY:
             raise
-        return await asyncio.open_connection(host, port + WITHOUT_RIGHTS, ssl=tls, server_hostname=called)
+        port += WITHOUT_RIGHTS
+        return await asyncio.open_connection(host, port, ssl=tls, server_hostname=called, local_addr=local)

@@ -47,12 +47,13 @@ class Judge(Protocol):
 @dataclass(frozen=True, slots=True)
 class Ask:
     """How a server is asked: with which headers besides, and in https where `tls` says each time how; it is expected to
-    be called `name` then.
+    be called `name` then. `source` is the address from which it is asked, if any.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: Callable[[], ssl.SSLContext] | None = None
     name: str = ""
+    source: str = ""
 
 
 _PLAIN = Ask()
@@ -94,7 +95,7 @@ async def _is_good(host: str, port: int, check: Check, ask: Ask) -> bool:
 
 
 async def _status(host: str, port: int, path: str, ask: Ask) -> int:
-    reader, writer = await opened(host, port, ask.tls() if ask.tls else None, ask.name)
+    reader, writer = await opened(host, port, ask.tls() if ask.tls else None, ask.name, ask.source)
     try:
         said = {"Host": f"{host}:{port}", "User-Agent": "health-check", **ask.headers, "Connection": "close"}
         lines = (f"{name}: {value}" for name, value in said.items())

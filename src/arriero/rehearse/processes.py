@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from typing import IO, Literal
 from arriero.errors import Problem, Refused
 from arriero.rehearse.addresses import Addresses
 from arriero.rehearse.launch import Launch, find_ollama, launch, placed
+from arriero.rehearse.namespaces import Namespaces, Rule, is_asked_for
 
 _ANSWER_SECONDS = 0.5
 
@@ -48,11 +49,14 @@ class ServerSpec:
 
 
 class Server:
-    """A process that was started for a container; it may have ended since."""
+    """A process that was started for a container; it may have ended since. Who asks it as its cloud does, inside of
+    the container, asks from `asker`.
+    """
 
-    def __init__(self, spec: ServerSpec, address: str, started: Launch, log: Path) -> None:
+    def __init__(self, spec: ServerSpec, address: str, started: Launch, log: Path, asker: str) -> None:
         self.spec = spec
         self.address = address
+        self.asker = (asker, 0)
         self.engine: Literal["ollama", "simulated"] = started.engine
         self.pid = started.pid
         self.log = log
@@ -65,7 +69,9 @@ class Server:
 
     def is_answering(self) -> bool:
         """Whether `GET /` gives 200 within half a second."""
-        connection = http.client.HTTPConnection(self.address, self.spec.port, timeout=_ANSWER_SECONDS)
+        connection = http.client.HTTPConnection(
+            self.address, self.spec.port, timeout=_ANSWER_SECONDS, source_address=self.asker
+        )
         try:
             connection.request("GET", "/")
             return connection.getresponse().status == 200
@@ -112,6 +118,8 @@ class Processes:
         self._folder = folder / "targets"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._addresses = Addresses(folder)
+        is_apart = is_asked_for(self._environment)
+        self._apart = Namespaces(folder, self._addresses.number) if is_apart else None
         self._ollama = find_ollama(self._environment)
         self._servers: list[Server] = []
         self._lock = threading.Lock()
@@ -121,6 +129,25 @@ class Processes:
     def block(self) -> str:
         """The stage's own range of loopback addresses, as `127.N.0.0/16`."""
         return self._addresses.block
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether each target has a network namespace of its own."""
+        return self._apart is not None
+
+    def home(self) -> str:
+        """Where targets find what listens on 127.0.0.1 of the stage."""
+        return self._addresses.first if self._apart else "127.0.0.1"
+
+    def guard(self, target: str, rules: Sequence[Rule]) -> None:
+        """Lets these rules count for who comes to a target; only where `is_apart`."""
+        if self._apart:
+            self._apart.guard(self.address(target), rules)
+
+    def guard_door(self, address: str, rules: Sequence[Rule]) -> None:
+        """As `guard`, for an address at which the stage itself listens for others."""
+        if self._apart:
+            self._apart.guard_door(address, rules)
 
     @property
     def engine(self) -> Literal["ollama", "simulated"]:
@@ -152,6 +179,8 @@ class Processes:
             server.wait(5)
         with self._lock:
             self._servers = [server for server in self._servers if server.spec.target != target]
+        if self._apart:
+            self._apart.remove(self.address(target))
         self._addresses.release(target)
         shutil.rmtree(self._folder / _safe(target), ignore_errors=True)
 
@@ -178,6 +207,8 @@ class Processes:
         for server in running:
             server.wait(5)
         self._starter.shutdown()
+        if self._apart:
+            self._apart.close()
         self._addresses.close()
 
     def _start(self, spec: ServerSpec) -> Server:
@@ -186,7 +217,7 @@ class Processes:
         address = self.address(spec.target)
         log = folder / f"{_safe(spec.container)}.log"
         with log.open("ab") as output:
-            server = Server(spec, address, self._launch(spec, address, folder, output), log)
+            server = Server(spec, address, self._launch(spec, address, folder, output), log, self._addresses.first)
         with self._lock:
             self._servers.append(server)
         return server
@@ -202,6 +233,7 @@ class Processes:
             inner=placed(spec.environment, address, spec.resolver),
             output=output,
             mounts=spec.mounts,
+            enter=self._apart.entered(address) if self._apart else (),
         )
 
 

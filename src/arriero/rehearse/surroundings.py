@@ -12,11 +12,12 @@ from pathlib import Path
 
 from arriero.clouds.endpoints import sealed
 from arriero.clouds.local.state import ServerState, read_servers, state_home
+from arriero.rehearse import namespaces
 from arriero.rehearse.launch import engine_command, find_ollama
 
 _OF_THE_STAGE = (
     *("ARRIERO_OLLAMA", "ARRIERO_ENGINE_PROFILE", "ARRIERO_STAGE_MODELS"),
-    *("ARRIERO_STAGE_LATENCY", "ARRIERO_STAGE_MINUTE"),
+    *("ARRIERO_STAGE_LATENCY", "ARRIERO_STAGE_MINUTE", namespaces.SETTING),
 )
 
 

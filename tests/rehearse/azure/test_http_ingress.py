@@ -30,7 +30,7 @@ __all__ = ["whole"]
 class Runs:
     """A process of a replica that has not ended."""
 
-    pid = 1
+    pid, asker = 1, ("127.0.0.1", 0)
 
     def poll(self) -> None:
         return None

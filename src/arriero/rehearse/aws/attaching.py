@@ -9,7 +9,7 @@ replaced.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from moto.elbv2.models import elbv2_backends
@@ -47,6 +47,13 @@ class Attaching:
                     group.register([{"Id": address, "Port": port}])
             for address in set(group.targets) - there[arn]:
                 group.deregister([{"Id": address}])
+
+    @staticmethod
+    def has_public_address(task: StageTask) -> bool:
+        """As its service was told; a task of its own has what nobody asks for here, none."""
+        service = _service(task)
+        given: Mapping[str, Any] = (service.network_configuration if service else None) or {}
+        return bool(given.get("awsvpcConfiguration", {}).get("assignPublicIp") == "ENABLED")
 
     def is_in_use(self, task: StageTask) -> bool:
         """Whether every load balancer of its service sends it requests; true without any."""

@@ -24,7 +24,7 @@ from arriero.rehearse.aws import balancer_rules, firewalls
 from arriero.rehearse.certificates import server_context
 from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way, counted
 from arriero.rehearse.meter import Usage
-from arriero.rehearse.probing import Check, Count, State, probe
+from arriero.rehearse.probing import Ask, Check, Count, State, probe
 from arriero.rehearse.processes import Processes
 
 _ACCOUNT = "123456789012"
@@ -101,13 +101,22 @@ class Balancers:
         checks = {target: check for backend in backends for target, check in _checks(backend, self._pace)}
         self._blocked = frozenset(target for backend in backends for target in _blocked(backend))
         checks = {target: check for target, check in checks.items() if target not in self._blocked}
+        sources = dict(pair for backend in backends for pair in _sources(backend))
         for target in [each for each, found in self._counts.items() if checks.get(each) != found[0]]:
             self._counts.pop(target)[2].cancel()
         for target, (check, port) in ((each, (check, _port(each))) for each, check in checks.items()):
             if target not in self._counts:
                 count = Count(check)
-                asking = self._loop.begin(probe(target[1], port, check, count))
+                ask = Ask(source=sources.get(target[0], ""))
+                asking = self._loop.begin(probe(target[1], port, check, count, ask))
                 self._counts[target] = check, count, asking
+
+    def guard(self) -> None:
+        """Has each let in whom its security groups do. The world's lock is held."""
+        for backend in _backends():
+            for balancer in list(backend.load_balancers.values()):
+                rules = tuple(firewalls.rules_of_balancer(backend.region_name, balancer))
+                self._processes.guard_door(balancer.dns_name, rules)
 
     def _open_door(self, door: Door) -> None:
         def decide(head: Head) -> Said | Way:
@@ -160,20 +169,30 @@ class Balancers:
             "X-Forwarded-Port": str(door.port),
         }
         port = int(group.targets[chosen]["Port"])
-        return Way(chosen, port, added, counted(self._open, (arn, chosen)))
+        return Way(chosen, port, added, counted(self._open, (arn, chosen)), source=door.address)
 
 
 def _blocked(backend: Any) -> Iterable[Target]:
     """Targets that security groups keep from a load balancer whose listeners lead to them."""
     for balancer in backend.load_balancers.values():
         source = firewalls.balancer_place(backend.region_name, balancer)
-        actions = [action for each in balancer.listeners.values() for action in balancer_rules.actions(each)]
-        for arn in {_group_of(action) for action in actions if action.type == "forward"}:
+        for arn in _groups_behind(balancer):
             group = backend.target_groups.get(arn)
             for address, told in list(group.targets.items()) if group else ():
                 place = firewalls.address_place(backend.region_name, address)
                 if place and not firewalls.lets_through(backend.region_name, source, place, int(told["Port"])):
                     yield arn, address
+
+
+def _groups_behind(balancer: Any) -> set[str]:
+    actions = [action for each in balancer.listeners.values() for action in balancer_rules.actions(each)]
+    return {_group_of(action) for action in actions if action.type == "forward"}
+
+
+def _sources(backend: Any) -> Iterable[tuple[str, str]]:
+    """By a group's ARN the address of a load balancer that leads to it, from which its targets are asked."""
+    for balancer in backend.load_balancers.values():
+        yield from ((arn, balancer.dns_name) for arn in _groups_behind(balancer))
 
 
 def _backends() -> list[Any]:

@@ -112,7 +112,7 @@ class AwsEmulator:
         self._server = Server(self._door, self._wanted_port)
         self._names.start(self._processes.address("names.aws"))
         self._reconciler.resolver = self._names.address
-        self._reconciler.agent_url = f"http://127.0.0.1:{self._server.port}/ecs-agent"
+        self._reconciler.agent_url = f"http://{self._processes.home()}:{self._server.port}/ecs-agent"
         for part in (self._keeper, self._faults, self._balancers, self._reconciler, self._scaler, self._server):
             part.start()
 

@@ -18,7 +18,7 @@ from moto.ecs.models import ecs_backends
 
 from arriero.catalog import catalog
 from arriero.clock import Clock
-from arriero.rehearse.aws import cloud_map, wording
+from arriero.rehearse.aws import cloud_map, firewalls, wording
 from arriero.rehearse.aws.attaching import Attaching
 from arriero.rehearse.aws.balancers import Balancers
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
@@ -131,6 +131,8 @@ class Reconciler:
                 for run in self._running.values()
                 if run.task.last_status == "PENDING" and (run.waiting or not run.containers)
             ]
+        if self._processes.is_apart:
+            self._guard()
         for run in to_start:
             self._life.start_processes(run, self.agent_url, self.resolver)
         for name in ended:
@@ -142,6 +144,15 @@ class Reconciler:
             self._meter.tick(self._clock.now(), [*tasks, *machines, *self._balancers.usages()])
         if self._version() != before:
             self._changed()
+
+    def _guard(self) -> None:
+        """Has targets and load balancers let in whom their security groups do."""
+        with self._world:
+            for run in [each for each in self._running.values() if each.containers]:
+                is_public = self._attaching.has_public_address(run.task)
+                found = firewalls.rules_of_address(run.task.region_name, run.task.address, has_public_address=is_public)
+                self._processes.guard(run.task.id, tuple(found))
+            self._balancers.guard()
 
     def _one_region(self, backend: StageEcsBackend, now: float) -> list[str]:
         """Returns the ids of tasks that have ended in this turn."""

@@ -86,15 +86,17 @@ class AppIngress:
 
     async def _listen(self, place: Place, target: Place) -> asyncio.Server:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._relay(reader, writer, target)
+            await self._relay(reader, writer, place, target)
 
         return await asyncio.start_server(serve, *place)
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Place) -> None:
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Place, target: Place
+    ) -> None:
         """Until one side ends, or nothing is said for too long."""
         inner: asyncio.StreamWriter | None = None
         try:
-            inner_reader, inner = await asyncio.open_connection(*target)
+            inner_reader, inner = await asyncio.open_connection(*target, local_addr=(place[0], 0))
             timer = Timer(self.world.clock, IDLE_SECONDS)
             both = [
                 asyncio.create_task(pass_on(reader, inner, timer), name="bytes of a client"),

@@ -28,6 +28,7 @@ from arriero.rehearse.azure.http_ingress import authority, place_of
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.certificates import server_context
 from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way
+from arriero.rehearse.namespaces import Rule
 from arriero.rehearse.probing import Ask, Check, probe
 from arriero.rehearse.probing import State as Health
 from arriero.rehearse.processes import Processes
@@ -112,6 +113,7 @@ class FrontDoors:
         self._endpoints = endpoints
         for endpoint in set(wanted) - set(self._listeners):
             self._listeners[endpoint] = [self._opened(wanted[endpoint], port) for port in PORTS]
+            self._processes.guard_door(wanted[endpoint].host, (Rule("0.0.0.0/0"),))
         self._ask({origin.key: (door, origin) for door in wanted.values() for origin in door.origins})
 
     def _ask(self, origins: Mapping[str, tuple[Door, Origin]]) -> None:

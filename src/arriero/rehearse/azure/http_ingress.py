@@ -26,7 +26,7 @@ from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.certificates import server_context
 from arriero.rehearse.forwarding import Head, Limits, Listener, Loop, Said, Way
-from arriero.rehearse.probing import Check, Count, probe
+from arriero.rehearse.probing import Ask, Check, Count, probe
 from arriero.rehearse.processes import Server
 
 REQUEST_SECONDS = 240.0
@@ -117,8 +117,8 @@ class HttpIngress:
             self._asked.pop(key).task.cancel()
         for key in wanted.keys() - self._asked.keys():
             check, place = _check(wanted[key], self.pace), self._place(key)
-            count = Count(check)
-            self._asked[key] = _Asking(pids[key], count, self._running().begin(probe(*place, check, count)))
+            count, ask = Count(check), Ask(source=self._asker(key))
+            self._asked[key] = _Asking(pids[key], count, self._running().begin(probe(*place, check, count, ask)))
 
     def _roll(self, key: str, app: Document) -> None:
         """The newest revision serves once all of it is ready; then the others go."""
@@ -143,6 +143,10 @@ class HttpIngress:
         about = self.world.state.resources[replica]["properties"]
         return str(about["ipAddress"].get("ip", "")), int(about["containers"][0]["properties"]["ports"][0]["port"])
 
+    def _asker(self, replica: str) -> str:
+        """From where the platform asks inside of it."""
+        return next((one.asker[0] for one in self.servers(self.world.state.runs[replica].target)), "")
+
     def _listen(self, there: Mapping[str, Document]) -> None:
         keys = {app_rules.environment_key(app) for app in there.values()}
         around = [one["properties"] for key in keys if (one := self.world.find(key))]
@@ -154,7 +158,7 @@ class HttpIngress:
 
     def _opened(self, address: str, domain: str, port: int) -> Listener:
         def decide(head: Head) -> Said | Way:
-            return self._decide(head, is_secure=port == PORTS[0])
+            return self._decide(head, address, is_secure=port == PORTS[0])
 
         limits = Limits(idle=REQUEST_SECONDS, first_response=REQUEST_SECONDS)
         listener = Listener(decide, lambda: limits, self.world.clock, broken=BROKEN)
@@ -174,7 +178,7 @@ class HttpIngress:
         for listener in self._listeners.pop(address):
             self._running().do(listener.stop())
 
-    def _decide(self, head: Head, *, is_secure: bool) -> Said | Way:
+    def _decide(self, head: Head, address: str, *, is_secure: bool) -> Said | Way:
         name = head.get("host").partition(":")[0].lower()
         if name not in self._ways:
             return Said(404, "no container app has this name\n")
@@ -191,7 +195,8 @@ class HttpIngress:
             "X-Forwarded-For": ", ".join(filter(None, (head.get("x-forwarded-for"), head.peer))),
             "X-Forwarded-Proto": "https",
         }
-        return Way(chosen.address, chosen.port, said, others=tuple((each.address, each.port) for each in others))
+        besides = tuple((each.address, each.port) for each in others)
+        return Way(chosen.address, chosen.port, said, source=address, others=besides)
 
     def _running(self) -> Loop:
         if self._loop is None:

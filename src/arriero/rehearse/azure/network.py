@@ -94,6 +94,11 @@ def check_unused(state: State, key: str) -> None:
                 raise ArmError(400, code, message)
 
 
+def ranges(subnet: Document) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """A subnet's own."""
+    return _ranges(subnet["properties"])
+
+
 def _child(state: State, key: str) -> Document:
     resource = state.resources[key]
     return {name: resource[name] for name in ("id", "name", "type", "etag", "properties") if name in resource}

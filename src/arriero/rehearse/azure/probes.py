@@ -40,7 +40,14 @@ class Probes:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "azure probe"))
 
     def due(
-        self, process: str, address: str, port: int, container: Mapping[str, Any], now: float, age: float
+        self,
+        process: str,
+        asker: tuple[str, int],
+        address: str,
+        port: int,
+        container: Mapping[str, Any],
+        now: float,
+        age: float,
     ) -> Iterator[Verdict]:
         """Starts what is due for one running process of `age` seconds; yields what has come back."""
         kinds: tuple[Kind, ...] = ("liveness", "readiness")
@@ -55,7 +62,7 @@ class Probes:
                 yield self._judge(watch, kind, int(probe.get("failureThreshold") or 3))
             if watch.running is None and now >= watch.next_at:
                 watch.next_at = now + float(probe.get("periodSeconds") or 10)
-                watch.running = self._pool.submit(_get, address, get, float(probe.get("timeoutSeconds") or 1))
+                watch.running = self._pool.submit(_get, asker, address, get, float(probe.get("timeoutSeconds") or 1))
 
     def forget(self, process: str) -> None:
         for key in [key for key in self._watches if key[0] == process]:
@@ -71,9 +78,9 @@ class Probes:
         return Verdict(kind, failed, bool(failed) and watch.failures >= threshold)
 
 
-def _get(address: str, get: Mapping[str, Any], seconds: float) -> str:
+def _get(asker: tuple[str, int], address: str, get: Mapping[str, Any], seconds: float) -> str:
     """Why the probe failed; empty if it passed (200 to 399)."""
-    connection = http.client.HTTPConnection(address, int(get["port"]), timeout=seconds)
+    connection = http.client.HTTPConnection(address, int(get["port"]), timeout=seconds, source_address=asker)
     headers = {one["name"]: one["value"] for one in get.get("httpHeaders") or []}
     try:
         connection.request("GET", get.get("path") or "/", headers=headers)

@@ -14,7 +14,7 @@ from typing import Any
 
 from arriero.catalog.prices import EVERYWHERE
 from arriero.errors import ArrieroError
-from arriero.rehearse.azure import apps, front_door_plan, group_rules, images, operations, standby_pools
+from arriero.rehearse.azure import apps, firewalls, front_door_plan, group_rules, images, operations, standby_pools
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.app_ingress import AppIngress
 from arriero.rehearse.azure.faults import Faults
@@ -82,11 +82,20 @@ class Reconciler:
             self._hold_frozen()
             self._ingress.tend()
             self._balanced.tend()
+            if self._processes.is_apart:
+                self._guard()
             if self._ticks % TICKS_A_METERING == 0:
                 self._world.meter.tick(self._world.today, self._usages())
                 self._logs.collect()
             operations.finish_due(self._world)
             self._doors.settle(self._world.state)
+
+    def _guard(self) -> None:
+        """Has targets and ingresses let in whom the stored rules do."""
+        for key, run in self._world.state.runs.items():
+            self._processes.guard(run.target, tuple(firewalls.rules(self._world, key)))
+        for address, rules in firewalls.doors(self._world):
+            self._processes.guard_door(address, rules)
 
     def _usages(self) -> Iterator[Usage]:
         """What is billed now: groups whose containers run, addresses, and Front Doors."""
@@ -244,7 +253,13 @@ class Reconciler:
         container = next(one for one in group["properties"]["containers"] if one["name"] == record.name)
         now = self._world.now
         verdicts = self._probes.due(
-            str(server.pid), server.address, server.spec.port, container["properties"], now, now - record.started_at
+            str(server.pid),
+            server.asker,
+            server.address,
+            server.spec.port,
+            container["properties"],
+            now,
+            now - record.started_at,
         )
         for verdict in verdicts:
             if verdict.failed:
