@@ -1,5 +1,5 @@
 """The controller's loops for one reading of the spec: the list of targets, how many run, who is active; and where the
-spec has log lines sent away, that.
+spec has log lines sent away or nginx run here, that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from arriero.cli.here import Here
+from arriero.cli.nginx_here import Keeper
 from arriero.cli.roles import Roles
 from arriero.cli.scaling import Scaler, log
 from arriero.cli.shipping import Logs
@@ -47,11 +48,14 @@ def control(
     logs.start(told)
     roles = Roles(here, learnt.pasts)
     roles.start(told)
+    nginx = Keeper(here)
+    nginx.start()
     try:
         while not is_told():
             now = replace(here, loaded=replace(here.loaded, spec=roles.spec()))
             _serve(now, told, learnt, is_told, roles.changed.is_set, partial(logs.stop, at_once=True))
     finally:
+        nginx.stop()
         roles.stop()
         logs.stop()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from arriero.cli import checking, door_lines, show
+from arriero.cli import checking, door_lines, nginx_here, show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, Json, Overlay, Rehearse, Sites, VaultPassword, Wait, Yes
 from arriero.cli.progress import Progress
@@ -28,7 +28,7 @@ from arriero.events import Listener
 from arriero.observe.model_drift import with_model_drift
 from arriero.observe.status import model_digests, served_models
 from arriero.plan import place, registries
-from arriero.plan.model import Facts, Plan, SiteFacts
+from arriero.plan.model import Change, Facts, Plan, SiteFacts
 from arriero.releases import opening
 from arriero.releases.opening import Opened
 from arriero.spec.front_door import NAME
@@ -75,10 +75,11 @@ def plan(
         here, image, books, facts, wanted = settled(here, site)
         print("".join(f"! {problem}\n" for problem in image), end="", file=sys.stderr)
         foreseen = _foreseen(here, books, scenario, trace, rate, days) if simulate else None
-        _show(here, facts, wanted, as_json, foreseen=foreseen)
+        nginx = nginx_here.pending(here)
+        _show(here, facts, wanted, as_json, foreseen=foreseen, nginx=nginx)
         if wanted.problems:
             return 1
-        return 0 if wanted.is_empty else PENDING
+        return 0 if wanted.is_empty and not nginx else PENDING
 
 
 def up(
@@ -100,16 +101,16 @@ def up(
     Example: [bold]arriero up --yes --site azure-east[/bold]
     """
     with opened(file, overlay, rehearse, vault_password=vault_password_file) as here:
-        if gateway and (obstacles := edge.obstacles(here.project, here.spec)):
+        if gateway and (obstacles := (*edge.obstacles(here.project, here.spec), *nginx_here.obstacles(here))):
             raise Refused(here.loaded.placed(obstacles))
         written = here
         here, image, books, facts, wanted = settled(_with_pushed(here) if pushed else here, site)
         if lacking := [*image, *here.loaded.placed(registries.obstacles(wanted))]:
             raise Refused(lacking)
-        is_idle = _is_settled(books, wanted)
-        if not is_idle:
+        is_idle, nginx = _is_settled(books, wanted), nginx_here.pending(here) if gateway else None
+        if not is_idle or nginx:
             read.refuse_unpinned(here.spec, facts, here.endpoints)
-            _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout)
+            _show(here, facts, wanted, as_json, to=sys.stderr if as_json else sys.stdout, nginx=nginx)
             confirm("Make these changes?", yes)
         with Progress([s.site for s in wanted.sites], as_json) as progress:
             run = engine.Run(here.project, here.endpoints.environment, progress, golden=golden(here))
@@ -128,7 +129,7 @@ def up(
         if problems:
             raise (VerdictFailed if done.outcome.is_judged_bad else ArrieroError)(problems)
         if not as_json:
-            print(_done(here, done.plan, running.url if running else None))
+            print(_done(here, done.plan, running.url if running else None, is_changed_here=nginx is not None))
         return 0
 
 
@@ -189,6 +190,7 @@ def down(
         read.refuse_unpinned(here.spec, facts, here.endpoints)
         _confirm_removal(here, purge, yes)
         if only is None:
+            nginx_here.stop(here)
             edge.stop(here.project)
             if purge:
                 traffic.forget(here.project)
@@ -297,20 +299,19 @@ def _show(
     as_json: bool,
     to: TextIO | None = None,
     foreseen: Comparison | None = None,
+    nginx: Change | None = None,
 ) -> None:
     estimates, verdict = _estimates(here, wanted), checking.judged(here.project, here.loaded, facts)
     if as_json and to is None:
         more = {"policy": checking.as_json_of(verdict, here.loaded)}
         if foreseen is not None:
             more["simulated"] = foreseen.as_json()
-        print(
-            json.dumps(
-                {**show.plan_json(wanted, here.spec, facts, estimates, here.loaded.prices), **more}, default=list
-            )
-        )
+        told_plan = show.plan_json(wanted, here.spec, facts, estimates, here.loaded.prices, nginx)
+        print(json.dumps({**told_plan, **more}, default=list))
     else:
         told = checking.told_in_plan(verdict, here.loaded)
-        print("\n".join(show.plan_lines(wanted, here.spec, estimates, told, here.loaded.prices)), file=to or sys.stdout)
+        lines = show.plan_lines(wanted, here.spec, estimates, told, here.loaded.prices, nginx)
+        print("\n".join(lines), file=to or sys.stdout)
         if foreseen is not None:
             from arriero.cli import foreseeing
 
@@ -318,11 +319,14 @@ def _show(
 
 
 def _gateway(here: Here, listener: Listener, done: Deployed) -> tuple[Edge | None, tuple[Problem, ...]]:
-    """The running gateway, or why there is none: that never hides why a site failed, and follows from it at times."""
+    """The running gateway, and what it or the nginx before it lacks: that never hides why a site failed, and follows
+    from it at times.
+    """
     if done.outcome.problems and not done.outcome.done:
         return edge.find(here.project), ()
     try:
-        return edge.ensure(here.project, here.spec, listener, has_targets=_is_needed(here.spec, done.plan)), ()
+        running = edge.ensure(here.project, here.spec, listener, has_targets=_is_needed(here.spec, done.plan))
+        return running, nginx_here.ensure(here, running, listener)
     except ArrieroError as error:
         return None, error.problems
 
@@ -351,15 +355,18 @@ def _still_different(here: Here, facts: Facts, done: Deployed) -> list[Problem]:
     ]
 
 
-def _done(here: Here, wanted: Plan, url: str | None) -> str:
-    head = "Nothing to do: everything is as the spec says." if wanted.is_empty else f"Release {wanted.release} is up."
+def _done(here: Here, wanted: Plan, url: str | None, *, is_changed_here: bool = False) -> str:
+    idle = "Nothing to do at the sites." if is_changed_here else "Nothing to do: everything is as the spec says."
+    head = idle if wanted.is_empty else f"Release {wanted.release} is up."
     if not url:
         return head
     model = here.spec.models[0].name
+    front = nginx_here.url(here)
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
     return "\n".join(
         [
             f"{head} The gateway answers at {show.gateway_words(here.spec, url)}",
+            *([f"Clients come through nginx at {front}"] if front else []),
             "Try next:",
             '  arriero ask "Why is the sky blue?"',
             "  arriero status",

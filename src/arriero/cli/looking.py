@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from arriero.cli import pair_lines, scaling, show
+from arriero.cli import nginx_here, pair_lines, scaling, show
 from arriero.cli.here import Here, opened
 from arriero.cli.options import File, FileLong, Json, Overlay, Rehearse, Sites, VaultPassword
 from arriero.cli.roles import books_for_roles, order_of
@@ -163,6 +163,7 @@ def _status(here: Here) -> Status:
     now = observed.look(spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
     report = scaling.last_report(here.project) if running else None
     now = replace(now, pairs=pair_lines.as_json(here.spec, order), front_door=front_door.host_of(facts.front_door))
+    now = replace(now, nginx=nginx_here.status(here))
     return replace(now, scaling=report.as_json()) if report else now
 
 

@@ -14,6 +14,7 @@ from arriero.cost.budget import judge
 from arriero.cost.estimate import Estimate
 from arriero.observe.status import SiteStatus, Status
 from arriero.plan.model import (
+    Change,
     Cloud,
     Facts,
     Plan,
@@ -35,10 +36,15 @@ APPS = "Azure Container Apps"
 
 
 def plan_lines(
-    plan: Plan, spec: Spec, estimates: dict[str, Estimate], policy: Sequence[str] = (), prices: Prices = BUILT_IN
+    plan: Plan,
+    spec: Spec,
+    estimates: dict[str, Estimate],
+    policy: Sequence[str] = (),
+    prices: Prices = BUILT_IN,
+    nginx: Change | None = None,
 ) -> list[str]:
     """What `arriero plan` prints: a paragraph a site, a line a change, the price at the end of the site's line; then
-    whether it fits into the budget, and what `policy` found.
+    whether it fits into the budget, and what `policy` found. `nginx` is what is to be done with the one here.
     """
     staying = [line for site in plan.sites if not site.is_leaving for line in _site_lines(site, spec, estimates)]
     leaving = [line for site in plan.sites if site.is_leaving for line in _leaving_lines(site)]
@@ -51,12 +57,13 @@ def plan_lines(
         *staying,
         *leaving,
         *door,
+        *(["before the gateway here", change_line(nginx)] if nginx else []),
         *stores,
         *copy_lines.plan_lines(spec, plan, prices),
         *pairs,
         *money,
         *policy,
-        _verdict(plan),
+        _verdict(plan, nginx),
     ]
 
 
@@ -118,14 +125,14 @@ def _where(cloud: str, region: str, site: str = "") -> str:
     return f"{DOOR if site == NAME else CLOUDS[cloud]} {region}".rstrip()
 
 
-def _verdict(plan: Plan) -> str:
-    if plan.is_empty and not plan.problems:
+def _verdict(plan: Plan, nginx: Change | None) -> str:
+    if plan.is_empty and not plan.problems and not nginx:
         return "Nothing to do: everything is as the spec says."
-    changes = _changes(plan)
+    changes = _changes(plan) + bool(nginx)
     unread = f"; {_unread(plan)} can't be read" if plan.problems else ""
     if not changes:
         return unread.removeprefix("; ") + "; nothing is to be changed at others."
-    return f"{_counted(changes, 'change')} at {_places(plan)}{unread}. To make them: arriero up"
+    return f"{_counted(changes, 'change')} at {_places(plan, nginx)}{unread}. To make them: arriero up"
 
 
 def _unread(plan: Plan) -> str:
@@ -134,12 +141,13 @@ def _unread(plan: Plan) -> str:
     return " and ".join([*([_counted(sites, "site")] if sites else []), *(["the Front Door"] if door else [])])
 
 
-def _places(plan: Plan) -> str:
+def _places(plan: Plan, nginx: Change | None) -> str:
     sites = sum(1 for site in plan.sites if site.steps)
     doors = (plan.front_door,) if plan.front_door else ()
     beside = (("the ledger", plan.stores), ("the registry", plan.registries), ("the Front Door", doors))
     found = [_counted(sites, "site")] if sites else []
     found += [name for name, stores in beside if any(store.changes for store in stores)]
+    found += ["the nginx here"] if nginx else []
     return " and ".join(found)
 
 
@@ -152,14 +160,19 @@ def _counted(number: int, thing: str) -> str:
 
 
 def plan_json(
-    plan: Plan, spec: Spec, facts: Facts, estimates: dict[str, Estimate], prices: Prices = BUILT_IN
+    plan: Plan,
+    spec: Spec,
+    facts: Facts,
+    estimates: dict[str, Estimate],
+    prices: Prices = BUILT_IN,
+    nginx: Change | None = None,
 ) -> dict[str, object]:
     budget = judge(spec.budget, estimates.values())
     return {
         "schema": 1,
         "service": plan.service,
         "release": plan.release,
-        "changes": _changes(plan),
+        "changes": _changes(plan) + bool(nginx),
         "sites": [_site_json(site, facts, estimates.get(site.site)) for site in plan.sites],
         "stores": [store_json(store) for store in plan.stores],
         "registries": [store_json(store) for store in plan.registries],
@@ -168,6 +181,7 @@ def plan_json(
         "pairs": list(pair_lines.promised(spec)),
         "budget": budget.as_json() if budget else None,
         "unasked": [problem.as_json() for problem in facts.unasked],
+        **({"nginx": change_json(nginx)} if nginx else {}),
     }
 
 
@@ -249,11 +263,19 @@ def status_lines(status: Status, spec: Spec) -> list[str]:
     lines = [f"{status.service}: {release}; gateway {where}"]
     return [
         *lines,
+        *_nginx_lines(status),
         *([f"front door https://{status.front_door}"] if status.front_door else []),
         *_scaling_lines(status),
         *pair_lines.status_lines(status.pairs),
         *(line for site in status.sites for line in _site_status_lines(site)),
     ]
+
+
+def _nginx_lines(status: Status) -> list[str]:
+    told = status.nginx
+    if not told:
+        return []
+    return [f"nginx {told['url']}" + ("" if told["state"] == "running" else " does not run; start it: arriero up")]
 
 
 def _scaling_lines(status: Status) -> list[str]:

@@ -147,7 +147,7 @@ def _start(project: Project, spec: Spec) -> Edge:
     folder.mkdir(mode=0o700, exist_ok=True)
     token = folder / "token"
     _write_private(token, secrets.token_urlsafe(32))
-    address = f"{spec.gateway.address}:{_free_port(spec.gateway.address, spec.gateway.port, _adopted_ports(spec))}"
+    address = f"{spec.gateway.address}:{_free_port(spec.gateway.address, spec.gateway.port, _kept_ports(spec))}"
     control = f"127.0.0.1:{_free_port('127.0.0.1', 0)}"
     settings = settings_of(spec, _places(project, address, control))
     settings.write(_settings_file(project))
@@ -301,11 +301,13 @@ def _recorded(project: Project) -> Edge | None:
     return Edge(**{**data, **processes})
 
 
-def _adopted_ports(spec: Spec) -> frozenset[int]:
-    """Where others' servers belong, also while they are down: an edge there would be its own target."""
+def _kept_ports(spec: Spec) -> frozenset[int]:
+    """Where others' servers belong, also while they are down: an edge there would be its own target; and nginx."""
     places = [server.rpartition(":") for site in spec.sites.values() for server in site.adopt]
     ours = spec.gateway.address
-    return frozenset(int(port) for address, _, port in places if ours in (address, "0.0.0.0"))
+    nginx = spec.ingress.nginx if spec.ingress.nginx and spec.ingress.nginx.run == "here" else None
+    before = [port for port in (nginx.port, nginx.redirect_from) if port] if nginx else []
+    return frozenset([*before, *(int(port) for address, _, port in places if ours in (address, "0.0.0.0"))])
 
 
 def _free_port(address: str, first: int, kept: Collection[int] = ()) -> int:

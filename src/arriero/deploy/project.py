@@ -30,6 +30,10 @@ class Project:
         return self.state / "edge"
 
     @property
+    def nginx(self) -> Path:
+        return self.state / "nginx"
+
+    @property
     def keys(self) -> Path:
         """The API keys of this project's gateways, where the spec names no other file."""
         return self.state / "gateway" / "keys.json"

@@ -88,6 +88,8 @@ class Status:
     """Sites that stand in for each other: roles, what was promised, and why roles are not the spec's, if so."""
     front_door: str = ""
     """The name in the DNS of the Front Door before the sites; empty where none stands."""
+    nginx: Mapping[str, Json] | None = None
+    """The nginx that `up` runs before the gateway: `url`, `state` and `pid`; None where the spec wants none here."""
 
     def as_json(self) -> dict[str, Json]:
         """The document that `status --json` promises, schema 1."""
@@ -99,6 +101,7 @@ class Status:
             "sites": [site.as_json() for site in self.sites],
             "scaling": dict(self.scaling) if self.scaling else None,
             "pairs": [dict(pair) for pair in self.pairs],
+            **({"nginx": dict(self.nginx)} if self.nginx else {}),
             **({"front_door": {"url": f"https://{self.front_door}"}} if self.front_door else {}),
         }
 

@@ -46,7 +46,8 @@ def _port_problems(nginx: Nginx, gateway: Gateway) -> Iterator[Problem]:
         yield Problem(f"{nginx.port} is the port of https", "name another port, like 80", f"{AT}.redirect_from")
     for key, port in (("port", nginx.port), ("redirect_from", nginx.redirect_from)):
         is_shared = nginx.address == gateway.address or "0.0.0.0" in (nginx.address, gateway.address)
-        if port == gateway.port and is_shared and not nginx.gateways:
+        is_beside = nginx.run == "here" or not nginx.gateways
+        if port == gateway.port and is_shared and is_beside:
             yield Problem(f"the gateway listens on {port}", "give one of them another port", f"{AT}.{key}")
 
 

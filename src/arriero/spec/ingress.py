@@ -1,5 +1,5 @@
-"""The spec's section `ingress`: what stands between clients and the service: nginx as exported files, a load balancer
-before each AWS site, gateways at each Azure site, and one Front Door before those.
+"""The spec's section `ingress`: what stands between clients and the service: nginx as exported files
+or on this machine, a load balancer before each AWS site, gateways at each Azure site, and one Front Door before those.
 
 Paths start at the folder of the spec. What values alone can get wrong is refused here, the rest in `check_ingress.py`,
 `check_alb.py`, `check_azure_edges.py` and `check_front_door.py`.
@@ -47,8 +47,12 @@ class NginxLimits(Section):
 
 
 class Nginx(Section):
-    """An nginx before the gateways: `arriero export nginx` writes its configuration."""
+    """An nginx before the gateways: `arriero export nginx` writes its configuration, or `arriero up` runs it here."""
 
+    run: Literal["elsewhere", "here"] = Field(
+        default="elsewhere",
+        description="Who runs it: you, with exported files, or `arriero up` on this machine, before its own gateway.",
+    )
     address: Address = Field(default="127.0.0.1", description="Where it listens.")
     port: Port = Field(default=8080, description="Its TCP port: of https where `tls` is set, else of http.")
     redirect_from: Port | None = Field(
@@ -158,7 +162,7 @@ class FrontDoor(Section):
 class Ingress(Section):
     """What stands between clients and the gateways."""
 
-    nginx: Nginx | None = Field(default=None, description="An nginx, as `arriero export nginx` writes it.")
+    nginx: Nginx | None = Field(default=None, description="An nginx, exported as files or run by `up`.")
     alb: Alb | None = Field(default=None, description="An application load balancer before each AWS site.")
     edges: AzureEdges | None = Field(default=None, description="Gateways before the targets of each Azure site.")
     front_door: FrontDoor | None = Field(

@@ -25,9 +25,12 @@ KEEP_SECONDS = Limits().idle_seconds / 2
 CONNECTIONS_A_CLIENT = 2
 
 
-def files(spec: Spec, home: Path) -> Mapping[str, str]:
-    """One file without a secret. Raises Refused where the spec has no nginx; `refuse` looks at the keys."""
-    return {FILE: "\n".join(_lines(spec, _nginx(spec), home)) + "\n"}
+def files(spec: Spec, home: Path, own: str = "") -> Mapping[str, str]:
+    """One file without a secret; `own` is where the spec's own gateway listens, if not where the spec says.
+
+    Raises Refused where the spec has no nginx; `refuse` looks at the keys.
+    """
+    return {FILE: "\n".join(_lines(spec, _nginx(spec), home, own)) + "\n"}
 
 
 def refuse(spec: Spec, folder: Path) -> None:
@@ -48,9 +51,9 @@ def _nginx(spec: Spec) -> Nginx:
     return spec.ingress.nginx
 
 
-def _lines(spec: Spec, nginx: Nginx, home: Path) -> Iterator[str]:
+def _lines(spec: Spec, nginx: Nginx, home: Path, own: str) -> Iterator[str]:
     connections = CONNECTIONS_A_CLIENT * spec.gateway.limits.connections + 64
-    yield f"# nginx before the gateways of {spec.name}. Made by `arriero export nginx`: change the spec, not this file."
+    yield f"# nginx before the gateways of {spec.name}. Made by arriero: change the spec, not this file."
     yield "# Paths start at this folder."
     yield "worker_processes auto;"
     yield f"worker_rlimit_nofile {2 * connections};"
@@ -60,7 +63,7 @@ def _lines(spec: Spec, nginx: Nginx, home: Path) -> Iterator[str]:
     yield f"    worker_connections {connections};"
     yield "}"
     yield "http {"
-    yield from _http(spec, nginx)
+    yield from _http(spec, nginx, own)
     if nginx.redirect_from is not None:
         yield from _redirect(spec, nginx)
     yield "    server {"
@@ -72,7 +75,7 @@ def _lines(spec: Spec, nginx: Nginx, home: Path) -> Iterator[str]:
     yield "}"
 
 
-def _http(spec: Spec, nginx: Nginx) -> Iterator[str]:
+def _http(spec: Spec, nginx: Nginx, own: str) -> Iterator[str]:
     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
         yield f"    {kind}_temp_path {kind}.tmp;"
     yield "    default_type application/json;"
@@ -88,7 +91,7 @@ def _http(spec: Spec, nginx: Nginx) -> Iterator[str]:
     yield "    }"
     yield from _limits(nginx)
     yield from errors.maps()
-    yield from _upstream(spec, nginx)
+    yield from _upstream(nginx, own or f"{spec.gateway.address}:{spec.gateway.port}")
 
 
 def _log() -> Iterator[str]:
@@ -121,14 +124,14 @@ def _limits(nginx: Nginx) -> Iterator[str]:
         yield f"    limit_{kind}_log_level info;"
 
 
-def _upstream(spec: Spec, nginx: Nginx) -> Iterator[str]:
-    gateway = spec.gateway
-    own = "127.0.0.1" if gateway.address == "0.0.0.0" else gateway.address
+def _upstream(nginx: Nginx, own: str) -> Iterator[str]:
+    address, _, port = own.rpartition(":")
+    here = f"127.0.0.1:{port}" if address == "0.0.0.0" else own
     yield "    upstream arriero_gateways {"
     yield "        zone arriero_gateways 256k;"
     # Streams last: who has fewest open ones has most to spare.
     yield "        least_conn;"
-    for server in nginx.gateways or (f"{own}:{gateway.port}",):
+    for server in nginx.gateways or (here,):
         yield f"        server {server} max_fails=2 fail_timeout=5s;"
     yield "        keepalive 64;"
     yield f"        keepalive_timeout {KEEP_SECONDS:g}s;"
