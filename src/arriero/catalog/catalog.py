@@ -6,7 +6,7 @@ A figure that is not in the data is unknown: look-ups answer None, never a guess
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -87,13 +87,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """Something that a cloud no longer has. `date` is as exact as its source: a day, or a month."""
+    """Something that a cloud no longer has. `date` is as exact as its source: a day, or a month. `costs` says what it
+    cost and what a successor costs, where both are known.
+    """
 
     name: str
     cloud: Cloud
     date: str
     successors: tuple[str, ...]
     source: Source
+    costs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +208,15 @@ def retired(name: str) -> Retired | None:
         for known in row["names"]:
             if known.lower() == name.lower():
                 source = Source(**data["sources"][row["source"]])
-                return Retired(known, row["cloud"], row["date"], tuple(row["successors"]), source)
+                return Retired(known, row["cloud"], row["date"], tuple(row["successors"]), source, _costs(row, known))
     return None
+
+
+def _costs(row: Mapping[str, Any], name: str) -> str:
+    if name not in row.get("costs", {}):
+        return ""
+    was, successor, now = row["costs"][name]
+    return f"it cost ${was} an hour in {row['costs_in']}, where {successor} costs ${now}"
 
 
 def gpus(cloud: str) -> tuple[Gpu, ...]:

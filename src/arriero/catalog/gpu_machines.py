@@ -19,7 +19,7 @@ _KEPT = {"aws": 1 / 16}
 @dataclass(frozen=True, slots=True)
 class Machine:
     """`gpu_mib` is the memory of each of its `gpus`, in MiB; `regions` are those that have it, none where that is not
-    known.
+    known. One that is `retired` is had by its own name only.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Machine:
     gpus: int
     gpu_mib: int
     regions: tuple[str, ...] = ()
+    retired: bool = False
 
     @property
     def usable_gib(self) -> float:
@@ -58,12 +59,16 @@ def regions_known() -> Source:
 
 def types(cloud: str) -> tuple[str, ...]:
     """The GPUs that can be had on machines, the smallest first."""
-    return tuple(dict.fromkeys(machine.gpu for machine in machines(cloud)))
+    return tuple(dict.fromkeys(machine.gpu for machine in machines(cloud) if not machine.retired))
 
 
 def with_gpu(cloud: str, gpu: str, gpus: int = 1) -> tuple[Machine, ...]:
-    """Those that have at least so many of that GPU; case doesn't matter."""
-    return tuple(each for each in machines(cloud) if each.gpu.lower() == gpu.lower() and each.gpus >= gpus)
+    """Those that have at least so many of that GPU, or the one of that name; case doesn't matter."""
+    return tuple(each for each in machines(cloud) if _is(each, gpu.lower()) and each.gpus >= gpus)
+
+
+def _is(machine: Machine, asked: str) -> bool:
+    return machine.name == asked if machine.retired else machine.gpu.lower() == asked
 
 
 def fitting(cloud: str, gpu: str, gpus: int, cpu: float, memory_gib: float) -> tuple[Machine, ...]:

@@ -28,9 +28,12 @@ def gpu_problems(spec: Spec, name: str, site: Site) -> Iterator[Problem]:
         yield Problem("a local Ollama finds this machine's GPU by itself", "remove the line", key)
         return
     gone = catalog.retired(site.gpu.type)
-    if gone:
-        what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date})"
-        yield Problem(what, f"its successors are {', '.join(gone.successors)}; {_HERE[site.cloud]}, like gpu: T4", key)
+    is_still_had = bool(gpu_machines.with_gpu(site.cloud, site.gpu.type)) and gone is not None
+    if gone and not (is_still_had and site.gpu.allow_retired):
+        what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date})" + (gone.costs and f": {gone.costs}")
+        way = f"; or add allow_retired: true, if {CLOUDS[gone.cloud]} still gives you some" if is_still_had else ""
+        remedy = f"its successors are {', '.join(gone.successors)}; {_HERE[site.cloud]}, like gpu: T4{way}"
+        yield Problem(what, remedy, key)
     elif not gpu_machines.with_gpu(site.cloud, site.gpu.type):
         what = f"{CLOUDS[site.cloud]} has no GPU '{site.gpu.type}' that is known here"
         yield Problem(
@@ -88,7 +91,7 @@ def _memory_problems(site: ResolvedSite, gpu: Gpu, key: str) -> Iterator[Problem
 
 def _smallest_with(cloud: str, needed: int) -> Gpu | None:
     """The GPUs with the least memory in which so many bytes have room."""
-    offers = {(each.gpu, each.gpus) for each in gpu_machines.machines(cloud)}
+    offers = {(each.gpu, each.gpus) for each in gpu_machines.machines(cloud) if not each.retired}
     able = [(_room(cloud, gpu, count), gpu, count) for gpu, count in offers if _room(cloud, gpu, count) >= needed]
     return Gpu(type=min(able)[1], count=min(able)[2]) if able else None
 

@@ -18,6 +18,11 @@ class Gpu(Section):
         description="As its maker names it: at AWS T4, A10G, L4 or L40S, at Azure T4 or A100."
     )
     count: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(default=1, description="How many each target has.")
+    allow_retired: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether `type` may name a machine of AWS that is sold no longer, as p3.2xlarge: EC2 still starts "
+        "some, as long as it has them.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -108,8 +108,9 @@ def gpus(machine: dict[str, Any], which: str = "remainingResources") -> int:
     return sum(len(each["stringSetValue"]) for each in machine[which] if each["name"] == "GPU")
 
 
-def test_tasks_wait_for_machines_and_answer_on_them(cloud: Cloud) -> None:
-    fleet = Fleet(cloud)
+@pytest.mark.parametrize("kind", ["g4dn.xlarge", "p3.2xlarge"])
+def test_tasks_wait_for_machines_and_answer_on_them(cloud: Cloud, kind: str) -> None:
+    fleet = Fleet(cloud, kind=kind)
     fleet.provide()
     cloud.service("llm", fleet.definition(), 3, capacityProviderStrategy=STRATEGY)
     until(lambda: cloud.is_stable("llm"))

@@ -19,6 +19,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ecs.models import CapacityProvider, ContainerInstance
 from moto.iam.models import iam_backends
 
+from arriero.catalog import gpu_machines
 from arriero.rehearse.aws import wording
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_task import StageTask
@@ -206,6 +207,9 @@ def _shape(instance: Any, *, with_gpus: bool) -> Room:
 
 def _type_shape(name: str, machine: str) -> Room:
     """An empty machine of that type."""
+    if retired := next((each for each in gpu_machines.machines("aws") if each.retired and each.name == name), None):
+        memory = int(retired.memory_gib * 1024 * _TOLD)  # EC2's answers, which moto has, tell of it no more
+        return Room(machine, retired.cpu * 1024, memory, retired.gpus, {"ecs.instance-type": name})
     told = INSTANCE_TYPES[name]
     gpus = sum(each["Count"] for each in told.get("GpuInfo", {}).get("Gpus", ()))
     memory = int(told["MemoryInfo"]["SizeInMiB"] * _TOLD)
