@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from terraform_blocks import Module, Read, Values, done, many
+
+from arriero.plan.wanted import aws_alb
 
 
 def attachment(block: Values) -> Values:
@@ -49,10 +53,15 @@ def aws_ingress(module: Module) -> Read:
     for _, group in module.of("aws_lb_target_group"):
         yield "aws.target_group", group.pop("name"), _target_group(group), group.pop("tags")
         done(group)
+    rules: dict[str, dict[int, str]] = {}
+    for _, each in module.of("aws_lb_listener_rule"):
+        rules.setdefault(each.pop("listener_arn"), {})[each.pop("priority")] = _rule(each)
+        done(each)
     listeners: dict[str, Values] = {}
-    for _, each in module.of("aws_lb_listener"):
+    for address, each in module.of("aws_lb_listener"):
         assert each.pop("tags")
-        listeners.setdefault(each.pop("load_balancer_arn"), {})[str(each.pop("port"))] = _listener(each)
+        port = str(each.pop("port"))
+        listeners.setdefault(each.pop("load_balancer_arn"), {})[port] = _listener(each, rules.get(address, {}))
         done(each)
     acls = {}
     for _, one in module.of("aws_wafv2_web_acl_association"):
@@ -97,13 +106,35 @@ def _target_group(group: Values) -> Values:
     return found
 
 
-def _listener(each: Values) -> Values:
+def _rule(each: Values) -> str:
+    """An id that Azure will give is one that is not there yet."""
+    [action], told = many(each, "action"), []
+    assert action["type"] == "forward"
+    for condition in many(each, "condition"):
+        for header in many(condition, "http_header"):
+            [value] = header["values"]
+            told.append(f"{header['http_header_name']} is {value or aws_alb.UNKNOWN}")
+        for path in many(condition, "path_pattern"):
+            told.append(f"the path is {' or '.join(path['values'])}")
+        done(condition)
+    return f"forward to {action['target_group_arn']} if {' and '.join(told)}"
+
+
+def _listener(each: Values, rules: Mapping[int, str]) -> Values:
     [action] = many(each, "default_action")
     found = {"protocol": each.pop("protocol")}
-    if action["type"] == "forward":
-        found["action"] = f"forward to {action['target_group_arn']}"
+    if action["type"] != "redirect":
+        found |= _answer(action, rules)
         found |= {"certificate": each.pop("certificate_arn"), "tls_policy": each.pop("ssl_policy")}
         return found
     [there] = many(action, "redirect")
     code = there["status_code"].removeprefix("HTTP_")
     return {**found, "action": f"redirect to {there['protocol']} {there['port']} by {code}"}
+
+
+def _answer(action: Values, rules: Mapping[int, str]) -> Values:
+    if action["type"] == "forward":
+        return {"action": f"forward to {action['target_group_arn']}"}
+    [answer] = many(action, "fixed_response")
+    assert action["type"] == "fixed-response"
+    return {"action": f"answer {answer['status_code']}", "rules": [rules[place] for place in sorted(rules)]}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from terraform_azapi import azure_private, azure_storage, azure_targets
 from terraform_blocks import Key, Module, Read, Values, done, many
+from terraform_door import azure_front_door
 from terraform_ecs import aws_service
 from terraform_files import aws_files
 from terraform_ingress import aws_ingress, aws_names
@@ -308,4 +309,5 @@ AZURE: tuple[Callable[[Module], Read], ...] = (
     azure_storage,
     _azure_targets,
     azure_targets,
+    azure_front_door,
 )

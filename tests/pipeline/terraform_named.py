@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.plan import place
+from arriero.plan import front_door, place
 from arriero.plan.model import Facts
 from arriero.plan.wanted import aws_network
 from arriero.spec.model import Spec
@@ -26,6 +27,7 @@ STATES = {
 def planned(wish: Spec, facts: Facts) -> dict[tuple[str, str], Any]:
     plan = place.plan(wish, facts)
     wanted = [resource for site in plan.sites if site.cloud != "local" for resource in site.wanted]
+    wanted += front_door.wanted(wish, facts)
     return {(r.kind, r.name): unset(r.kind, json.loads(json.dumps(r.properties))) for r in wanted}
 
 
@@ -70,19 +72,27 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
         for tie in {"security_groups", "route_tables"} & plain.keys():
             plain[tie] = [label_named(each.partition(".")[2], labels) for each in plain[tie]]
     if kind == "aws.load_balancer":
-        cidr = wish.site(name.removeprefix(f"{wish.name}-")).network.cidr
-        ranges = (*aws_network.subnet_ranges(cidr), *aws_network.edge_ranges(cidr))
-        numbered = {str(n): f"{name} {each}" for n, each in enumerate(ranges, 1)}
-        plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
-        plain["security_groups"] = [f"{name}-alb"]
-        for each in plain["listeners"].values():
-            what, _, group = each["action"].partition("aws_lb_target_group.")
-            each["action"] = f"{what}{labels[group]}" if group else what
+        balancer_named(plain, name, labels, wish)
     if kind == "azure.nat_gateway":
         plain["public_ips"] = [labels[each] for each in plain["public_ips"]]
     if kind == "azure.virtual_network":
         plain["subnet"].update({tie: labels[plain["subnet"][tie]] for tie in ("security_group", "nat_gateway")})
     return json.loads(json.dumps(plain))
+
+
+def balancer_named(plain: dict[str, Any], name: str, labels: Mapping[str, str], wish: Spec) -> None:
+    cidr = wish.site(name.removeprefix(f"{wish.name}-")).network.cidr
+    ranges = (*aws_network.subnet_ranges(cidr), *aws_network.edge_ranges(cidr))
+    numbered = {str(n): f"{name} {each}" for n, each in enumerate(ranges, 1)}
+    plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
+    plain["security_groups"] = [f"{name}-alb"]
+    for each in plain["listeners"].values():
+        what, _, group = each["action"].partition("aws_lb_target_group.")
+        each["action"] = f"{what}{labels[group]}" if group else what
+        if "rules" in each:
+            each["rules"] = [
+                re.sub(r"aws_lb_target_group\.(\w+)", lambda it: labels[it[1]], rule) for rule in each["rules"]
+            ]
 
 
 def label_named(label: str, labels: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,15 @@ BIG = {"name": "llama2:70b", "from": "storage"}
 ALB = {"hosts": ["llm.example.com"], "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"]}
 KEYS = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"
 EDGED = {**ALB, "edges": {"count": 3, "keys": [KEYS]}}
+OPEN = {**EDGED, "scheme": "internet-facing", "allow_from": ["0.0.0.0/0"]}
+WEST = {"cloud": "aws", "region": "us-west-2", "role": "standby"}
+
+
+def in_west(arns: Sequence[str]) -> list[str]:
+    return [*arns, *(each.replace("us-east-1", "us-west-2") for each in arns)]
+
+
+OPEN_IN_BOTH = {**OPEN, "certificates": in_west(ALB["certificates"]), "edges": {"keys": in_west([KEYS])}}
 # Everything that changes what the plan holds; each is exported and read back.
 SPECS: Mapping[str, Mapping[str, Any]] = {
     "as it comes": {},
@@ -74,6 +83,14 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "network": {"mode": "private", "way_out": "endpoints"},
         "sites": {"aws-east": SITES["aws-east"]},
         "ingress": {"alb": {**EDGED, "scheme": "internet-facing", "allow_from": ["0.0.0.0/0"]}},
+    },
+    "behind a Front Door": {
+        "sites": {"aws-east": SITES["aws-east"]},
+        "ingress": {"alb": OPEN, "front_door": {"region": "westeurope"}},
+    },
+    "two sites behind a premium Front Door, and one at Azure that is not": {
+        "sites": {"aws-east": SITES["aws-east"], "aws-west": WEST, "azure-east": SITES["azure-east"]},
+        "ingress": {"alb": OPEN_IN_BOTH, "front_door": {"sku": "premium", "response_timeout": "90s"}},
     },
     "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
     "on machines with GPUs": {"sites": {"aws-east": {**SITES["aws-east"], **GPUS}}, "scale": {"min": 2, "max": 5}},

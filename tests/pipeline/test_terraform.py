@@ -14,7 +14,7 @@ import pytest
 from terraform_blocks import Module
 from terraform_module import as_plan
 from terraform_named import named, planned
-from terraform_specs import EDGED, KEYS, SITES, SPECS, nothing, spec
+from terraform_specs import KEYS, SITES, SPECS, nothing, spec
 
 from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
@@ -115,13 +115,6 @@ def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
 def test_container_apps_are_refused() -> None:
     wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": "T4"}}})
     with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say container apps"):
-        module.files(wish, nothing(wish))
-
-
-def test_a_front_door_is_refused() -> None:
-    sites = {"aws-east": SITES["aws-east"]}
-    wish = spec({"sites": sites, "ingress": {"alb": EDGED, "front_door": {"region": "westeurope"}}})
-    with pytest.raises(Refused, match=r"ingress\.front_door: this export can't say a Front Door, nor that load"):
         module.files(wish, nothing(wish))
 
 

@@ -14,7 +14,7 @@ from test_terraform import written
 CHECKOV = Path(__file__).parents[2] / ".venv/checkov/bin/checkov"
 EXPLAINED = json.loads((Path(__file__).parents[1] / "cases/terraform/checkov.json").read_text())
 READ = (
-    "behind edges",
+    "behind a Front Door",
     "models from storage",
     "models from storage at Azure, through a private endpoint",
     "spares in a standby pool",

@@ -60,6 +60,7 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "models from storage",
         "behind one that the internet reaches",
         "behind edges",
+        "behind a Front Door",
         "on machines with GPUs",
         "on private machines with GPUs, which the cloud scales",
         "models from storage at Azure, through a private endpoint",

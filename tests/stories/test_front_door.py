@@ -179,6 +179,27 @@ def test_its_modules_find_nothing_to_change(place: Place, session: dict[str, str
     assert re.search(r"front-door +: ok=[1-9]\d* +changed=0 ", played.stdout), played.stdout + played.stderr
 
 
+def test_terraform_would_take_over_all_that_stands(place: Place, session: dict[str, str], hand: Hand) -> None:
+    export = place.arriero("export", "terraform", "--out", "terraform")
+    assert export.code == 0, export.err
+    module = place.folder / "terraform"
+    lines = [line for file in module.glob("*.tf") for line in file.read_text().splitlines()]
+    assert sum(line.startswith("resource ") for line in lines) == lines.count("import {") > 60
+    ids = {line.partition(' = "')[2].removesuffix('"') for line in lines if line.startswith("  id = ")}
+    assert f"/subscriptions/{hand.environment['AZURE_SUBSCRIPTION_ID']}{PROFILE}" in ids
+    for site, region in REGIONS.items():
+        elb = client(session, "elbv2", region)
+        arn = elb.describe_load_balancers(Names=[f"llm-{site}"])["LoadBalancers"][0]["LoadBalancerArn"]
+        rules = [
+            rule
+            for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+            for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+            if not rule["IsDefault"]
+        ]
+        assert [rule["Priority"] for rule in rules] == ["1", "2"]
+        assert {rule["RuleArn"] for rule in rules} <= ids
+
+
 def test_clients_come_through_it_with_a_key(place: Place, hand: Hand, keys: Keys) -> None:
     assert wait_for(lambda: through(place, hand, keys.text) == 200, 30)
     assert through(place, hand) == 401

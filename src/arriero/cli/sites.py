@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -21,10 +22,18 @@ def read_sites(here: Here) -> Facts:
         ledger = pool.submit(opening.read, here.spec, accounts)
         facts = read.read(here.spec)
         books = ledger.result()
+    for line in unread(facts):
+        print(line, file=sys.stderr)
+    return replace(facts, stores=books.stores, last=books.last, orders=books.orders)
+
+
+def unread(facts: Facts) -> Iterator[str]:
+    """A line for each site that could not be read, and for the Front Door."""
     for name, found in facts.sites.items():
         if found.problem:
-            print(f"! {name} can't be read, so what stands there is left out: {found.problem}", file=sys.stderr)
-    return replace(facts, stores=books.stores, last=books.last, orders=books.orders)
+            yield f"! {name} can't be read, so what stands there is left out: {found.problem}"
+    if facts.front_door and facts.front_door.problem:
+        yield f"! the Front Door can't be read, so what stands of it is left out: {facts.front_door.problem}"
 
 
 def asleep(here: Here) -> frozenset[str]:

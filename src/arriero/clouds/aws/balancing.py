@@ -107,6 +107,10 @@ def _balancer(elbv2: Any, wafv2: Any, balancer: Found, tags: Mapping[str, Mappin
     details: dict[str, Value] = {
         "dns_name": balancer["DNSName"],
         "listeners": {str(each["Port"]): each["ListenerArn"] for each in listeners},
+        "rules": {
+            str(each["Port"]): {rule["Priority"]: rule["RuleArn"] for rule in rules.get(each["ListenerArn"], ())}
+            for each in listeners
+        },
         "front_door": next((door for each in rules.values() if (door := _front_door(each))), ""),
     }
     return Resource(aws_alb.BALANCER, balancer["LoadBalancerName"], properties, arn, tags[arn], details)

@@ -31,7 +31,7 @@ NEEDED = (
     "aws_ecs_cluster_capacity_providers",
     "aws_efs_mount_target",
 )
-BEHIND_A_BALANCER = ("aws_lb_listener", "aws_wafv2_web_acl_association")
+BEHIND_A_BALANCER = ("aws_lb_listener", "aws_lb_listener_rule", "aws_wafv2_web_acl_association")
 COUNT_NOTE = "The live count belongs to whoever scales; Terraform only sets the first one."
 
 

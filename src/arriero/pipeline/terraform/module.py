@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws, aws_files, azapi, azure
+from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, front_door
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
-from arriero.plan.model import Cloud, Facts, SiteFacts
+from arriero.plan.model import Cloud, Facts, SiteFacts, SitePlan, StorePlan
+from arriero.spec.front_door import NAME, behind, region_of
 from arriero.spec.model import Spec
 
 # The versions whose schemas every resource, argument and required field is held against (tests/pipeline/terraform).
@@ -20,6 +21,8 @@ PROVIDERS: Mapping[Cloud, tuple[str, str, str]] = {
 }
 AZAPI = ("azapi", "Azure/azapi", "2.13.0")
 MAKERS: Mapping[Cloud, Mapping[str, Maker]] = {"aws": aws.MAKERS, "azure": azure.MAKERS}
+# Where a Front Door finds a site of that cloud.
+HOSTS: Mapping[Cloud, Callable[[Site], Raw]] = {"aws": aws_ingress.host}
 LEAST_TERRAFORM = ">= 1.7.0"  # the first whose import blocks know for_each's keys
 NEXT = """\
 In that folder:       terraform init && terraform plan
@@ -28,32 +31,35 @@ It must plan imports and no destruction; README.md there says how to move over."
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One site's resources; `unread` says why nothing is known of what stands there, empty where it is."""
+    """What is written of one site, or of the Front Door, which has none; `says` stands above it. `unread` says why
+    nothing is known of what stands there, empty where it is.
+    """
 
-    site: Site
+    name: str
+    cloud: Cloud
+    account: str
+    says: str
     pieces: tuple[Piece, ...]
     unread: str = ""
+    site: Site | None = None
 
 
 def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     """By name, each file of the module. The same spec and facts give the same text.
 
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
-    where the plan of a site can't be made, or holds what Terraform can't say.
+    where the plan of a site or of the Front Door can't be made, or holds what Terraform can't say.
     """
     _refuse_secrets(spec)
     _refuse_edges(spec)
     _refuse_apps(spec)
     parts = tuple(_parts(spec, facts))
-    clouds = [cloud for cloud in PROVIDERS if any(part.site.spec.cloud == cloud for part in parts)]
+    clouds = [cloud for cloud in PROVIDERS if any(part.cloud == cloud for part in parts)]
     return {
         "README.md": _readme(spec, parts),
         "versions.tf": text([_versions(clouds, _has_azapi(parts))]),
         "providers.tf": text(_providers(spec, parts)),
-        **{
-            f"{cloud}.tf": text(_resources(part for part in parts if part.site.spec.cloud == cloud))
-            for cloud in PROVIDERS
-        },
+        **{f"{cloud}.tf": text(_resources(part for part in parts if part.cloud == cloud)) for cloud in PROVIDERS},
         "imports.tf": text(_imports(parts)),
     }
 
@@ -68,9 +74,6 @@ def _refuse_secrets(spec: Spec) -> None:
 
 
 def _refuse_edges(spec: Spec) -> None:
-    if spec.ingress.front_door:
-        what = "this export can't say a Front Door, nor that load balancers answer it alone"
-        raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.front_door"))
     if spec.ingress.edges:
         what = "this export can't say edges at Azure, nor the names by which they find targets"
         raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.edges"))
@@ -84,16 +87,47 @@ def _refuse_apps(spec: Spec) -> None:
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:
+    """The sites, and then the Front Door, which leads to them."""
     unread = {name: str(found.problem) for name, found in facts.sites.items() if found.problem}
     blank = {name: SiteFacts(name, found.cloud, found.region) for name, found in facts.sites.items() if name in unread}
-    known = replace(facts, sites={**facts.sites, **blank})
-    for planned in place.plan(spec, known, set(spec.sites)).sites:
-        if planned.cloud not in PROVIDERS:
-            continue
-        if planned.problem:
-            raise Refused(replace(planned.problem, key=planned.problem.key or f"sites.{planned.site}"))
-        site = Site(spec.site(planned.site), planned, known.sites[planned.site])
-        yield Part(site, pieces(site, MAKERS[planned.cloud]), unread.get(planned.site, ""))
+    known = replace(facts, sites={**facts.sites, **blank}, front_door=_door_known(spec, facts))
+    planned = place.plan(spec, known, set(spec.sites))
+    plans = [each for each in planned.sites if each.cloud in PROVIDERS]
+    if problem := next(_problems(plans, planned.front_door), None):
+        raise Refused(problem)
+    sites = {each.site: Site(spec.site(each.site), each, known.sites[each.site]) for each in plans}
+    for name, site in sites.items():
+        cloud, account = site.spec.cloud, site.found.account
+        made = pieces(site, MAKERS[cloud])
+        yield Part(name, cloud, account, _says(site), made, unread.get(name, ""), site)
+    if known.front_door:
+        hosts = {name: HOSTS[sites[name].spec.cloud](sites[name]) for name in behind(spec)}
+        made = front_door.pieces(spec, known, known.front_door, hosts)
+        lost = facts.front_door.problem if facts.front_door else None
+        says = f"{NAME}: one for the whole service, before {', '.join(hosts)}"
+        yield Part(NAME, "azure", known.front_door.account, says, made, str(lost or ""))
+
+
+def _door_known(spec: Spec, facts: Facts) -> SiteFacts | None:
+    """What stands of it; nothing where it could not be read, None where nobody asks for one."""
+    if not (spec.ingress.front_door and behind(spec)):
+        return None
+    found = facts.front_door
+    return found if found and not found.problem else SiteFacts(NAME, "azure", region_of(spec))
+
+
+def _problems(sites: Iterable[SitePlan], door: StorePlan | None) -> Iterator[Problem]:
+    for site in sites:
+        if site.problem:
+            yield replace(site.problem, key=site.problem.key or f"sites.{site.site}")
+    if door and door.problem:
+        yield door.problem
+
+
+def _says(site: Site) -> str:
+    spec, plan = site.spec, site.plan
+    targets = f"{plan.count} target" if plan.count == 1 else f"{plan.count} targets"
+    return f"{spec.name}: {spec.region}, {spec.role}, {targets} of release {plan.release}"
 
 
 def _has_azapi(parts: Iterable[Part]) -> bool:
@@ -111,15 +145,15 @@ def _providers(spec: Spec, parts: Iterable[Part]) -> Iterator[Block]:
     """AWS: one a site, for each is a region. Azure: one for the subscription. Each for the account that was read, or
     that the spec pins.
     """
-    pinned, has_azure = spec.accounts, False
-    for site in (part.site for part in parts):
-        if site.spec.cloud == "aws":
-            account = site.found.account or pinned.aws or ""
-            only: Body = {"allowed_account_ids": [account]} if account else {}
-            yield Block("provider", ("aws",), {"alias": site.label, "region": site.spec.region, **only})
-        elif not has_azure:
-            has_azure = True
-            yield from _azure_providers(site.found.account or pinned.azure or "", _has_azapi(parts))
+    pinned, parts = spec.accounts, tuple(parts)
+    for site in (part.site for part in parts if part.site and part.cloud == "aws"):
+        account = site.found.account or pinned.aws or ""
+        only: Body = {"allowed_account_ids": [account]} if account else {}
+        yield Block("provider", ("aws",), {"alias": site.label, "region": site.spec.region, **only})
+    subscriptions = [part.account for part in parts if part.cloud == "azure"]
+    if subscriptions:
+        known = next(filter(None, subscriptions), pinned.azure or "")
+        yield from _azure_providers(known, _has_azapi(parts))
 
 
 def _azure_providers(subscription: str, has_azapi: bool) -> Iterator[Block]:
@@ -135,9 +169,7 @@ def _resources(parts: Iterable[Part]) -> Iterator[Block | str]:
     there = False
     for part in parts:
         there = True
-        spec, plan = part.site.spec, part.site.plan
-        targets = f"{plan.count} target" if plan.count == 1 else f"{plan.count} targets"
-        yield f"{spec.name}: {spec.region}, {spec.role}, {targets} of release {plan.release}"
+        yield part.says
         for piece in part.pieces:
             labels = tuple(filter(None, (piece.type, piece.label)))
             yield Block(piece.kind, labels, piece.body, piece.comment)
@@ -159,7 +191,7 @@ def _imports(parts: Sequence[Part]) -> Iterator[Block | str]:
 
 def _unread(part: Part) -> str:
     return (
-        f"{part.site.spec.name} could not be read: {part.unread}\n"
+        f"{part.name} could not be read: {part.unread}\n"
         "Nothing of it is imported. If something stands there, export again before terraform apply,\n"
         "which would make it twice."
     )
@@ -191,15 +223,22 @@ Not in here either: the stores of arriero's ledger. They are written by arriero 
    two owners would undo each other. The gateway and `arriero status` go on as before: they find targets by their tags.
 
 To go back, forget the state (`terraform state rm`) and run `arriero plan`.
-{"".join(aws_files.guide(part.site) for part in parts if part.site.spec.cloud == "aws")}"""
+{"".join(_guide(part) for part in parts)}"""
+
+
+def _guide(part: Part) -> str:
+    if part.site is None:
+        return front_door.GUIDE
+    return aws_files.guide(part.site) if part.cloud == "aws" else ""
 
 
 def _row(part: Part) -> str:
+    groups = len(part.site.wanted("azure.container_group")) if part.site else 0
     instances = sum(
-        max(1, len(part.site.wanted("azure.container_group"))) if "for_each" in p.body else 1
+        max(1, groups) if "for_each" in p.body else 1
         for p in part.pieces
         if p.kind == "resource" and p.type != "terraform_data"
     )
     imported = sum(len(piece.standing) for piece in part.pieces)
     said = "nothing: it could not be read" if part.unread else str(imported)
-    return f"| {part.site.spec.name} | {instances} | {said} |"
+    return f"| {part.name} | {instances} | {said} |"

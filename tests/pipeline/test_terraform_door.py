@@ -1,0 +1,175 @@
+"""A Front Door in the exported module: what refers to what, what is imported, and what is said where that can't be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terraform_specs import OPEN, SITES, SPECS, nothing, spec
+from terraform_standing import as_wished
+from test_terraform import written
+
+from arriero.errors import Problem, Refused
+from arriero.pipeline.terraform import aws_ingress, front_door, module
+from arriero.pipeline.terraform.hcl import Raw
+from arriero.plan import front_door as wish_of_door
+from arriero.plan.model import Facts, Resource, SiteFacts
+from arriero.plan.wanted import aws_alb, aws_edges
+from arriero.spec.model import Spec
+
+ROLE = Path(module.__file__).parents[2] / "deploy/ansible/ansible_collections/arriero/fleet/roles/aws_site"
+ID = "11111111-2222-3333-4444-555555555555"
+PINNED = "00000000-0000-0000-0000-00000000000b"
+PROFILE = "/subscriptions/0a/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
+DOOR, BOTH = "behind a Front Door", "two sites behind a premium Front Door, and one at Azure that is not"
+BLOCK = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+REFERENCE = re.compile(r"\b(?:aws|azurerm)_\w+\.\w+")
+EDGES, TARGETS = "aws_ecs_service.aws_east_edge", "aws_ecs_service.aws_east"
+OF_DOOR = "azurerm_cdn_frontdoor_"
+
+
+def needs(wish: Spec) -> Mapping[str, frozenset[str]]:
+    """By address, all that Terraform makes before it, in both clouds."""
+    files = module.files(wish, nothing(wish))
+    blocks = BLOCK.findall(files["aws.tf"] + files["azure.tf"])
+    direct = {f"{kind}.{label}": set(REFERENCE.findall(body)) for kind, label, body in blocks}
+    found: dict[str, frozenset[str]] = {}
+    for address in TopologicalSorter(direct).static_order():  # fails on a circle
+        found[address] = frozenset(direct[address].union(*(found[each] for each in direct[address])))
+    return found
+
+
+def standing(wish: Spec, *, door: Mapping[str, Mapping[str, Any]] | None = None, **changed: Any) -> Facts:
+    """A site and its Front Door as they are wished for; `changed` of the load balancer's details, `door` of its own
+    things' properties and details, by kind.
+    """
+    about = {
+        "dns_name": "llm.elb",
+        "front_door": ID,
+        "listeners": {"443": "arn:443", "80": "arn:80"},
+        "rules": {"443": {"1": "arn:443/1", "2": "arn:443/2"}, "80": {}},
+        **changed,
+    }
+    facts = as_wished(wish, "aws-east")
+    east = facts.sites["aws-east"]
+    details = {aws_alb.BALANCER: about, aws_edges.NAMES: {"arn": "arn:service/srv-1"}}
+    there = tuple(replace(r, details=details.get(r.kind, r.details)) for r in east.resources)
+    known = replace(facts, sites={"aws-east": replace(east, resources=there, front_door=ID)})
+    made = tuple(_made(each, (door or {}).get(each.kind, {})) for each in wish_of_door.wanted(wish, known))
+    return replace(known, front_door=SiteFacts("front-door", "azure", "westeurope", "0a", made))
+
+
+def _made(wanted: Resource, changed: Mapping[str, Any]) -> Resource:
+    """Azure's own answers have words in small letters, which its id here shows."""
+    details = {"ours": True, "id": ID, "host": "llm.fd", **changed.get("details", {})}
+    properties = {**wanted.properties, **changed.get("properties", {})}
+    return replace(wanted, id=f"/subscriptions/0a/resourcegroups/{wanted.name}", properties=properties, details=details)
+
+
+def test_load_balancers_answer_the_id_that_azure_will_give() -> None:
+    wish = spec(SPECS[DOOR])
+    text = module.files(wish, nothing(wish))["aws.tf"]
+    assert f"values           = [{OF_DOOR}profile.front_door.resource_guid]" in text
+    assert aws_alb.UNKNOWN not in text
+
+
+def test_nobody_is_refused_in_other_words_than_the_roles() -> None:
+    role = (ROLE / "tasks/ingress.yml").read_text()
+    assert f"MessageBody: {aws_ingress.REFUSAL}\n" in role
+    assert "ContentType: text/plain\n" in role
+    assert re.findall(r'Priority: "(\d)"', role) == ["1", "2"]
+
+
+@pytest.mark.parametrize("name", [DOOR, BOTH])
+def test_edges_wait_for_the_lock_and_targets_for_nothing_at_azure(name: str) -> None:
+    before = needs(spec(SPECS[name]))
+    assert {f"{OF_DOOR}profile.front_door", "aws_lb_listener_rule.aws_east_443_2", TARGETS} <= before[EDGES]
+    assert not [each for each in before[TARGETS] if each.startswith((OF_DOOR, "aws_lb"))]
+    assert "aws_lb.aws_east" in before[f"{OF_DOOR}origin.aws_east"]
+    origins = {each for each in before if each.startswith(f"{OF_DOOR}origin.")}
+    assert origins <= before[f"{OF_DOOR}route.front_door"]
+
+
+def test_all_of_it_that_stands_is_imported_by_ids_as_the_provider_takes_them(tmp_path: Path) -> None:
+    wish = spec(SPECS[DOOR])
+    read = written(wish, standing(wish), tmp_path)
+    ids = {address: identity for address, identity in read.imports.items() if "front" in address or "rule" in address}
+    assert ids == {
+        "aws_lb_listener_rule.aws_east_443_1": "arn:443/1",
+        "aws_lb_listener_rule.aws_east_443_2": "arn:443/2",
+        "azurerm_resource_group.front_door": PROFILE.partition("/providers/")[0],
+        f"{OF_DOOR}profile.front_door": PROFILE,
+        f"{OF_DOOR}endpoint.front_door": f"{PROFILE}/afdEndpoints/llm",
+        f"{OF_DOOR}origin_group.front_door": f"{PROFILE}/originGroups/sites",
+        f"{OF_DOOR}origin.aws_east": f"{PROFILE}/originGroups/sites/origins/aws-east",
+        f"{OF_DOOR}route.front_door": f"{PROFILE}/afdEndpoints/llm/routes/everything",
+    }
+    assert [each["subscription_id"] for each in read.providers if "subscription_id" in each] == ["0a"]
+    readme = (tmp_path / "README.md").read_text()
+    assert "| front-door | 6 | 6 |" in readme
+    assert "\n## The Front Door\n" in readme
+
+
+def test_what_is_missing_is_made_anew_and_a_rule_in_a_place_of_ours_is_taken_over(tmp_path: Path) -> None:
+    wish = spec(SPECS[DOOR])
+    facts = standing(wish, rules={"443": {"2": "arn:443/somebodys", "7": "arn:443/another"}})
+    assert facts.front_door
+    left = tuple(each for each in facts.front_door.resources if each.kind != wish_of_door.ROUTE)
+    read = written(wish, replace(facts, front_door=replace(facts.front_door, resources=left)), tmp_path)
+    assert f"{OF_DOOR}route.front_door" not in read.imports
+    assert {key: value for key, value in read.imports.items() if "rule" in key} == {
+        "aws_lb_listener_rule.aws_east_443_2": "arn:443/somebodys"
+    }
+
+
+def test_one_that_could_not_be_read_is_written_without_imports_and_that_is_said(tmp_path: Path) -> None:
+    wish = spec({**SPECS[DOOR], "accounts": {"azure": PINNED}})
+    lost = SiteFacts("front-door", "azure", "westeurope", problem=Problem("Azure gave no answer", "try again"))
+    read = written(wish, replace(standing(wish), front_door=lost), tmp_path)
+    assert f"{OF_DOOR}profile.front_door" in read.resources
+    assert not [address for address in read.imports if address.startswith("azurerm")]
+    said = (tmp_path / "imports.tf").read_text()
+    assert "# front-door could not be read: Azure gave no answer; try again\n# Nothing of it is imported." in said
+    assert "| front-door | 6 | nothing: it could not be read |" in (tmp_path / "README.md").read_text()
+    assert [each["subscription_id"] for each in read.providers if "subscription_id" in each] == [PINNED]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({wish_of_door.GROUP: {"details": {"ours": False}}}, "there is a resource group llm-front-door already"),
+        ({wish_of_door.PROFILE: {"properties": {"sku": "Premium_AzureFrontDoor"}}}, "which is for good here"),
+    ],
+)
+def test_what_a_deployment_would_refuse_is_refused(changed: Mapping[str, Any], said: str) -> None:
+    wish = spec(SPECS[DOOR])
+    with pytest.raises(Refused, match=rf"ingress\.front_door.*{said}"):
+        module.files(wish, standing(wish, door=changed))
+
+
+def test_a_module_without_one_says_nothing_of_it() -> None:
+    wish = spec(SPECS["behind edges"])
+    whole = "".join(module.files(wish, nothing(wish)).values())
+    assert "front" not in whole.lower()
+    assert "aws_lb_listener_rule" not in whole
+
+
+def test_where_names_are_compared_a_site_is_asked_under_the_name_by_which_it_is_reached() -> None:
+    of_azure = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
+    edges = {
+        "keys": "https://llm-vault.vault.azure.net/secrets/llm-keys",
+        "identity": f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge",
+    }
+    ingress = {"alb": OPEN, "edges": edges, "front_door": {}}
+    wish = spec({"sites": {name: SITES[name] for name in ("aws-east", "azure-east")}, "ingress": ingress})
+    hosts = {"aws-east": Raw("aws_lb.aws_east.dns_name"), "azure-east": Raw("an.edge.fqdn")}
+    found = SiteFacts("front-door", "azure", "eastus")
+    made = {piece.label: piece.body for piece in front_door.pieces(wish, nothing(wish), found, hosts)}
+    told = [(made[each]["host_name"], made[each]["origin_host_header"]) for each in ("aws_east", "azure_east")]
+    assert told == [(hosts["aws-east"], "llm.example.com"), (hosts["azure-east"], hosts["azure-east"])]
+    assert [made[each]["certificate_name_check_enabled"] for each in ("aws_east", "azure_east")] == [False, True]
