@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from terraform_blocks import Module, Read, Values, done, many
 
-from arriero.plan.wanted import aws_alb
+DOOR_ID = "11111111-2222-3333-4444-555555555555"
+"""What a Front Door is taken to say of itself, where it is."""
 
 
 def attachment(block: Values) -> Values:
@@ -107,13 +108,13 @@ def _target_group(group: Values) -> Values:
 
 
 def _rule(each: Values) -> str:
-    """An id that Azure will give is one that is not there yet."""
+    """What Azure will give as an id, tfparse does not know."""
     [action], told = many(each, "action"), []
     assert action["type"] == "forward"
     for condition in many(each, "condition"):
         for header in many(condition, "http_header"):
             [value] = header["values"]
-            told.append(f"{header['http_header_name']} is {value or aws_alb.UNKNOWN}")
+            told.append(f"{header['http_header_name']} is {value or DOOR_ID}")
         for path in many(condition, "path_pattern"):
             told.append(f"the path is {' or '.join(path['values'])}")
         done(condition)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from terraform_ingress import DOOR_ID
+
 from arriero.plan.model import Facts, SiteFacts
 from arriero.plan.wanted import azure_files
 from arriero.spec.model import Spec
@@ -130,8 +132,13 @@ def spec(changes: Mapping[str, Any] | None = None) -> Spec:
 
 
 def nothing(wish: Spec, account: str = "") -> Facts:
-    """Nothing but the models that Terraform puts nowhere."""
-    found = {name: SiteFacts(name, site.cloud, site.region, account) for name, site in wish.sites.items()}
+    """Nothing but the models that Terraform puts nowhere. A Front Door's id is known: load balancers in the module get
+    it when Terraform makes one, and a plan has no rules for them without it.
+    """
+    door = DOOR_ID if wish.ingress.front_door else None
+    found = {
+        name: SiteFacts(name, site.cloud, site.region, account, front_door=door) for name, site in wish.sites.items()
+    }
     for name, site in found.items():
         if site.cloud == "azure":
             stored = azure_files.wanted(wish.site(name), site, f"{wish.name}-{name}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terraform_ingress import DOOR_ID as ID
 from terraform_specs import OPEN, SITES, SPECS, nothing, spec
 from terraform_standing import as_wished
 from test_terraform import written
@@ -23,7 +24,6 @@ from arriero.plan.wanted import aws_alb, aws_edges
 from arriero.spec.model import Spec
 
 ROLE = Path(module.__file__).parents[2] / "deploy/ansible/ansible_collections/arriero/fleet/roles/aws_site"
-ID = "11111111-2222-3333-4444-555555555555"
 PINNED = "00000000-0000-0000-0000-00000000000b"
 PROFILE = "/subscriptions/0a/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
 DOOR, BOTH = "behind a Front Door", "two sites behind a premium Front Door, and one at Azure that is not"
@@ -71,11 +71,15 @@ def _made(wanted: Resource, changed: Mapping[str, Any]) -> Resource:
     return replace(wanted, id=f"/subscriptions/0a/resourcegroups/{wanted.name}", properties=properties, details=details)
 
 
-def test_load_balancers_answer_the_id_that_azure_will_give() -> None:
+@pytest.mark.parametrize("known", ["", ID, None])
+def test_load_balancers_answer_the_id_that_azure_will_give(known: str | None) -> None:
+    """Whether it is there, or is not, or nobody can tell: the rules are the same, and so is the module."""
     wish = spec(SPECS[DOOR])
-    text = module.files(wish, nothing(wish))["aws.tf"]
+    facts = nothing(wish)
+    sites = {name: replace(found, front_door=known) for name, found in facts.sites.items()}
+    text = module.files(wish, replace(facts, sites=sites))["aws.tf"]
+    assert text == module.files(wish, facts)["aws.tf"]
     assert f"values           = [{OF_DOOR}profile.front_door.resource_guid]" in text
-    assert aws_alb.UNKNOWN not in text
 
 
 def test_nobody_is_refused_in_other_words_than_the_roles() -> None:
