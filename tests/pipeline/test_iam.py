@@ -332,6 +332,15 @@ def test_machines_are_among_it_where_a_site_has_gpus_and_only_that_sites() -> No
     assert {arn.rpartition("/")[2] for arn in attaching["Resource"]} == {"llm-a-exec", "llm-g-exec", "llm-g-machine"}
 
 
+@pytest.mark.parametrize("machines", ["virtual", None])
+def test_virtual_machines_are_among_it_where_a_site_of_azure_has_gpus_on_them(machines: str | None) -> None:
+    actions = documents({"b": {**BOTH["b"], "gpu": {"type": "T4", "machines": machines}}})["azure-role.json"]["Actions"]
+    kinds = {each.partition("/")[0] for each in actions}
+    assert ("Microsoft.Compute" in kinds, "Microsoft.App" in kinds) == (bool(machines), not machines)
+    wanted = {"Microsoft.Compute/disks/write", "Microsoft.Network/networkInterfaces/join/action"}
+    assert (wanted <= set(actions)) is bool(machines)
+
+
 def test_container_insights_of_a_cluster_may_be_set_where_the_spec_asks_for_it() -> None:
     given = spec({"a": EAST}, aws=AWS).model_dump() | {"metrics": {"container_insights": "enhanced"}}
     found = iam.files(Spec.model_validate(given), Path())

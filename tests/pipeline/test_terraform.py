@@ -20,7 +20,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, azure, azure_apps, azure_edges
+from arriero.plan.wanted import aws, azure, azure_apps, azure_edges, azure_vms
 from arriero.spec.model import Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -81,6 +81,7 @@ def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
     assert set(module.MAKERS["aws"]) == set(aws.KINDS)
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
     unsaid |= {azure_apps.ENVIRONMENT_KIND, azure_apps.APP_KIND}  # refused by name
+    unsaid |= {azure_vms.VM_KIND, *azure_vms.LEFT_KINDS}  # refused by name, too
     unsaid |= {*azure_edges.KINDS, *azure_edges.LATER_KINDS}
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
 
@@ -115,6 +116,13 @@ def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
 def test_container_apps_are_refused() -> None:
     wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": "T4"}}})
     with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say container apps"):
+        module.files(wish, nothing(wish))
+
+
+def test_virtual_machines_at_azure_are_refused() -> None:
+    machines = {"type": "T4", "machines": "virtual"}
+    wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": machines}}})
+    with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say virtual machines with GPUs"):
         module.files(wish, nothing(wish))
 
 

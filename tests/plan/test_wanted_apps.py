@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from arriero.clouds.azure import apps
 from arriero.clouds.azure.variables import site_variables
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts, SitePlan
@@ -175,20 +174,3 @@ def test_the_plan_says_what_apps_do_not_do(deploy: Any, said: str) -> None:
 @pytest.mark.parametrize(("stop_within", "seconds"), [("30s", 30), ("5m", 300), ("11m", 600)])
 def test_a_stopping_app_is_given_the_time_that_was_asked_for(stop_within: str, seconds: int) -> None:
     assert azure_apps.definition(resolved(deploy={"stop_within": stop_within}))["stop_seconds"] == seconds
-
-
-@pytest.mark.parametrize(
-    ("network", "otherwise", "are"),
-    [
-        (None, True, True),
-        (None, False, False),
-        (["Microsoft.App/environments"], False, True),
-        (["Microsoft.ContainerInstance/containerGroups"], True, False),
-        ([], True, True),
-    ],
-)
-def test_what_the_network_is_made_for_tells_what_stands(network: Any, otherwise: bool, are: bool) -> None:
-    delegations = [{"properties": {"serviceName": each}} for each in network or ()]
-    subnet = {"name": "targets", "properties": {"delegations": delegations}}
-    found = None if network is None else {"properties": {"subnets": [subnet]}}
-    assert apps.are_here(found, otherwise=otherwise) is are

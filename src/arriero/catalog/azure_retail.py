@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from arriero.catalog import gpu_machines
 from arriero.catalog.catalog import Price, Source
 from arriero.catalog.listing import Listing, Row, gathered
 from arriero.catalog.prices import EVERYWHERE
@@ -36,6 +37,11 @@ _ITEMS: Mapping[tuple[str, str, str], tuple[str, str, str]] = {
 }
 
 
+# Machines are known by the size's own name, so that those of Spot and with Windows are none; disks by their tier.
+_MACHINES, _DISKS = "Virtual Machines", ("Storage", "Standard SSD Managed Disks")
+_TIER = re.compile(r"(E\d+) LRS Disk")
+_HOURS_A_MONTH, _DIGITS = 730, Decimal("0.000001")
+
 # A subscription's first seconds in a month cost nothing, which is a step of its own in the list: it says no price.
 _FREE_AT_FIRST = ("aca.vcpu", "aca.memory")
 
@@ -56,8 +62,8 @@ def _rows(items: list[Any], page: str, today: str, left_out: list[str]) -> Itera
     for each in items:
         if not isinstance(each, dict):
             raise ValueError("holds an item that is no JSON object")
-        kind = _ITEMS.get((_text(each, "serviceName"), _text(each, "productName"), _text(each, "meterName")))
-        if kind is None or _text(each, "type") != "Consumption" or _text(each, "skuName") != "Standard":
+        kind = _kind(each)
+        if kind is None or _text(each, "type") != "Consumption":
             continue
         item, unit, wanted = kind
         region = _region(_text(each, "armRegionName"))
@@ -75,12 +81,29 @@ def _rows(items: list[Any], page: str, today: str, left_out: list[str]) -> Itera
             left_out.append(f"{where} says no day since when it holds")
         else:
             source = Source(page, today, as_of, "Azure Retail Prices, pay as you go")
-            yield Row(("azure", region, item), Price((amount * _hours(wanted)).normalize(), unit, source))
+            yield Row(("azure", region, item), Price(_hourly(amount, wanted).normalize(), unit, source))
 
 
-def _hours(unit: str) -> int:
-    """What a price by the second is multiplied with: ours are by the hour."""
-    return 3600 if unit.endswith("Second") else 1
+def _kind(item: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Our item, our unit, and Azure's word for the unit."""
+    service, product, meter = (_text(item, name) for name in ("serviceName", "productName", "meterName"))
+    sku = _text(item, "skuName")
+    if service == _MACHINES:
+        size = _text(item, "armSkuName")
+        is_ours = any(each.name == size for each in gpu_machines.machines("azure", "virtual"))
+        is_plain = sku == meter == size.removeprefix("Standard_").replace("_", " ") and not product.endswith("Windows")
+        return (f"vm.{size}", "machine-hour", "1 Hour") if is_ours and is_plain else None
+    if (service, product) == _DISKS:
+        tier = _TIER.fullmatch(meter)
+        return (f"vm.disk.{tier[1]}", "disk-hour", "1/Month") if tier else None
+    return _ITEMS.get((service, product, meter)) if sku == "Standard" else None
+
+
+def _hourly(amount: Decimal, unit: str) -> Decimal:
+    """Ours are by the hour; a month has as many as in estimates."""
+    if unit.endswith("Month"):
+        return (amount / _HOURS_A_MONTH).quantize(_DIGITS)
+    return amount * 3600 if unit.endswith("Second") else amount
 
 
 def _region(name: str) -> str:

@@ -34,7 +34,7 @@ class Wanted:
 class Calls:
     """`parts` says for each call what it belongs to, one thing or several: network, nat, endpoints, service, insights,
     scaling, machines, ingress, waf, edges, door, site, rest, spares, ledger, registry, replication, alerts, workspace,
-    storage, private, vaults, secrets (Azure's data actions).
+    storage, private, vaults, virtual, secrets (Azure's data actions).
 
     `besides` has permissions that no call of a plain deployment needs, each with its part and the reason.
     """

@@ -28,11 +28,12 @@ from arriero.plan.model import (
 from arriero.plan.registries import own_copies
 from arriero.plan.wanted import storage
 from arriero.spec.front_door import NAME
+from arriero.spec.gpu import is_virtual
 from arriero.spec.model import ResolvedSite, Spec
 
 DOOR = "Azure Front Door, with its resource group in"
 CLOUDS = {"aws": "AWS ECS Fargate", "azure": "Azure Container Instances", "local": "this machine"}
-APPS = "Azure Container Apps"
+APPS, MACHINES = "Azure Container Apps", "Azure virtual machines"
 
 
 def plan_lines(
@@ -118,7 +119,9 @@ def _store_lines(what: str, store: StorePlan) -> list[str]:
 
 def _runs_on(site: ResolvedSite) -> str:
     """What its targets are run by."""
-    return APPS if site.cloud == "azure" and site.gpu else CLOUDS[site.cloud]
+    if site.cloud == "azure" and site.gpu:
+        return MACHINES if is_virtual(site.gpu) else APPS
+    return CLOUDS[site.cloud]
 
 
 def _where(cloud: str, region: str, site: str = "") -> str:

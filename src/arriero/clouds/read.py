@@ -18,6 +18,7 @@ from arriero.plan.registries import Place
 from arriero.plan.wanted import azure_secrets
 from arriero.spec.front_door import AT, NAME, region_of
 from arriero.spec.front_door import clouds_of as where
+from arriero.spec.gpu import is_virtual
 from arriero.spec.model import ResolvedSite, Spec
 
 
@@ -57,6 +58,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         spares=site.spares > 0,
         vaults=private_endpoint.vaults(site),
         machines=site.gpu is not None,
+        virtual=is_virtual(site.gpu),
         edges=site.edges is not None or site.azure_edges is not None,
         has_workspace=site.has_workspace,
     )

@@ -16,6 +16,7 @@ from arriero.catalog.catalog import Source
 from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.cost import edge, machine, private_endpoint, way_out
 from arriero.cost.money import Money
+from arriero.spec.gpu import is_virtual
 from arriero.spec.model import ResolvedSite
 
 HOURS_A_MONTH = Decimal(730)
@@ -157,7 +158,9 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
         way = way_out.cheapest(site)
         yield from (_Need(part.item, part.key, part.quantity, part.unit) for part in way_out.parts(site, way))
     elif site.cloud == "azure":
-        if site.gpu:
+        if is_virtual(site.gpu):
+            yield from _virtual_machines(site, Decimal(count))
+        elif site.gpu:
             yield from _apps(site, count)
         elif count:
             yield _Need("vCPU", "aci.vcpu", cpu * count, "vCPU-hour")
@@ -210,6 +213,14 @@ def _apps(site: ResolvedSite, count: int) -> Iterator[_Need]:
         yield _Need("memory", "aca.memory", Decimal(str(chosen.memory_gib)) * count, "GB-hour")
         yield _Need(f"GPU {chosen.gpu}", f"aca.gpu.{chosen.gpu}", Decimal(count), "GPU-hour")
     yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
+
+
+def _virtual_machines(site: ResolvedSite, count: Decimal) -> Iterator[_Need]:
+    """A target has a machine and its disk whole."""
+    chosen, tier = machine.chosen(site), machine.disk_tier(site)
+    if count:
+        yield _Need(chosen.name, f"vm.{chosen.name}", count, "machine-hour")
+        yield _Need(f"disk {tier}", f"vm.disk.{tier}", count, "disk-hour")
 
 
 def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:

@@ -333,7 +333,7 @@ def _definitions(spec: Spec) -> dict[str, str]:
 
 def _site_release(plan: SitePlan, found: SiteFacts, is_done: bool, definition: str) -> SiteRelease:
     task = found.find("aws.task_definition")
-    kinds = ("azure.container_group", "azure.container_app", "local.server")
+    kinds = ("azure.container_group", "azure.container_app", "azure.virtual_machine", "local.server")
     groups = [r.name for r in found.resources if r.kind in kinds and r.tags.get("arriero-release") == str(plan.release)]
     return SiteRelease(
         site=plan.site,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from arriero.deploy.engine import Run
 
 # What holds a target, in each cloud.
-HOLDERS = ("aws.service", "azure.container_group", "azure.container_app", "local.server")
+HOLDERS = ("aws.service", "azure.container_group", "azure.container_app", "azure.virtual_machine", "local.server")
 # What goes with them.
 COMPANIONS = ("aws.scaling",)
 JUDGED = "its release was judged not good enough"

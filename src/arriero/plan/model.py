@@ -23,8 +23,8 @@ SERVICE_TAG, SITE_TAG, RELEASE_TAG = "arriero-service", "arriero-site", "arriero
 
 @dataclass(frozen=True, slots=True)
 class SiteRef:
-    """Enough to find a site's things in its cloud; `machines`: whether it has some of its own, with GPUs; `edges`:
-    whether gateways stand before its targets there.
+    """Enough to find a site's things in its cloud; `machines`: whether it has some of its own, with GPUs; `virtual`:
+    whether these are virtual machines; `edges`: whether gateways stand before its targets there.
     """
 
     service: str
@@ -39,6 +39,7 @@ class SiteRef:
     spares: bool = False
     vaults: tuple[str, ...] = ()
     machines: bool = False
+    virtual: bool = False
     edges: bool = False
     has_workspace: bool = False
     """Whether the spec asks for a workspace of logs, so that it is looked for even where nothing writes there."""

@@ -144,13 +144,14 @@ def _azure_storage(found: SiteFacts) -> Iterator[Way]:
 
 
 def _azure_targets(found: SiteFacts) -> Iterator[Way]:
-    groups = [r for r in found.resources if r.kind in ("azure.container_group", "azure.container_app")]
+    kinds = ("azure.container_group", "azure.container_app", "azure.virtual_machine")
+    groups = [r for r in found.resources if r.kind in kinds]
     around = found.find("azure.app_environment")
     if around is not None and not around.properties["is_internal"]:
         yield Way(found.site, "everybody", "its ports", (f"the public address of the environment {around.name}",))
     network, guard = found.find("azure.virtual_network"), found.find("azure.network_security_group")
-    if groups and any(group.properties.get("address") == "public" for group in groups):
-        names = ", ".join(g.name for g in groups if g.properties.get("address") == "public")
+    if public := [group.name for group in groups if _is_public(group)]:
+        names = ", ".join(public)
         yield Way(found.site, "everybody", "its ports", (f"the public address of {names}",))
     if not groups or network is None:
         return
@@ -160,6 +161,13 @@ def _azure_targets(found: SiteFacts) -> Iterator[Way]:
         yield from _from_inside(found.site, cidr, "every port", ("a subnet without a security group",))
         return
     yield from _through_nsg(found.site, guard, cidr)
+
+
+def _is_public(target: Resource) -> bool:
+    """A container group says so itself, a virtual machine by its interface."""
+    interface = target.properties.get("network")
+    has_address = isinstance(interface, Mapping) and bool(interface.get("is_public"))
+    return has_address or target.properties.get("address") == "public"
 
 
 def _through_nsg(site: str, guard: Resource, cidr: str) -> Iterator[Way]:

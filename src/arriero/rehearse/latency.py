@@ -34,6 +34,9 @@ RECORDED = {
     "arm.call": Recorded(0.5, "derived: a resource group's 8 s in Terraform hold one PUT and polling reads"),
     "arm.resource_group_create": Recorded(8, "harmony-one/experiment-deploy#318: azurerm_resource_group 8 s"),
     "arm.network_create": Recorded(11, "harmony-one/experiment-deploy#318: azurerm_network_security_group 11 s"),
+    "vm.create": Recorded(
+        60, "Terraform's azurerm_linux_virtual_machine, as many people's logs have it: 27 s to 113 s"
+    ),
     "logs.ingest": Recorded(
         600, "derived: Microsoft's page on container groups and workspaces, up to 10 min for first lines"
     ),

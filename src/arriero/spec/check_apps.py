@@ -32,7 +32,7 @@ def app_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Problem]:
     yield from _region_problems(site, key)
     yield from _name_problems(site, key)
     yield from _range_problems(spec, site)
-    yield from _company_problems(spec, site, key)
+    yield from company_problems(spec, site, key, "container apps")
 
 
 def _region_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
@@ -62,23 +62,23 @@ def _range_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:
         yield Problem(what, "use another range, like 10.64.0.0/16", key)
 
 
-def _company_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Problem]:
-    """What of the rest of the spec a container app is not given."""
+def company_problems(spec: Spec, site: ResolvedSite, key: str, things: str) -> Iterator[Problem]:
+    """What of the rest of the spec targets that are such `things` are not given."""
     own = spec.sites[site.name]
     scale = f"sites.{site.name}.scale" if own.scale is not None and own.scale.model_fields_set else "scale"
     if site.spares:
-        what = f"are kept by pools of container groups, and {key} has container apps"
+        what = f"are kept by pools of container groups, and {key} has {things}"
         remedy = f"write sites.{site.name}.scale.spares: 0; scale.warm keeps targets ready"
         yield Problem(what, remedy, f"{scale}.spares")
     if site.scale_by == "cloud":
-        what = f"has Azure watch container groups, and {key} has container apps"
+        what = f"has Azure watch container groups, and {key} has {things}"
         yield Problem(what, f"write sites.{site.name}.scale.by: load, or hand", f"{scale}.by")
     if site.has_workspace:
-        what = f"container apps write into no workspace of ours yet, and {key} has some"
+        what = f"{things} write into no workspace of ours yet, and {key} has some"
         yield Problem(what, "remove the line, or gpu", "logs.to_workspace")
     public = "an image that needs no login is in a public registry, or in one of this network"
     secret = {"environment_from": "remove it, or gpu", "registry_login": f"remove it, or gpu; {public}"}
     for name, remedy in secret.items():
         if getattr(own, name):
-            what = f"container apps are given no secrets yet, and {key} has some"
+            what = f"{things} are given no secrets yet, and {key} has some"
             yield Problem(what, remedy, f"sites.{site.name}.{name}")

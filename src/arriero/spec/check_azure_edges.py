@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from arriero.errors import Problem
 from arriero.spec.check_apps import RESERVED
+from arriero.spec.gpu import is_virtual
 from arriero.spec.image import registry_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _client_problems(spec: Spec, ranges: tuple[str, ...]) -> Iterator[Problem]:
 def _site_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:
     at, base = f"sites.{site.name}", f"{site.service}-{site.name}"
     if site.gpu:
-        what = "its targets are container apps, and no edges are made before those yet"
+        things = "virtual machines" if is_virtual(site.gpu) else "container apps"
+        what = f"its targets are {things}, and no edges are made before those yet"
         yield Problem(what, "remove gpu, or ingress.edges", f"{at}.gpu")
     if len(base) > LONGEST_BASE:
         what = f"edges are named from {base}, which has {len(base)} characters, and may have {LONGEST_BASE}"

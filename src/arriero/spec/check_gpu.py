@@ -8,7 +8,8 @@ from arriero.catalog import catalog, gpu_machines, model_memory
 from arriero.catalog.gpu_machines import Machine
 from arriero.errors import Problem
 from arriero.spec.check_apps import app_problems
-from arriero.spec.gpu import Gpu
+from arriero.spec.check_vms import vm_problems
+from arriero.spec.gpu import Gpu, is_virtual
 from arriero.spec.model import ResolvedSite, Site, Spec
 
 CLOUDS = {"aws": "AWS", "azure": "Azure"}
@@ -23,26 +24,33 @@ def gpu_problems(spec: Spec, name: str, site: Site) -> Iterator[Problem]:
     """Why a site can't have the GPU it asks for, and what would do."""
     if site.gpu is None:
         return
-    key = f"sites.{name}.gpu"
+    key, how = f"sites.{name}.gpu", site.gpu.how
     if site.cloud == "local":
         yield Problem("a local Ollama finds this machine's GPU by itself", "remove the line", key)
         return
+    if how and not gpu_machines.machines(site.cloud, how):
+        what = f"machines that are {how} are to be had at Azure, and the site is at {CLOUDS[site.cloud]}"
+        yield Problem(what, "remove machines", f"{key}.machines")
+        return
     gone = catalog.retired(site.gpu.type)
-    is_still_had = bool(gpu_machines.with_gpu(site.cloud, site.gpu.type)) and gone is not None
+    is_still_had = bool(gpu_machines.with_gpu(site.cloud, site.gpu.type, how=how)) and gone is not None
     if gone and not (is_still_had and site.gpu.allow_retired):
+        here = "write one of those GPUs" if how else _HERE[site.cloud]
         what = f"{gone.name} was retired by {CLOUDS[gone.cloud]} ({gone.date})" + (gone.costs and f": {gone.costs}")
         way = f"; or add allow_retired: true, if {CLOUDS[gone.cloud]} still gives you some" if is_still_had else ""
-        remedy = f"its successors are {', '.join(gone.successors)}; {_HERE[site.cloud]}, like gpu: T4{way}"
+        remedy = f"its successors are {', '.join(gone.successors)}; {here}, like gpu: T4{way}"
         yield Problem(what, remedy, key)
-    elif not gpu_machines.with_gpu(site.cloud, site.gpu.type):
-        what = f"{CLOUDS[site.cloud]} has no GPU '{site.gpu.type}' that is known here"
-        yield Problem(
-            what, f"write one of {', '.join(gpu_machines.types(site.cloud))}; the machine is found by it", key
-        )
+    elif not gpu_machines.with_gpu(site.cloud, site.gpu.type, how=how):
+        where = "on virtual machines that is known here" if how else "that is known here"
+        what = f"{CLOUDS[site.cloud]} has no GPU '{site.gpu.type}' {where}"
+        known = ", ".join(gpu_machines.types(site.cloud, how))
+        yield Problem(what, f"write one of {known}; the machine is found by it", key)
     else:
         yield from _machine_problems(spec.site(name), site.gpu, key)
         yield from _company_problems(spec, site, key)
-        if site.cloud == "azure":
+        if is_virtual(site.gpu):
+            yield from vm_problems(spec, spec.site(name), key)
+        elif site.cloud == "azure":
             yield from app_problems(spec, spec.site(name), key)
 
 
@@ -51,13 +59,14 @@ def machines(site: ResolvedSite) -> tuple[Machine, ...]:
     gpu = site.gpu
     if gpu is None:
         return ()
-    return gpu_machines.fitting(site.cloud, gpu.type, gpu.count, float(site.size.cpu), site.size.memory.in_gib)
+    size = site.size
+    return gpu_machines.fitting(site.cloud, gpu.type, gpu.count, float(size.cpu), size.memory.in_gib, gpu.how)
 
 
 def _machine_problems(site: ResolvedSite, gpu: Gpu, key: str) -> Iterator[Problem]:
-    able = gpu_machines.with_gpu(site.cloud, gpu.type, gpu.count)
+    able = gpu_machines.with_gpu(site.cloud, gpu.type, gpu.count, gpu.how)
     if not able:
-        most = max(each.gpus for each in gpu_machines.with_gpu(site.cloud, gpu.type))
+        most = max(each.gpus for each in gpu_machines.with_gpu(site.cloud, gpu.type, how=gpu.how))
         yield Problem(f"no machine has {gpu}", f"ask for {most} at most", f"{key}.count")
         return
     if not machines(site):
@@ -75,7 +84,7 @@ def _memory_problems(site: ResolvedSite, gpu: Gpu, key: str) -> Iterator[Problem
     sizes = {model.name: model_memory.size_of(model.name) for model in site.models}
     needs = {name: size.bytes_with(context, parallel) for name, size in sizes.items() if size}
     together = sorted(needs, key=lambda name: -needs[name])[: site.ollama.max_loaded_models]
-    needed, room = sum(needs[name] for name in together), _room(site.cloud, gpu.type, gpu.count)
+    needed, room = sum(needs[name] for name in together), _room(site.cloud, gpu)
     if needed <= room:
         return
     weights = sum(size.weights_bytes for name, size in sizes.items() if size and name in together)
@@ -84,21 +93,24 @@ def _memory_problems(site: ResolvedSite, gpu: Gpu, key: str) -> Iterator[Problem
         f"and {gpu} has room for {_gb(room)}"
     )
     ways = ["lower ollama.num_parallel or ollama.context_length"] if weights < room else []
-    if larger := _smallest_with(site.cloud, needed):
-        ways.append(f"write gpu: {{type: {larger.type}, count: {larger.count}}}")
+    if larger := _smallest_with(site.cloud, needed, gpu):
+        own = f", machines: {gpu.machines}" if gpu.machines else ""
+        ways.append(f"write gpu: {{type: {larger.type}, count: {larger.count}{own}}}")
     yield Problem(what, ", or ".join(ways) or "serve a smaller model", key)
 
 
-def _smallest_with(cloud: str, needed: int) -> Gpu | None:
-    """The GPUs with the least memory in which so many bytes have room."""
-    offers = {(each.gpu, each.gpus) for each in gpu_machines.machines(cloud) if not each.retired}
-    able = [(_room(cloud, gpu, count), gpu, count) for gpu, count in offers if _room(cloud, gpu, count) >= needed]
-    return Gpu(type=min(able)[1], count=min(able)[2]) if able else None
+def _smallest_with(cloud: str, needed: int, asked: Gpu) -> Gpu | None:
+    """The GPUs with the least memory in which so many bytes have room, on machines of the same way."""
+    found = {(each.gpu, each.gpus) for each in gpu_machines.machines(cloud, asked.how) if not each.retired}
+    offers = [asked.model_copy(update={"type": kind, "count": count}) for kind, count in found]
+    able = [each for each in offers if _room(cloud, each) >= needed]
+    return min(able, key=lambda each: (_room(cloud, each), each.type, each.count), default=None)
 
 
-def _room(cloud: str, gpu: str, count: int) -> int:
+def _room(cloud: str, gpu: Gpu) -> int:
     """Bytes for models in so many of that GPU."""
-    return (gpu_machines.with_gpu(cloud, gpu)[0].gpu_mib - model_memory.BESIDES_MIB) * count * _MIB
+    each = gpu_machines.with_gpu(cloud, gpu.type, how=gpu.how)[0].gpu_mib
+    return (each - model_memory.BESIDES_MIB) * gpu.count * _MIB
 
 
 def _company_problems(spec: Spec, site: Site, key: str) -> Iterator[Problem]:

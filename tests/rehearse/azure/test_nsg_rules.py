@@ -105,3 +105,21 @@ def test_a_group_in_no_network_is_reached_by_everybody_at_its_ports() -> None:
 def test_replicas_are_reached_through_their_ingress_alone() -> None:
     assert told(world(), REPLICA) == [Rule("127.9.1.9/32")]
     assert list(firewalls.doors(world())) == [("127.9.1.9", (Rule("0.0.0.0/0"),))]
+
+
+def test_a_virtual_machine_is_where_its_interface_is() -> None:
+    machine, interface = (
+        f"{BASE}/microsoft.compute/virtualmachines/vm",
+        f"{BASE}/microsoft.network/networkinterfaces/vm",
+    )
+    configuration = {"subnet": {"id": f"{NETWORK}/subnets/targets"}, "privateIPAddress": "127.9.1.7"}
+    made = world(
+        {"access": "Allow", "sourceAddressPrefix": "10.64.0.0/24"},
+        **{
+            machine: {"properties": {"networkProfile": {"networkInterfaces": [{"id": interface}]}}},
+            interface: {"properties": {"ipConfigurations": [{"properties": configuration}]}},
+        },
+    )
+    made.state.runs[machine] = cast(Any, None)
+    assert told(made, machine) == told(made)
+    assert Rule("127.9.1.7/32", (11434, 11434)) in told(made)

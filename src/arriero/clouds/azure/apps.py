@@ -19,8 +19,7 @@ from arriero.clouds.azure.connection import Arm
 from arriero.clouds.azure.groups import CRASHES, OUR_TAGS, release_of
 from arriero.clouds.azure.network import last
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, TargetFacts, TargetState, Value
-from arriero.plan.wanted.azure import SUBNET
-from arriero.plan.wanted.azure_apps import APP_KIND, ENVIRONMENT_KIND, is_delegated
+from arriero.plan.wanted.azure_apps import APP_KIND, ENVIRONMENT_KIND
 
 Found = Mapping[str, Any]
 
@@ -60,14 +59,6 @@ def read(arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor) -> Apps:
     items = sorted(listed, key=lambda item: str(item["name"]))
     replicas = pool.map(lambda item: _replicas(arm, ref, item), items)
     return Apps(environment.result(), tuple({**i, "replicas": found} for i, found in zip(items, replicas, strict=True)))
-
-
-def are_here(network: Found | None, *, otherwise: bool) -> bool:
-    """Whether the site's network is made for apps, not for container groups; `otherwise` where it is not there."""
-    subnets = ((network or {}).get("properties") or {}).get("subnets") or ()
-    own: Found = next((each["properties"] for each in subnets if each["name"] == SUBNET), {})
-    given = [str(each["properties"].get("serviceName")) for each in own.get("delegations") or ()]
-    return is_delegated(given) if given else otherwise
 
 
 def path(ref: SiteRef, name: str) -> str:

@@ -1,5 +1,5 @@
 """What an Azure site holds, read side by side: one round of requests, and one more for the groups' states; for a site
-with a private endpoint one more for that. A site with GPUs has container apps in place of groups.
+with a private endpoint one more for that. A site with GPUs has container apps or virtual machines in place of groups.
 """
 
 from __future__ import annotations
@@ -7,7 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from arriero.clouds.azure import alerts, apps, edges, files, groups, network, private_link, spares, vaults, workspaces
+from arriero.clouds.azure import (
+    alerts,
+    apps,
+    edges,
+    files,
+    groups,
+    network,
+    private_link,
+    spares,
+    vaults,
+    vms,
+    workspaces,
+)
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.errors import Problem
@@ -83,6 +95,8 @@ def read_site(ref: SiteRef) -> SiteFacts:
 def read_targets(ref: SiteRef) -> tuple[TargetFacts, ...]:
     """The site's targets only: one listing, and one request a group, side by side. Raises CloudError."""
     with door(ref.site, ref.region), ThreadPoolExecutor(max_workers=8, thread_name_prefix="azure") as pool:
+        if ref.virtual:
+            return vms.read_targets(connect(), ref, pool)
         if ref.machines:
             return apps.read(connect(), ref, pool).targets(ref)
         return tuple(groups.as_target(item, ref) for item in group_items(connect(), ref, pool))
@@ -116,16 +130,23 @@ def items_of(ref: SiteRef) -> list[Found]:
 
 
 def _standing(
-    arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor, network: Future[Found | None]
-) -> tuple[apps.Apps | None, list[Found]]:
-    """The site's apps, or its groups. What stands decides, not what the spec asks for, which may be refused: so the
-    others are read where the site's network says that they are there.
+    arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor, around: Future[Found | None]
+) -> tuple[apps.Apps | vms.Machines | None, list[Found]]:
+    """The site's apps or machines, or its groups. What stands decides, not what the spec asks for, which may be
+    refused: so the others are read where the site's network says that they are there.
     """
-    if ref.machines:
-        there = apps.read(arm, ref, pool)
-        return (there, []) if apps.are_here(network.result(), otherwise=True) else (None, group_items(arm, ref, pool))
-    items = group_items(arm, ref, pool)
-    return (apps.read(arm, ref, pool), []) if apps.are_here(network.result(), otherwise=False) else (None, items)
+    asked: network.Stands = "machines" if ref.virtual else "apps" if ref.machines else "groups"
+    found = _read_standing(arm, ref, pool, asked)
+    stands = network.stands_for(around.result()) or asked
+    return found if stands == asked else _read_standing(arm, ref, pool, stands)
+
+
+def _read_standing(
+    arm: Arm, ref: SiteRef, pool: ThreadPoolExecutor, what: network.Stands
+) -> tuple[apps.Apps | vms.Machines | None, list[Found]]:
+    if what == "machines":
+        return vms.read(arm, ref, pool), []
+    return (apps.read(arm, ref, pool), []) if what == "apps" else (None, group_items(arm, ref, pool))
 
 
 def _ask_region(arm: Arm, ref: SiteRef) -> None:

@@ -32,8 +32,16 @@ Tails = Mapping[tuple[str, str], Sequence[LogLine]]
 
 def read(ref: SiteRef, since: datetime) -> Sequence[LogLine]:
     """All lines since then that are still kept. Raises CloudError, for container apps always: Azure streams their
-    lines, and nobody here reads that.
+    lines, and nobody here reads that; and for virtual machines, which keep theirs to themselves.
     """
+    if ref.virtual:
+        group = f"{ref.service}-{ref.site}"
+        what = f"lines of virtual machines stay on them and are not read here, and {ref.site} has some"
+        remedy = (
+            f"az vm run-command invoke --resource-group {group} --name {group}-r1-1 --command-id RunShellScript "
+            "--scripts 'journalctl --unit arriero-ollama --lines 200'"
+        )
+        raise CloudError(ref.site, Problem(what, remedy))
     if ref.machines:
         group = f"{ref.service}-{ref.site}"
         what = f"lines of container apps are not read here, and {ref.site} has some"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
 from arriero.plan.wanted.azure import SUBNET
+from arriero.plan.wanted.azure_apps import is_delegated
 from arriero.plan.wanted.azure_spares import KEPT, KEPT_TAG
 
 Found = Mapping[str, Any]
+Stands = Literal["groups", "apps", "machines", ""]
 
 GROUPS_VERSION = "2022-09-01"
 NETWORK_VERSION = "2024-03-01"
@@ -53,6 +55,18 @@ def virtual_network(item: Found) -> Resource:
         "subnet": _subnet(subnet["properties"]) if subnet else None,
     }
     return _resource("azure.virtual_network", item, values)
+
+
+def stands_for(item: Found | None) -> Stands:
+    """What the site's network is made for, as far as it tells: by whom the subnet is given to, or by what stands in it
+    where it is given to nobody.
+    """
+    subnets = ((item or {}).get("properties") or {}).get("subnets") or ()
+    own: Found = next((each["properties"] for each in subnets if each["name"] == SUBNET), {})
+    if given := [str(each["properties"].get("serviceName")) for each in own.get("delegations") or ()]:
+        return "apps" if is_delegated(given) else "groups"
+    inside = (str(each.get("id", "")).lower() for each in own.get("ipConfigurations") or ())
+    return "machines" if any("/networkinterfaces/" in each for each in inside) else ""
 
 
 def last(resource_id: str) -> str:

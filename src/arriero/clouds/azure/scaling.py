@@ -4,18 +4,30 @@ those that go.
 A copy is made from what Azure tells of the group, so it is what was deployed, whatever the spec says by now. Where the
 site keeps spares of that release, one of these is asked for instead, under the same name. So that
 nothing at all can run and the next one still be made, the last group is stopped instead of deleted, and started again:
-`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`. A site with GPUs has apps, which go the same way;
-more of them: `app_scaling.py`.
+`docs/decisions/0020-a-container-group-rests-where-nothing-runs.md`. A site with GPUs has apps or machines,
+which go the same way; more of them: `app_scaling.py`, `vm_scaling.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import app_scaling, apps, facts, files, group_secrets, groups, names, spares, workspaces
+from arriero.clouds.azure import (
+    app_scaling,
+    apps,
+    facts,
+    files,
+    group_secrets,
+    groups,
+    names,
+    spares,
+    vm_scaling,
+    vms,
+    workspaces,
+)
 from arriero.clouds.azure.asking import ask
 from arriero.clouds.azure.connection import Arm, connect
 from arriero.clouds.azure.errors import door
@@ -44,7 +56,7 @@ _NO_SPARE = (400, 404, 409)
 def read(ref: SiteRef) -> Standing:
     """The groups of the release that has most of them, as a plan counts them; one at rest counts for none."""
     if ref.machines:
-        return app_scaling.read(ref)
+        return vm_scaling.read(ref) if ref.virtual else app_scaling.read(ref)
     with door(ref.site, ref.region):
         items = _items(ref)
         is_misnamed = ref.edges and names.are_wrong(connect(), ref, items)
@@ -63,7 +75,7 @@ def read(ref: SiteRef) -> Standing:
 def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequence[str]:  # noqa: ARG001 - the contract
     """Groups at rest first, if any are. Each is asked for by itself: what a quota refuses leaves those before it."""
     if ref.machines:
-        return app_scaling.start(ref, more, require)
+        return vm_scaling.start(ref, more, require) if ref.virtual else app_scaling.start(ref, more, require)
     with door(ref.site, ref.region):
         items, arm = _items(ref), connect()
         patterns = _patterns(items)
@@ -86,21 +98,32 @@ def start(ref: SiteRef, standing: Standing, more: int, require: Require) -> Sequ
 
 def stop(ref: SiteRef, standing: Standing, leaving: Sequence[str], require: Require) -> None:
     """Deletes them; the last one of the site is stopped, so that it can be started again, unless another one rests."""
-    path, version = (apps.path, apps.VERSION) if ref.machines else (_path, groups.VERSION)
+    path, version, rests = _ways(ref)
     with door(ref.site, ref.region):
         arm = connect()
         is_last = all(target.id in leaving for target in standing.targets)
-        has_rest = is_last and (app_scaling.has_rest(ref) if ref.machines else _has_rest(ref))
+        has_rest = is_last and _has_rest(ref)
         resting = max(leaving, key=lambda name: _release_of(standing, name)) if is_last and not has_rest else ""
         for name in leaving:
             require()
             if name == resting:
-                arm.act(f"{path(ref, name)}/stop", version)
+                arm.act(f"{path(ref, name)}/{rests}", version)
             else:
                 arm.delete(path(ref, name), version)
 
 
+def _ways(ref: SiteRef) -> tuple[Callable[[SiteRef, str], str], str, str]:
+    """Where a target is, in which version of the API, and by which action it rests: a machine that is only stopped is
+    paid on.
+    """
+    if ref.virtual:
+        return vms.path, vms.VERSION, "deallocate"
+    return (apps.path, apps.VERSION, "stop") if ref.machines else (_path, groups.VERSION, "stop")
+
+
 def _has_rest(ref: SiteRef) -> bool:
+    if ref.machines:
+        return vm_scaling.has_rest(ref) if ref.virtual else app_scaling.has_rest(ref)
     return any(map(groups.is_at_rest, _patterns(_items(ref))))
 
 

@@ -16,6 +16,8 @@ from arriero.clouds.azure import (
     groups,
     private_link,
     spares,
+    vm_variables,
+    vms,
     workspaces,
 )
 from arriero.clouds.azure.network import NETWORK_VERSION
@@ -33,6 +35,7 @@ from arriero.plan.wanted import (
     azure_private,
     azure_secrets,
     azure_spares,
+    azure_vms,
     storage,
 )
 from arriero.spec.model import ResolvedSite
@@ -50,6 +53,9 @@ REMOVAL_ORDER = {
     azure_edges.ENVIRONMENT_KIND: ("App", "managedEnvironments", apps.VERSION),
     azure_apps.APP_KIND: ("App", "containerApps", apps.VERSION),
     azure_apps.ENVIRONMENT_KIND: ("App", "managedEnvironments", apps.VERSION),
+    azure_vms.VM_KIND: ("Compute", "virtualMachines", vms.VERSION),
+    azure_vms.INTERFACE_KIND: ("Network", "networkInterfaces", NETWORK_VERSION),
+    azure_vms.DISK_KIND: ("Compute", "disks", vms.DISKS_VERSION),
     azure_private.ENDPOINT_KIND: ("Network", "privateEndpoints", NETWORK_VERSION),
     azure_logs.KIND: ("OperationalInsights", "workspaces", workspaces.VERSION),
     "azure.virtual_network": ("Network", "virtualNetworks", NETWORK_VERSION),
@@ -61,7 +67,7 @@ REMOVAL_ORDER = {
 
 def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Json]:
     """What the role needs to carry out the plan's steps; groups that are there already are not handed over."""
-    name = wish.base_name(site)
+    name, ready_seconds = wish.base_name(site), max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within))
     return {
         "azure_site_steps": [step.name for step in plan.steps],
         "azure_site_name": name,
@@ -84,9 +90,10 @@ def site_variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict
         ],
         **edge_variables.variables(site, plan, found),
         **app_variables.variables(plan, found, name, _subnet_id(found.account, name)),
+        **vm_variables.variables(plan, found, name, ready_seconds),
         **_alerts(site, plan, found),
         **_spares(site, plan, found),
-        "azure_site_ready_seconds": max(LEAST_WAIT_SECONDS, int(site.deploy.ready_within)),
+        "azure_site_ready_seconds": ready_seconds,
         **PATIENCE.variables(int(site.deploy.ready_within)),
     }
 
@@ -250,7 +257,9 @@ def _rule(rule: Resource, provider: str) -> dict[str, Json]:
 
 
 def _delegation(site: ResolvedSite) -> dict[str, Json]:
-    return {"name": "environments" if site.gpu else "containers", "service": wish.delegation(site)}
+    """Whom the subnet is given to; nothing where it is given to nobody."""
+    service = next(iter(wish.delegations(site)), "")
+    return {"name": "environments" if wish.has_apps(site) else "containers", "service": service}
 
 
 def _rules(plan: SitePlan) -> list[Json]:

@@ -12,6 +12,7 @@ from arriero.cost import private_endpoint
 from arriero.plan import purging, registries
 from arriero.plan.wanted import azure_secrets, storage
 from arriero.spec import secret_values
+from arriero.spec.gpu import is_virtual
 from arriero.spec.model import ResolvedSite, Spec
 
 # What private endpoints lead to; who makes one approves it there.
@@ -38,7 +39,8 @@ def role(spec: Spec) -> Mapping[str, Any]:
 def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
     more = {
         "door": spec.ingress.front_door is not None,
-        "apps": any(site.gpu for site in sites),
+        "apps": any(site.gpu and not is_virtual(site.gpu) for site in sites),
+        "virtual": any(is_virtual(site.gpu) for site in sites),
         "edges": any(site.azure_edges for site in sites),
         "alerts": any(site.scale_by == "cloud" for site in sites),
         "rest": any(site.scale_by == "load" and site.min == 0 for site in sites),

@@ -12,6 +12,7 @@ from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
 from arriero.plan.model import Cloud, Facts, SiteFacts, SitePlan, StorePlan
 from arriero.spec.front_door import NAME, behind, region_of
+from arriero.spec.gpu import is_virtual
 from arriero.spec.model import Spec
 
 # The versions whose schemas every resource, argument and required field is held against (tests/pipeline/terraform).
@@ -82,7 +83,8 @@ def _refuse_edges(spec: Spec) -> None:
 def _refuse_apps(spec: Spec) -> None:
     for name, site in spec.sites.items():
         if site.cloud == "azure" and site.gpu:
-            what = "this export can't say container apps, which such a site's targets are"
+            things = "virtual machines with GPUs" if is_virtual(site.gpu) else "container apps"
+            what = f"this export can't say {things}, which such a site's targets are"
             raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.gpu"))
 
 

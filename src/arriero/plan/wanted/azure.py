@@ -12,7 +12,8 @@ secrets through our own `container_group`, whatever else it holds. The first is 
 creation and retries when throttled, and because the gateway already steers around a server that hangs: a probe that
 kills it on top costs a model load, so it has to be asked for.
 
-A site with GPUs has container apps in place of groups, under the same names: `azure_apps.py`.
+A site with GPUs has container apps in place of groups, under the same names: `azure_apps.py`. Or, where the spec asks
+for them, virtual machines: `azure_vms.py`.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from arriero.plan.wanted import (
     azure_edges,
     azure_files,
     azure_logs,
+    azure_moves,
     azure_private,
     azure_secrets,
     azure_spares,
+    azure_vms,
     sidecar,
     storage,
 )
+from arriero.spec.gpu import is_virtual
 from arriero.spec.model import ResolvedSite
 
 KINDS: Mapping[str, str] = {
@@ -55,6 +59,8 @@ KINDS: Mapping[str, str] = {
     azure_apps.ENVIRONMENT_KIND: "environment",
     "azure.container_group": "targets",
     azure_apps.APP_KIND: "targets",
+    azure_vms.VM_KIND: "targets",
+    **dict.fromkeys(azure_vms.LEFT_KINDS, "targets"),
     **azure_edges.LATER_KINDS,
     "azure.action_group": "alerts",
     "azure.metric_alert": "alerts",
@@ -64,13 +70,14 @@ KINDS: Mapping[str, str] = {
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "azure.container_group": ("*",),
     azure_apps.APP_KIND: ("*",),
+    azure_vms.VM_KIND: ("*",),
     **azure_private.IMMUTABLE,
     **azure_edges.IMMUTABLE,
 }
 
 GROUP_KIND = "azure.container_group"
-# What a target is, one or the other.
-TARGET_KINDS = (GROUP_KIND, azure_apps.APP_KIND)
+# What a target is, one of them.
+TARGET_KINDS = (GROUP_KIND, azure_apps.APP_KIND, azure_vms.VM_KIND)
 DEFINITION_TAG = "arriero-definition"
 PORT = 11434
 SUBNET = "targets"
@@ -83,6 +90,8 @@ SIDECAR_MEMORY_GB = 0.3  # in tenths, as they are counted there
 
 def definition(site: ResolvedSite) -> Mapping[str, Value]:
     """What a container group is made from; a change of any of it is a new release."""
+    if is_virtual(site.gpu):
+        return azure_vms.definition(site)
     if site.gpu:
         return azure_apps.definition(site)
     return {
@@ -99,11 +108,11 @@ def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, diges
 
     Raises Refused where the network that stands can never become the one that is asked for.
     """
-    azure_apps.refuse_a_move(site, found)
+    azure_moves.refuse(site, found)
     _check_range(site, found)
     pattern = _pattern(site, found, release, count, digest)
     kept, resting = _kept(pattern, found, count), _resting(site, pattern, found)
-    taken = {group.name for group in _groups(found)}
+    taken = {group.name for group in _groups(found)} | azure_vms.left(found)
     names = [group.name for group in kept] + free_names(pattern.name, taken, count - len(kept))
     base = base_name(site)
     files = (*azure_files.wanted(site, found, base), *azure_private.wanted(site, found, base))
@@ -124,7 +133,8 @@ def removal_reasons(site: ResolvedSite, found: SiteFacts, release: int, count: i
     pattern = _pattern(site, found, release, count, digest)
     kept = {group.name for group in (*_kept(pattern, found, count), *_resting(site, pattern, found))}
     surplus = f"{count} of its kind are wanted, and this is one more"
-    return {g.name: _fault(pattern, g) or surplus for g in _groups(found) if g.name not in kept}
+    going = {g.name: _fault(pattern, g) or surplus for g in _groups(found) if g.name not in kept}
+    return {**azure_vms.removal_reasons(found), **going}
 
 
 def has_rest(site: ResolvedSite, found: SiteFacts, release: int, digest: str) -> bool:
@@ -135,7 +145,7 @@ def has_rest(site: ResolvedSite, found: SiteFacts, release: int, digest: str) ->
 def notes(site: ResolvedSite) -> tuple[str, ...]:
     """What the plan says about this site because Container Instances can't do it, or does it by another way."""
     if site.gpu:
-        return azure_apps.notes(site)
+        return azure_vms.notes(site) if is_virtual(site.gpu) else azure_apps.notes(site)
     module = "arriero.fleet.container_group" if has_secrets(site) else "azure_rm_resource"
     said = azure_logs.notes(site, module)
     if site.deploy.stop_within > GRACE_SECONDS:
@@ -197,16 +207,23 @@ def allowed_sources(site: ResolvedSite) -> tuple[str, ...]:
     return tuple(sorted({own, *site.network.allow_from}))
 
 
-def delegation(site: ResolvedSite) -> str:
-    """Whom the site's subnet is given to."""
-    return azure_apps.DELEGATION if site.gpu else DELEGATION
+def delegations(site: ResolvedSite) -> tuple[str, ...]:
+    """Whom the site's subnet is given to; virtual machines stand in one that nobody was given."""
+    if is_virtual(site.gpu):
+        return ()
+    return (azure_apps.DELEGATION if site.gpu else DELEGATION,)
+
+
+def has_apps(site: ResolvedSite) -> bool:
+    """Whether its targets are container apps."""
+    return site.gpu is not None and not is_virtual(site.gpu)
 
 
 def _environment(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
     """Of container apps, where the site has some."""
     base = base_name(site)
     tags = {SERVICE_TAG: site.service, SITE_TAG: site.name}
-    return (azure_apps.environment(site, found, base, f"{base}/{SUBNET}", tags),) if site.gpu else ()
+    return (azure_apps.environment(site, found, base, f"{base}/{SUBNET}", tags),) if has_apps(site) else ()
 
 
 def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
@@ -214,14 +231,14 @@ def _surroundings(site: ResolvedSite) -> tuple[Resource, ...]:
     name = base_name(site)
     sources = ",".join(allowed_sources(site))
     allowed = {"allow-ollama": f"100 inbound allow tcp from {sources} to *:{PORT}"}
-    if site.gpu:
+    if has_apps(site):
         allowed = {**azure_apps.rules(subnet_prefix(site.network.cidr), sources)}
     rules = {**allowed, "deny-the-rest": "4096 inbound deny * from * to *:*"}
     subnet: Mapping[str, Value] = {
         "prefix": subnet_prefix(site.network.cidr),
         "security_group": name,
         "nat_gateway": name,
-        "delegations": (delegation(site),),
+        "delegations": delegations(site),
     }
     properties: Mapping[str, Mapping[str, Value]] = {
         "azure.resource_group": {"location": site.region, **azure_spares.of_group(site)},
@@ -252,6 +269,8 @@ def _pattern(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
     """The group that all groups of the release are copies of; its name is theirs without the number."""
     name = base_name(site)
     tags = {SERVICE_TAG: site.service, SITE_TAG: site.name, RELEASE_TAG: str(release), DEFINITION_TAG: digest}
+    if is_virtual(site.gpu):
+        return azure_vms.pattern(site, name, f"{name}/{SUBNET}", release, tags)
     if site.gpu:
         return azure_apps.pattern(site, name, release, tags)
     secrets = azure_secrets.wanted(site, found, count)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from arriero.cost import machine
-from arriero.errors import Problem, Refused
 from arriero.plan.model import Resource, SiteFacts, Value
 from arriero.plan.wanted import sidecar
 from arriero.spec.model import ResolvedSite
@@ -95,27 +94,6 @@ def free_ports(taken: Collection[int], count: int) -> list[int]:
 def is_delegated(delegations: Iterable[str]) -> bool:
     """Whether a subnet of these delegations is for container apps."""
     return any(each.lower() == DELEGATION.lower() for each in delegations)
-
-
-def refuse_a_move(site: ResolvedSite, found: SiteFacts) -> None:
-    """A subnet in which groups stand can't be given to apps, nor the other way round, and they would have to stand side
-    by side meanwhile.
-    """
-    network = found.find("azure.virtual_network")
-    subnet = network.properties["subnet"] if network else None
-    delegations = subnet["delegations"] if isinstance(subnet, Mapping) else ()
-    if not isinstance(delegations, tuple) or not delegations:
-        return
-    stands_on = is_delegated(map(str, delegations))
-    if stands_on == (site.gpu is not None):
-        return
-    what = (
-        "the site stands on container apps with GPUs, and can't move to container groups"
-        if stands_on
-        else "the site stands on container groups, and can't move to container apps with GPUs"
-    )
-    remedy = "name the site anew, `arriero up`, and take the old one down"
-    raise Refused(Problem(what, remedy, key=f"sites.{site.name}.gpu"))
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:

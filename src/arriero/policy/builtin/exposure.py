@@ -12,6 +12,7 @@ from arriero.plan.model import Resource, SiteFacts
 from arriero.plan.wanted import aws_alb, azure_edges
 from arriero.plan.wanted.azure_apps import FIRST_PORT, PORTS
 from arriero.policy.rule import Hit, Subject, rule
+from arriero.spec.gpu import is_virtual
 
 PORT = 11434
 
@@ -151,7 +152,7 @@ def inbound(resource: Resource) -> list[Opening]:
 def _of_ollama(subject: Subject, site: str, opening: Opening) -> tuple[tuple[int, int], ...]:
     """Which ports of the site's targets it leads to, first and last: container apps have one each."""
     wish = subject.spec.site(site)
-    is_of_apps = wish.cloud == "azure" and wish.gpu is not None
+    is_of_apps = wish.cloud == "azure" and wish.gpu is not None and not is_virtual(wish.gpu)
     least, most = (FIRST_PORT, FIRST_PORT + PORTS - 1) if is_of_apps else (PORT, PORT)
     spans = opening.ports if opening.protocol in ("*", "tcp") else ()
     return tuple((max(first, least), min(last, most)) for first, last in spans if first <= most and last >= least)

@@ -52,6 +52,7 @@ def _environment(resource: Resource) -> Iterator[tuple[str, str]]:
         "aws.task_definition": "containerDefinitions",
         "azure.container_group": "containers",
         "azure.container_app": "containers",
+        "azure.virtual_machine": "containers",
     }.get(resource.kind)
     containers = cast("Mapping[str, Mapping[str, Any]]", resource.properties.get(key or "") or {})
     pairs = {

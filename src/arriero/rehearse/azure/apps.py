@@ -12,7 +12,7 @@ import uuid
 from typing import Any
 
 from arriero.catalog import gpu_machines
-from arriero.rehearse.azure import app_rules, group_rules, operations, replicas, types
+from arriero.rehearse.azure import app_rules, group_rules, machine_rules, machines, operations, replicas, types
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
@@ -99,8 +99,12 @@ def act(world: World, request: Request, asked: ResourceId) -> Answer:
 
 
 def shape(world: World, key: str) -> Document:
-    """What the reconciler works from: the resource itself; of an app what a group would be that runs its containers."""
+    """What the reconciler works from: the resource itself; of an app, or a virtual machine, what a group would be that
+    runs its containers.
+    """
     resource = world.state.resources[key]
+    if type_of(key) == types.VIRTUAL_MACHINES:
+        return machines.shape(world, key)
     if type_of(key) != types.CONTAINER_APPS:
         return resource
     if key not in world.state.shapes:
@@ -109,7 +113,9 @@ def shape(world: World, key: str) -> Document:
 
 
 def billed(world: World, key: str) -> dict[str, float]:
-    """What a running group or app uses, by item of the price list; an app has a GPU by its profile."""
+    """What a running group, app or machine uses, by item of the price list; an app has a GPU by its profile."""
+    if type_of(key) == types.VIRTUAL_MACHINES:
+        return {f"vm.{machine_rules.size_of(world.state.resources[key]).name}": 1.0}
     resource, group = world.state.resources[key], shape(world, key)
     asked = [group_rules.requests(one) for one in group["properties"]["containers"]]
     cpu, memory = group_rules.cores(group), sum(float(one.get("memoryInGB", 0)) for one in asked)

@@ -1,5 +1,5 @@
-"""Who gets through to a container group or an app's replica: as Azure judges it, from the network security groups that
-are stored.
+"""Who gets through to a container group, a virtual machine or an app's replica: as Azure judges it, from the network
+security groups that are stored. One that an interface has of its own is not emulated.
 
 The addresses of a stage are loopback's. So what a rule says of sources is held against the subnets of those that are in
 the same network, and those of elsewhere come through what is joined to it, from private ranges: no address here is
@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
-from arriero.rehearse.azure import app_rules, network
+from arriero.rehearse.azure import app_rules, machine_rules, network
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.ids import type_of
 from arriero.rehearse.azure.replicas import KIND as REPLICAS
-from arriero.rehearse.azure.types import CONTAINER_APPS, ENVIRONMENTS
+from arriero.rehearse.azure.types import CONTAINER_APPS, ENVIRONMENTS, VIRTUAL_MACHINES
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.namespaces import EVERY_PORT, JOINED, Rule
 
@@ -28,7 +28,7 @@ _OF_THE_NETWORK = ("*", "0.0.0.0/0", "virtualnetwork")
 
 
 def rules(world: World, key: str) -> Iterator[Rule]:
-    """Of a container group, a container app or a replica, by its key. The state's lock is held."""
+    """Of a container group, a machine, a container app or a replica, by its key. The state's lock is held."""
     if type_of(key) in (CONTAINER_APPS, REPLICAS.lower()):
         ingress = str(_environment(world, key)["properties"].get("staticIp") or "")
         if ingress:
@@ -107,13 +107,28 @@ def _peers(world: World, subnet: str) -> Iterator[tuple[str, _Ranges]]:
     around = subnet.rpartition("/subnets/")[0]
     for key in world.state.runs:
         place = _subnet(world, key)
-        address = (world.state.resources[key]["properties"].get("ipAddress") or {}).get("ip")
+        address = _address(world, key)
         if address and place.startswith(f"{around}/"):
             yield str(address), network.ranges(world.state.resources[place])
 
 
+def _address(world: World, key: str) -> str:
+    """That of a container group, or of a machine's interface; empty where it has none."""
+    if type_of(key) == VIRTUAL_MACHINES:
+        found = _interface(world, key)["properties"].get("ipConfigurations") or [{"properties": {}}]
+        return str(found[0]["properties"].get("privateIPAddress") or "")
+    return str((world.state.resources[key]["properties"].get("ipAddress") or {}).get("ip") or "")
+
+
+def _interface(world: World, key: str) -> Document:
+    used = next(machine_rules.interfaces(world.state.resources[key]), "")
+    return world.find(used) or {"properties": {}}
+
+
 def _subnet(world: World, key: str) -> str:
     """The key of the subnet that something which runs is in; empty where it is in none."""
+    if type_of(key) == VIRTUAL_MACHINES:
+        return next(machine_rules.subnets(_interface(world, key)), "")
     if type_of(key) in (CONTAINER_APPS, REPLICAS.lower()):
         about = _environment(world, key)["properties"].get("vnetConfiguration") or {}
         found = str(about.get("infrastructureSubnetId") or "").lower()

@@ -7,7 +7,7 @@ import uuid
 from arriero.rehearse.azure.answers import Answer, ArmError, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.state import Operation
-from arriero.rehearse.azure.types import CONTAINER_APPS, CONTAINER_GROUPS
+from arriero.rehearse.azure.types import CONTAINER_APPS, CONTAINER_GROUPS, EXTENSIONS, VIRTUAL_MACHINES
 from arriero.rehearse.azure.world import World
 
 _KEPT = 500
@@ -110,7 +110,8 @@ def finish_due(world: World) -> None:
 def _settle(world: World, operation: Operation) -> None:
     found = world.find(operation.key)
     state = found["properties"].get("provisioningState") if found else "Canceled"
-    is_app = type_of(operation.key) == CONTAINER_APPS  # how one fares is told by the app itself, which is asked
+    # How one fares is told by the thing itself, which is asked.
+    is_app = type_of(operation.key) in (CONTAINER_APPS, VIRTUAL_MACHINES, EXTENSIONS)
     is_group = f"/{CONTAINER_GROUPS}/" in operation.key
     if is_group and state not in ("Succeeded", "Failed", "Canceled"):
         return

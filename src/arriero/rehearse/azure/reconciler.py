@@ -14,15 +14,26 @@ from typing import Any
 
 from arriero.catalog.prices import EVERYWHERE
 from arriero.errors import ArrieroError
-from arriero.rehearse.azure import apps, firewalls, front_door_plan, group_rules, images, operations, standby_pools
+from arriero.rehearse.azure import (
+    apps,
+    firewalls,
+    front_door_plan,
+    group_rules,
+    images,
+    machines,
+    operations,
+    standby_pools,
+)
 from arriero.rehearse.azure.answers import Document
 from arriero.rehearse.azure.app_ingress import AppIngress
 from arriero.rehearse.azure.faults import Faults
 from arriero.rehearse.azure.front_doors import FrontDoors
 from arriero.rehearse.azure.http_ingress import HttpIngress
 from arriero.rehearse.azure.log_store import LogStore
+from arriero.rehearse.azure.machine_network import MachineNetwork
 from arriero.rehearse.azure.probes import Probes
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
+from arriero.rehearse.azure.types import DISKS
 from arriero.rehearse.azure.world import World
 from arriero.rehearse.emulator import ContainerRow
 from arriero.rehearse.launch import port_of
@@ -43,6 +54,7 @@ class Reconciler:
         self._doors, self.resolver = doors, ""
         self._probes = Probes()
         self._ingress = AppIngress(world, processes)
+        self._machines = MachineNetwork(world, processes, self._of)
         self._balanced = HttpIngress(world, doors.folder, self._of, doors.pace)
         self._servers: dict[tuple[str, str], Server] = {}
         self._asked_to_end: set[int] = set()
@@ -64,6 +76,7 @@ class Reconciler:
         self._thread.join()
         self._probes.close()
         self._ingress.stop()
+        self._machines.stop()
         self._balanced.stop()
         for server in self._servers.values():
             server.kill()
@@ -81,6 +94,7 @@ class Reconciler:
             self._let_leave()
             self._hold_frozen()
             self._ingress.tend()
+            self._machines.tend()
             self._balanced.tend()
             if self._processes.is_apart:
                 self._guard()
@@ -105,6 +119,8 @@ class Reconciler:
                 yield Usage(resource["location"], tags, apps.billed(self._world, key))
             elif resource.get("type", "").lower() == "microsoft.network/publicipaddresses":
                 yield Usage(resource["location"], tags, {"public_ipv4": 1.0})
+            elif resource.get("type", "").lower() == DISKS:
+                yield Usage(resource["location"], tags, machines.billed_disk(resource))
             elif resource.get("type", "").lower() == front_door_plan.PROFILE:
                 yield Usage(EVERYWHERE, tags, front_door_plan.billed(resource))
 

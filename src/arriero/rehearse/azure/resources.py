@@ -12,6 +12,9 @@ from arriero.rehearse.azure import (
     apps,
     front_door_plan,
     groups,
+    machine_network,
+    machine_rules,
+    machines,
     network,
     operations,
     private_link,
@@ -47,6 +50,8 @@ def answer(world: World, request: Request, resource: ResourceId) -> Answer:
         return _patch(world, request, resource, found)
     if request.method == "HEAD":
         return Answer(204)
+    if request.method == "GET" and resource.type.lower() == types.VIRTUAL_MACHINES:
+        return Answer(200, machines.view(world, resource.key, request.query.get("$expand", "")))
     if request.method == "GET":
         return Answer(200, shown(world, resource.key))
     raise ArmError(405, "MethodNotAllowed", f"The method {request.method} is not allowed on a resource.")
@@ -59,8 +64,11 @@ def shown(world: World, key: str) -> Document:
         return groups.view(world, key)
     if type_of(key) == types.CONTAINER_APPS:
         return apps.view(world, key)
+    if type_of(key) == types.VIRTUAL_MACHINES:
+        return machines.view(world, key)
     found: Document = hidden(stored)
     network.view(world.state, key, found)
+    machine_network.view(world.state, key, found)
     private_link.view(world.state, key, found)
     front_door_plan.view(key, found)
     return found
@@ -84,6 +92,13 @@ def _put(world: World, request: Request, resource: ResourceId, body: Document) -
         return groups.put(world, request, resource, body, old)
     if resource.type.lower() == types.CONTAINER_APPS:
         return apps.put(world, request, resource, body, old)
+    if resource.type.lower() == types.VIRTUAL_MACHINES:
+        return machines.put(world, request, resource, body, old)
+    if resource.type.lower() == types.EXTENSIONS:
+        return machines.put_extension(world, request, resource, body)
+    if resource.type.lower() == types.INTERFACES:
+        machine_rules.check_new_interface(world, resource, body)
+        machine_network.prepare(body, old)
     if resource.type.lower() == types.ENVIRONMENTS:
         app_rules.check_environment(world, resource, body, old)
         if old and (address := old["properties"].get("staticIp")):
@@ -208,11 +223,14 @@ def _delete(world: World, request: Request, resource: ResourceId) -> Answer:
     network.check_unused(world.state, resource.key)
     private_link.check_unused(world.state, resource.key)
     app_rules.check_unused(world.state, resource.key)
+    machine_rules.check_unused(world.state, resource.key)
     front_door_plan.check_unused(world.state, resource.key)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.delete(world, resource)
     if resource.type.lower() == types.CONTAINER_APPS:
         return apps.delete(world, request, resource)
+    if resource.type.lower() == types.VIRTUAL_MACHINES:
+        return machines.delete(world, request, resource)
     world.state.changed()
     if types.is_long_running(resource.type):
         seconds = world.latency.seconds("arm.call")
@@ -228,6 +246,8 @@ def _collection_or_action(world: World, request: Request, resource: ResourceId) 
         return groups.act(world, request, resource)
     if resource.type.lower().startswith(types.CONTAINER_APPS) and resource.is_child:
         return apps.act(world, request, resource)
+    if resource.type.lower().startswith(types.VIRTUAL_MACHINES) and resource.is_child:
+        return machines.act(world, request, resource)
     if request.method == "POST":
         return _act(world, resource)
     if request.method != "GET":

@@ -152,7 +152,7 @@ class GroupRun:
         return next((one for one in (*self.containers, *self.init) if one.name == container), None)
 
     def settle(self) -> None:
-        """When all containers are over for good, so is the group."""
-        if self.phase == "running" and all(one.is_over for one in self.containers):
+        """When all containers are over for good, so is the group; a machine without any runs on."""
+        if self.phase == "running" and self.containers and all(one.is_over for one in self.containers):
             failed = any(one.current["exitCode"] != 0 for one in self.containers)
             self.phase = "failed" if failed else "succeeded"

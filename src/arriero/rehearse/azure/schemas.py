@@ -19,6 +19,8 @@ from arriero.rehearse.azure.answers import ArmError, Document
 _COMMON = "https://schema.management.azure.com/schemas/common/definitions.json"
 _FOLDER = files("arriero.rehearse.azure") / "schemas"
 _LONGEST = 200
+# By the reference the words of these are examples, and were to be taken out; which sizes there are, a region tells.
+_OPEN = {"Microsoft.Compute.2024-03-01.json": (("HardwareProfile", "vmSize"),)}
 
 
 def known_types() -> Mapping[str, str]:
@@ -92,6 +94,8 @@ def _registry() -> Registry[Any]:
 @cache
 def _rest_schema(name: str) -> dict[str, Any]:
     found: dict[str, Any] = _without_expressions(_file(name))
+    for definition, member in _OPEN.get(name, ()):
+        found["definitions"][definition]["properties"][member] = {"type": "string"}
     return found
 
 

@@ -10,6 +10,9 @@ from arriero.rehearse.azure.answers import ArmError
 GROUPS = "microsoft.resources/resourcegroups"
 CONTAINER_GROUPS = "microsoft.containerinstance/containergroups"
 CONTAINER_APPS, ENVIRONMENTS = "microsoft.app/containerapps", "microsoft.app/managedenvironments"
+VIRTUAL_MACHINES = "microsoft.compute/virtualmachines"
+EXTENSIONS, DISKS = f"{VIRTUAL_MACHINES}/extensions", "microsoft.compute/disks"
+INTERFACES = "microsoft.network/networkinterfaces"
 
 # Versions that SDKs and modules send and for which there is no schema file of their own (schemas.judging_version).
 _MORE_VERSIONS = {
@@ -35,6 +38,7 @@ REGIONS = frozenset(_REGIONS.split())
 _ALWAYS_200 = frozenset({"microsoft.storage/storageaccounts", "microsoft.insights/metricalerts"})
 _LONG_RUNNING_PROVIDERS = (
     "microsoft.app/",
+    "microsoft.compute/",
     "microsoft.network/",
     "microsoft.cdn/",
     "microsoft.containerinstance/",

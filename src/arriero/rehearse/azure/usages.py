@@ -1,15 +1,17 @@
-"""How much of a region's quotas of Container Instances, or of Container Apps, is used: the region itself answers."""
+"""How much of a region's quotas of Container Instances, of Container Apps, or of virtual machines with GPUs is used:
+the region itself answers.
+"""
 
 from __future__ import annotations
 
-from arriero.rehearse.azure import group_rules, types
+from arriero.rehearse.azure import group_rules, machine_rules, types
 from arriero.rehearse.azure.answers import Answer, ArmError, Document
 from arriero.rehearse.azure.ids import type_of
 from arriero.rehearse.azure.world import SUBSCRIPTION, World
 
 _MOST_ENVIRONMENTS = 50
-_APPS = "microsoft.app"
-_PATHS = (("providers", "microsoft.containerinstance", "locations"), ("providers", _APPS, "locations"))
+_APPS, _COMPUTE = "microsoft.app", "microsoft.compute"
+_PATHS = tuple(("providers", each, "locations") for each in ("microsoft.containerinstance", _APPS, _COMPUTE))
 
 
 def region(parts: list[str]) -> str:
@@ -27,6 +29,10 @@ def answer(world: World, region: str, parts: list[str]) -> Answer:
         count = sum(one["location"] == region for one in there)
         told = {"name": {"value": "ManagedEnvironmentCount"}, "unit": "Count", "limit": _MOST_ENVIRONMENTS}
         return Answer(200, {"value": [{**told, "currentValue": count}]})
+    if parts[1].lower() == _COMPUTE:
+        cores = machine_rules.used(world, region)
+        told = {"name": {"value": machine_rules.FAMILY}, "unit": "Count", "limit": machine_rules.MOST_CORES}
+        return Answer(200, {"value": [{**told, "currentValue": cores}]})
     groups, used, spot = group_rules.used(world, region)
     return Answer(
         200,
