@@ -163,14 +163,24 @@ def test_a_module_without_one_says_nothing_of_it() -> None:
     assert "aws_lb_listener_rule" not in whole
 
 
-def test_where_names_are_compared_a_site_is_asked_under_the_name_by_which_it_is_reached() -> None:
+def before_two_clouds() -> Spec:
     of_azure = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
     edges = {
         "keys": "https://llm-vault.vault.azure.net/secrets/llm-keys",
         "identity": f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge",
     }
     ingress = {"alb": OPEN, "edges": edges, "front_door": {}}
-    wish = spec({"sites": {name: SITES[name] for name in ("aws-east", "azure-east")}, "ingress": ingress})
+    return spec({"sites": {name: SITES[name] for name in ("aws-east", "azure-east")}, "ingress": ingress})
+
+
+def test_one_that_leads_to_edges_at_azure_is_refused() -> None:
+    wish = before_two_clouds()
+    with pytest.raises(Refused, match=r"ingress\.front_door: this export can't lead a Front Door to edges at Azure"):
+        module.files(wish, nothing(wish))
+
+
+def test_where_names_are_compared_a_site_is_asked_under_the_name_by_which_it_is_reached() -> None:
+    wish = before_two_clouds()
     hosts = {"aws-east": Raw("aws_lb.aws_east.dns_name"), "azure-east": Raw("an.edge.fqdn")}
     found = SiteFacts("front-door", "azure", "eastus")
     made = {piece.label: piece.body for piece in front_door.pieces(wish, nothing(wish), found, hosts)}

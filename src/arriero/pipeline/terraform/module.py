@@ -51,6 +51,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
     where the plan of a site or of the Front Door can't be made, or holds what Terraform can't say.
     """
+    _refuse_ways(spec)
     _refuse_secrets(spec)
     _refuse_edges(spec)
     _refuse_apps(spec)
@@ -63,6 +64,14 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         **{f"{cloud}.tf": text(_resources(part for part in parts if part.cloud == cloud)) for cloud in PROVIDERS},
         "imports.tf": text(_imports(parts)),
     }
+
+
+def _refuse_ways(spec: Spec) -> None:
+    """Those of a Front Door to sites whose entrance no module says how to reach, nor whom to answer."""
+    unled = [name for name in behind(spec) if spec.sites[name].cloud not in HOSTS]
+    if spec.ingress.front_door and unled:
+        what = f"this export can't lead a Front Door to edges at Azure, which {', '.join(unled)} has"
+        raise Refused(Problem(what, "stay with `arriero up`, or remove one of both", "ingress.front_door"))
 
 
 def _refuse_secrets(spec: Spec) -> None:
