@@ -101,7 +101,8 @@ def _sent(module: Module, kind: str) -> Iterator[tuple[Values, Values]]:
         body, sensitive = found.pop("body"), found.pop("sensitive_body", {"properties": {}})
         properties = {**body.get("properties", {}), **sensitive.pop("properties")}
         done(sensitive)
-        assert found.keys() - {"depends_on", "response_export_values"} == {"type", "name", "location", "tags"}
+        known = {"depends_on", "response_export_values", "identity"}
+        assert found.keys() - known == {"type", "name", "location", "tags"}
         yield {**body, "properties": properties}, found
 
 
@@ -125,12 +126,23 @@ def _group(module: Module, values: Values, around: Values) -> Values:
         found["init"] = dict(_container(each) for each in values.pop("initContainers"))
     if "volumes" in values:
         found["volumes"] = {each.pop("name"): _volume(module, each) for each in values.pop("volumes")}
+    if "identity" in around:
+        found |= pulling(around["identity"], values.pop("imageRegistryCredentials"), "identity")
     if "diagnostics" in values:
         log = values.pop("diagnostics").pop("logAnalytics")
         assert log.pop("logType") == "ContainerInstanceLogs"
         [found["logs_to"]] = _workspace(module, log)
     done(values)
     return found
+
+
+def pulling(identity: Values, registries: list[Values], key: str) -> Values:
+    """What images are pulled with; the plan has ids in small letters, the providers as the spec has them."""
+    assert identity["type"] == "UserAssigned"
+    return {
+        "identities": [each.lower() for each in identity["identity_ids"]],
+        "registries": {each["server"]: each[key].lower() for each in registries},
+    }
 
 
 def _container(values: Values) -> tuple[str, Values]:

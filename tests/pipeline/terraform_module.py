@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from terraform_azapi import azure_private, azure_storage, azure_targets
+from terraform_azapi import azure_private, azure_storage, azure_targets, pulling
 from terraform_blocks import Key, Module, Read, Values, done, many
 from terraform_door import azure_front_door
 from terraform_ecs import aws_service
@@ -257,6 +257,8 @@ def _azure_targets(module: Module) -> Read:
             asked = json.dumps(log.pop("workspace_id"))
             [properties["logs_to"]] = [name for address, name in names.items() if address in asked]
             done(log)
+        for identity in many(group, "identity"):
+            properties |= pulling(identity, many(group, "image_registry_credential"), "user_assigned_identity_id")
         assert group.pop("depends_on")
         yield "azure.container_group", _placed(group), properties, group.pop("tags")
         done(group)

@@ -33,6 +33,10 @@ def in_west(arns: Sequence[str]) -> list[str]:
 
 OPEN_IN_BOTH = {**OPEN, "certificates": in_west(ALB["certificates"]), "edges": {"keys": in_west([KEYS])}}
 # Everything that changes what the plan holds; each is exported and read back.
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull"
+)
 SPECS: Mapping[str, Mapping[str, Any]] = {
     "as it comes": {},
     "without a sidecar": {"sidecar": False},
@@ -118,6 +122,15 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "logs": {"to_workspace": True},
         "deploy": {"hung_after": "30s"},
         "sites": {"azure-east": SITES["azure-east"]},
+    },
+    "pulled from a registry of Azure with an identity": {
+        "image": "llmregistry.azurecr.io/acme/llm:1",
+        "sites": {"azure-east": {**SITES["azure-east"], "registry_identity": IDENTITY}},
+    },
+    "models from storage beside an image that is pulled with an identity": {
+        "image": "llmregistry.azurecr.io/acme/llm:1",
+        "models": ["llama2", BIG],
+        "sites": {"azure-east": {**SITES["azure-east"], "registry_identity": IDENTITY}},
     },
     "spares in a standby pool": {
         "deploy": {"hung_after": "30s"},

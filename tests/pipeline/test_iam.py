@@ -231,6 +231,20 @@ def test_edges_at_azure_have_names_and_an_app_and_their_identity_a_role_of_its_o
     assert giver["Description"].startswith(f"Assign it at the identity: {identity}.")
 
 
+def test_identities_that_pull_are_given_by_the_same_role_each_once() -> None:
+    groups = [f"/subscriptions/{AZURE}/resourceGroups/{name}" for name in ("llm", "other")]
+    llm, other = (f"{each}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull" for each in groups)
+    site = {"cloud": "azure", "region": "eastus"}
+    sites = {name: {**site, "registry_identity": each} for name, each in (("b", llm), ("c", llm), ("d", other))}
+    found = documents(sites)
+    assert set(found) == {"azure-role.json", "azure-identity-role.json"}
+    assert not [action for action in found["azure-role.json"]["Actions"] if "ManagedIdentity" in action]
+    giver = found["azure-identity-role.json"]
+    assert giver["Actions"] == ["Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"]
+    assert giver["AssignableScopes"] == groups
+    assert giver["Description"].startswith(f"Assign it at each identity: {llm}, {other}.")
+
+
 def test_edges_have_a_policy_for_their_names_which_is_bound_to_the_tag() -> None:
     keys = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"
     certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b"

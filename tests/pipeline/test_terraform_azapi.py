@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from terraform_specs import SITES, SPECS, nothing, spec
+from terraform_specs import IDENTITY, SITES, SPECS, nothing, spec
 from test_terraform import written
 
 from arriero.errors import Refused
@@ -59,6 +59,20 @@ def test_a_group_comes_after_its_way_out_and_its_way_to_the_storage(name: str) -
     assert lists
     for each in lists:
         assert set(re.findall(r"azurerm_[\w.]+", each)) == before
+
+
+def test_an_image_is_pulled_with_the_identity_through_either_provider() -> None:
+    """In the spec's own spelling, for the providers refuse another; once for the group, and once to pull with."""
+    plain = spec(SPECS["pulled from a registry of Azure with an identity"])
+    text = module.files(plain, nothing(plain))["azure.tf"]
+    assert re.search(rf'identity_ids = \[\s+"{IDENTITY}"', text)
+    assert re.search(rf'server += "llmregistry.azurecr.io"\n +user_assigned_identity_id += "{IDENTITY}"', text)
+    mounting = spec(SPECS["models from storage beside an image that is pulled with an identity"])
+    text = module.files(mounting, nothing(mounting))["azure.tf"]
+    assert re.search(rf'identity_ids = \[\s+"{IDENTITY}"', text)
+    assert re.search(
+        rf'imageRegistryCredentials\W+server += "llmregistry.azurecr.io"\n +identity += "{IDENTITY}"', text
+    )
 
 
 def test_the_key_of_a_storage_is_asked_for_and_kept_nowhere() -> None:

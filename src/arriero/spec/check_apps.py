@@ -15,6 +15,7 @@ from arriero.spec.model import ResolvedSite, Spec
 
 # A container app's name has 32 characters at most, and `-r12345-1234` comes behind that of the site.
 LONGEST_BASE = 20
+PULLING = "an image in NAME.azurecr.io is pulled with registry_identity"
 RESERVED = (
     "169.254.0.0/16",
     "172.30.0.0/16",
@@ -32,7 +33,7 @@ def app_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Problem]:
     yield from _region_problems(site, key)
     yield from _name_problems(site, key)
     yield from _range_problems(spec, site)
-    yield from company_problems(spec, site, key, "container apps")
+    yield from company_problems(spec, site, key, "container apps", PULLING)
 
 
 def _region_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
@@ -62,8 +63,10 @@ def _range_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:
         yield Problem(what, "use another range, like 10.64.0.0/16", key)
 
 
-def company_problems(spec: Spec, site: ResolvedSite, key: str, things: str) -> Iterator[Problem]:
-    """What of the rest of the spec targets that are such `things` are not given."""
+def company_problems(spec: Spec, site: ResolvedSite, key: str, things: str, pulling: str) -> Iterator[Problem]:
+    """What of the rest of the spec targets that are such `things` are not given; `pulling` says how they have an image
+    without a login.
+    """
     own = spec.sites[site.name]
     scale = f"sites.{site.name}.scale" if own.scale is not None and own.scale.model_fields_set else "scale"
     if site.spares:
@@ -76,8 +79,7 @@ def company_problems(spec: Spec, site: ResolvedSite, key: str, things: str) -> I
     if site.has_workspace:
         what = f"{things} write into no workspace of ours yet, and {key} has some"
         yield Problem(what, "remove the line, or gpu", "logs.to_workspace")
-    public = "an image that needs no login is in a public registry, or in one of this network"
-    secret = {"environment_from": "remove it, or gpu", "registry_login": f"remove it, or gpu; {public}"}
+    secret = {"environment_from": "remove it, or gpu", "registry_login": f"remove it, or gpu; {pulling}"}
     for name, remedy in secret.items():
         if getattr(own, name):
             what = f"{things} are given no secrets yet, and {key} has some"

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 from arriero.errors import Problem
 from arriero.spec.check_apps import RESERVED
 from arriero.spec.gpu import is_virtual
-from arriero.spec.image import registry_of
+from arriero.spec.image import AZURES_REGISTRY, registry_of
 
 if TYPE_CHECKING:
     from arriero.spec.model import ResolvedSite, Spec
 
 AT = "ingress.edges"
-AZURES_REGISTRY = ".azurecr.io"
 # A container app's name has 32 characters at most, and `-edge` comes behind that of the site.
 LONGEST_BASE = 27
 

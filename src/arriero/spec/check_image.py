@@ -1,12 +1,14 @@
-"""The rules between the keys of `image`, and between those of a model that say where the image has it from."""
+"""The rules between the keys of `image`, between those of a model that say where the image has it from, and of the
+identity that a site pulls with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from arriero.errors import Problem
-from arriero.spec.image import ACR, ecr_region
-from arriero.spec.model import Spec
+from arriero.spec.image import ACR, AZURES_REGISTRY, ecr_region, registry_of
+from arriero.spec.model import ResolvedSite, Spec
 
 
 def image_problems(spec: Spec) -> Iterator[Problem]:
@@ -35,3 +37,20 @@ def image_problems(spec: Spec) -> Iterator[Problem]:
             yield Problem(f"is taken from {' and '.join(ways)}", "keep one of them", key)
         if model.insecure and (model.modelfile or model.gguf):
             yield Problem("nothing is pulled for this model", "remove the line", f"{key}.insecure")
+    for name in spec.sites:
+        yield from _identity_problems(spec.site(name))
+
+
+def _identity_problems(site: ResolvedSite) -> Iterator[Problem]:
+    """Entra ID knows identities at Azure, and only Azure's own registries ask it."""
+    if site.registry_identity is None:
+        return
+    key, kept = f"sites.{site.name}.registry_identity", registry_of(site.image)
+    if site.cloud != "azure":
+        what = f"only a site in azure pulls with an identity of Azure, and {site.name} is in {site.cloud}"
+        yield Problem(what, "remove it", key)
+    elif site.registry_login:
+        yield Problem("is beside registry_login, and an image is pulled in one way", "keep one of them", key)
+    elif not kept.endswith(AZURES_REGISTRY):
+        what = f"pulls from a registry of Azure only, and the image is in {kept or 'Docker Hub'}"
+        yield Problem(what, f"name one in NAME{AZURES_REGISTRY} as image.registries.azure, or remove it", key)

@@ -42,6 +42,9 @@ def _site_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
     if given := [*site.environment_from, *(["registry_login"] if site.registry_login else [])]:
         what = f"are made from a profile that Azure keeps, and the value of {given[0]} would be kept there, too"
         yield Problem(what, "remove the line, or that secret", key)
+    if site.registry_identity:
+        what = "are made from a profile, which has no identity, and the image is pulled with one (registry_identity)"
+        yield Problem(what, "remove the line, or pull from a registry that asks for no login", key)
     if site.has_workspace:
         what = "are made from a profile that Azure keeps, and the key of the workspace of logs would be kept there, too"
         yield Problem(what, "remove the line, or logs.to_workspace", key)

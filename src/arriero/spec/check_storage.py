@@ -31,4 +31,5 @@ def _login_problems(spec: Spec) -> Iterator[Problem]:
     for name, site in spec.sites.items():
         if site.cloud == "azure" and site.registry_login:
             what = f"the job that fills {name}'s storage runs the image, too, and has no login to its registry"
-            yield Problem(what, f"use a registry that asks for none; or {BAKE}", f"sites.{name}.registry_login")
+            remedy = f"keep the image in NAME.azurecr.io and write registry_identity; or {BAKE}"
+            yield Problem(what, remedy, f"sites.{name}.registry_login")

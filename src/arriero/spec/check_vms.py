@@ -14,12 +14,16 @@ from arriero.spec.model import ResolvedSite, Spec
 
 # The largest disk that a machine starts from: https://learn.microsoft.com/azure/virtual-machines/managed-disks-overview
 MOST_STORAGE_GIB = 3900
+PULLING = "an image that needs no login is in a public registry, or in one of this network"
 
 
 def vm_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Problem]:
     """`key` is `sites.NAME.gpu`, of which the type is known on virtual machines."""
-    yield from company_problems(spec, site, key, "virtual machines")
+    yield from company_problems(spec, site, key, "virtual machines", PULLING)
     own = spec.sites[site.name]
+    if own.registry_identity:
+        what = f"virtual machines pull with no identity yet, and {key} has some"
+        yield Problem(what, f"remove it, or gpu.machines; {PULLING}", f"sites.{site.name}.registry_identity")
     if site.size.storage.in_gib > MOST_STORAGE_GIB:
         has_own = own.size is not None and "storage" in own.size.model_fields_set
         what = f"is {site.size.storage}; the disk of a virtual machine has room for {MOST_STORAGE_GIB}GiB of it at most"

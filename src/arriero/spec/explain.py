@@ -8,6 +8,7 @@ from typing import Any
 from arriero.spec import (
     accounts,
     budget,
+    deploy,
     gateway,
     gpu,
     image,
@@ -65,7 +66,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "logs": logs.Logs,
     "logs.ship": logs.Ship,
     "metrics": metrics.Metrics,
-    "deploy": model.Deploy,
+    "deploy": deploy.Deploy,
     "deploy.strategy": strategy.Strategy,
     "accounts": accounts.Accounts,
 }

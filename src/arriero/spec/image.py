@@ -32,6 +32,8 @@ Reason = Annotated[str, BeforeValidator(values.file_name), WithJsonSchema({"type
 Amount = Annotated[Bytes, values.above_zero]
 # Whose registry of ECR an image or a host is in, where, and the image's name in it; and an image in ACR.
 ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?:/(?P<name>.+))?")
+# How the names of Azure's registries end in its public cloud.
+AZURES_REGISTRY = ".azurecr.io"
 ACR = re.compile(r"(?P<host>[a-z0-9-]+\.azurecr\.(?:io|cn|us))(?::443)?/(?P<path>.+)")
 
 

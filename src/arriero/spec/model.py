@@ -16,11 +16,12 @@ from arriero.secret import Secret
 from arriero.spec import image_values, secret_values, values
 from arriero.spec.accounts import Accounts, Credentials
 from arriero.spec.budget import Budget
+from arriero.spec.deploy import Deploy
 from arriero.spec.failover import Failover
 from arriero.spec.gateway import Gateway
 from arriero.spec.gpu import Gpu
 from arriero.spec.image import Image, accept_a_bare_name
-from arriero.spec.ingress import Alb, AzureEdges, Edges, FrontDoor, Ingress
+from arriero.spec.ingress import Alb, AzureEdges, Edges, FrontDoor, Identity, Ingress
 from arriero.spec.ledger import Ledger
 from arriero.spec.logs import Logs
 from arriero.spec.metrics import Metrics
@@ -32,7 +33,6 @@ from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.size import Size
 from arriero.spec.spot import WARNING_SECONDS, Spot
-from arriero.spec.strategy import Strategy
 from arriero.spec.units import Duration
 from arriero.spec.validation import Validation
 
@@ -70,7 +70,6 @@ KeepAlive = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": Duration.pattern}]}),
 ]
-Wait = Annotated[Duration, values.above_zero]
 OffHours = Annotated[
     Schedule,
     PlainValidator(parse_value),
@@ -139,30 +138,6 @@ class Ollama(Section):
         return variables
 
 
-class Deploy(Section):
-    """How a new release comes in: its way and order, how long to wait for its targets, and the grace of old ones."""
-
-    ready_within: Wait = Field(
-        default=Duration(900), description="A site whose targets don't answer in time has failed."
-    )
-    stop_within: Wait = Field(default=Duration(30), description="From SIGTERM to SIGKILL; Fargate allows 2s to 120s.")
-    strategy: Strategy = Field(
-        default=Strategy(),
-        description="`rolling`: targets are replaced; `{canary: [5%, 25%, 100%]}`: shares of the traffic, judged.",
-    )
-    order: Literal["together", "active-first", "one-cloud"] | None = Field(
-        default=None,
-        description="Which sites go first; the next wait for them. By default together, with a canary active-first.",
-    )
-    hung_after: Wait | None = Field(
-        default=None, description="ACI restarts a server that gave no answer for so long; unset: only one that exits."
-    )
-
-    @property
-    def is_canary(self) -> bool:
-        return bool(self.strategy.canary)
-
-
 class Site(Section):
     """One region of one cloud, or this machine. Its own sections replace the service's, key by key."""
 
@@ -192,6 +167,11 @@ class Site(Section):
     )
     registry_login: SecretLogin | None = Field(
         default=None, description="The secret with the login to the image's registry: an ARN, or Key Vault's address."
+    )
+    registry_identity: Identity | None = Field(
+        default=None,
+        description="For azure: the id of a user-assigned managed identity of yours that pulls the image from a "
+        "registry of Azure.",
     )
     network: Network | None = Field(default=None, description="Instead of the service's network.")
     off: OffHours | None = Field(default=None, description="Instead of the service's off hours.")
@@ -298,6 +278,7 @@ class Spec(Section):
             environment={**self.environment, **(site.environment or {})},
             environment_from=site.environment_from or {},
             registry_login=site.registry_login,
+            registry_identity=site.registry_identity,
             network=self._network(site),
             off=site.off or self.off,
             alb=self.ingress.alb if site.cloud == "aws" else None,
@@ -351,6 +332,7 @@ class ResolvedSite(Section):
     environment: Mapping[str, str]
     environment_from: Mapping[str, str] = {}
     registry_login: str | None = None
+    registry_identity: str | None = None
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None

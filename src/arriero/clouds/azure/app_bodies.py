@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import bodies
+from arriero.clouds.azure import bodies, identities
 from arriero.events import Json
 from arriero.plan.model import Resource
 
@@ -29,9 +29,11 @@ def app(wanted: Resource, environment_id: str, exposed_port: int) -> dict[str, J
     """`exposed_port` is the app's own, at the address of the environment."""
     properties = cast("Mapping[str, Any]", wanted.properties)
     least, most = properties["replicas"]
+    pulling = identities.registries(properties)
     return {
         "location": properties["location"],
         "tags": dict(wanted.tags),
+        **identities.given(properties),
         "properties": {
             "environmentId": environment_id,
             "workloadProfileName": properties["profile"],
@@ -43,6 +45,7 @@ def app(wanted: Resource, environment_id: str, exposed_port: int) -> dict[str, J
                     "targetPort": properties["ingress"]["port"],
                     "exposedPort": exposed_port,
                 },
+                **({"registries": pulling} if pulling else {}),
             },
             "template": {
                 "terminationGracePeriodSeconds": properties["stop_seconds"],

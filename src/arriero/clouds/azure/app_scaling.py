@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from arriero.clouds.azure import apps, groups
+from arriero.clouds.azure import apps, groups, identities
 from arriero.clouds.azure.asking import ask
 from arriero.clouds.azure.connection import connect
 from arriero.clouds.azure.errors import door
@@ -63,13 +63,16 @@ def copy(pattern: Found, exposed_port: int) -> dict[str, Any]:
     ingress = _only(properties["configuration"]["ingress"], ("external", "transport", "targetPort"))
     template = properties["template"]
     containers = [_only(each, ("name", "image", "command", "env", "resources")) for each in template["containers"]]
+    pulling = [_only(each, ("server", "identity")) for each in properties["configuration"].get("registries") or ()]
     return {
         **_only(pattern, ("location", "tags")),
+        **identities.copied(pattern),
         "properties": {
             **_only(properties, ("environmentId", "workloadProfileName")),
             "configuration": {
                 "activeRevisionsMode": properties["configuration"]["activeRevisionsMode"],
                 "ingress": {**ingress, "exposedPort": exposed_port},
+                **({"registries": pulling} if pulling else {}),
             },
             "template": {
                 **_only(template, ("terminationGracePeriodSeconds",)),

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from arriero.clouds.azure import identities
 from arriero.clouds.azure.connection import Arm
 from arriero.clouds.azure.groups import CRASHES, OUR_TAGS, release_of
 from arriero.clouds.azure.network import last
@@ -92,6 +93,7 @@ def as_resource(item: Found) -> Resource:
         "revisions": str((properties.get("configuration") or {}).get("activeRevisionsMode", "")).lower(),
         "stop_seconds": template.get("terminationGracePeriodSeconds"),
         "containers": {each["name"]: _container(each) for each in template.get("containers") or ()},
+        **identities.told(item, (properties.get("configuration") or {}).get("registries")),
         "tags": {key: tags[key] for key in OUR_TAGS if key in tags},
     }
     details: Mapping[str, Value] = {

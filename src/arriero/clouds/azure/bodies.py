@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from arriero.clouds.azure import files
+from arriero.clouds.azure import files, identities
 from arriero.events import Json
 from arriero.plan.model import Resource
 from arriero.plan.wanted import azure as wish
@@ -41,7 +41,10 @@ def group(site: ResolvedSite, wanted: Resource, subnet_id: str, account: str) ->
                 "logType": azure_logs.LOG_TYPE,
             }
         }
-    return {"location": site.region, "tags": dict(wanted.tags), "properties": properties}
+    if pulling := identities.registries(wanted.properties):
+        properties["imageRegistryCredentials"] = pulling
+    given = identities.given(wanted.properties)
+    return {"location": site.region, "tags": dict(wanted.tags), **given, "properties": properties}
 
 
 def profile(site: ResolvedSite, wanted: Resource) -> dict[str, Json]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from arriero.clouds.azure import identities
 from arriero.clouds.azure.files import volume_of
 from arriero.clouds.azure.network import last
 from arriero.clouds.azure.workspaces import id_in
@@ -59,6 +60,7 @@ def as_resource(item: Found, workspaces: Mapping[str, str] | None = None) -> Res
         **_around(properties),
         **_login(properties, tags),
         **_logs(properties, workspaces or {}),
+        **identities.told(item, properties.get("imageRegistryCredentials")),
         "tags": {key: tags[key] for key in OUR_TAGS if key in tags},
     }
     details: Mapping[str, Value] = {

@@ -22,6 +22,7 @@ from arriero.clouds.azure import (
     files,
     group_secrets,
     groups,
+    identities,
     names,
     spares,
     vm_scaling,
@@ -161,7 +162,7 @@ def _copy(pattern: Found) -> dict[str, Any]:
                 for each in properties[member] or ()
             ]
     kept = {key: pattern[key] for key in ("location", "tags", "zones") if pattern.get(key)}
-    return {**kept, "properties": properties}
+    return {**kept, **identities.copied(pattern), "properties": properties}
 
 
 def _with_keys(arm: Arm, ref: SiteRef, body: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from arriero.clouds.azure import (
     edge_variables,
     files,
     groups,
+    identities,
     private_link,
     spares,
     vm_variables,
@@ -31,6 +32,7 @@ from arriero.plan.wanted import (
     azure_apps,
     azure_edges,
     azure_files,
+    azure_identity,
     azure_logs,
     azure_private,
     azure_secrets,
@@ -189,7 +191,11 @@ def _job(site: ResolvedSite, found: SiteFacts, containers: Mapping[str, Mapping[
         "containers": [bodies.container(site, name, each) for name, each in containers.items()],
         "volumes": files.volumes(azure_files.account_name(found.account, base), is_read_only=False)[1:],
     }
-    body: Json = {"location": site.region, "tags": {SERVICE_TAG: site.service}, "properties": properties}
+    around = azure_identity.around(site)
+    if pulling := identities.registries(around):
+        properties["imageRegistryCredentials"] = pulling
+    tags: Json = {SERVICE_TAG: site.service}
+    body: Json = {"location": site.region, "tags": tags, **identities.given(around), "properties": properties}
     return {"name": f"{base}-seed", "body": body}
 
 
@@ -320,11 +326,13 @@ def _place(place: str) -> dict[str, Json]:
 
 
 def _arguments(group: Resource) -> dict[str, Json]:
-    """A group in the words of `azure_rm_containerinstance`."""
+    """A group in the words of `azure_rm_containerinstance`, which knows one registry."""
     containers = cast("Mapping[str, Mapping[str, Any]]", group.properties["containers"])
+    pulling = [{"registry": each} for each in identities.registries(group.properties)]
     return {
         "name": group.name,
         "tags": dict(group.tags),
+        **(pulling[0] if pulling else {}),
         "containers": [
             {
                 "name": name,

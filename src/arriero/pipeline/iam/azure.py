@@ -1,5 +1,5 @@
-"""Custom roles for Azure: what the calls need, in one subscription, who may read which secrets, and who may give edges
-their identity. Pure.
+"""Custom roles for Azure: what the calls need, in one subscription, who may read which secrets, and who may give
+identities. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from arriero.spec.model import ResolvedSite, Spec
 
 # What private endpoints lead to; who makes one approves it there.
 _ACCOUNTS, _VAULTS = "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"
-# What edges read their keys with; who gives it to them has a role of its own.
+# What edges read their keys with, and targets are pulled with; who gives it to them has a role of its own.
 _IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
@@ -75,17 +75,25 @@ def secrets_role(spec: Spec) -> Mapping[str, Any] | None:
 
 
 def identity_role(spec: Spec) -> Mapping[str, Any] | None:
-    """Who may give the edges their identity, a role of its own: given in the whole subscription it would let a
-    deployer act as any identity there. None where the spec asks for no edges at Azure.
+    """Who may give edges and targets the identities that the spec names, a role of its own: given in the whole
+    subscription it would let a deployer act as any identity there. None where the spec names none.
     """
-    if spec.ingress.edges is None:
+    identities = _identities(spec)
+    if not identities:
         return None
-    identity = spec.ingress.edges.identity
-    of_edges = permissions.calls("azure").of_part("edges")
-    actions = sorted({each.action for each in of_edges if each.of == _IDENTITIES}, key=str.lower)
-    made = _role(spec, "identity giver", f"Assign it at the identity: {identity}.", actions=actions)
+    needs = permissions.calls("azure").needs.values()
+    actions = sorted({each.action for wanted in needs for each in wanted if each.of == _IDENTITIES}, key=str.lower)
+    where = f"at {'the' if len(identities) == 1 else 'each'} identity: {', '.join(identities)}"
+    made = _role(spec, "identity giver", f"Assign it {where}.", actions=actions)
     # A role is kept at a resource group or above, and may be given at what is in there.
-    return {**made, "AssignableScopes": [identity.partition("/providers/")[0]]}
+    return {**made, "AssignableScopes": list(dict.fromkeys(each.partition("/providers/")[0] for each in identities))}
+
+
+def _identities(spec: Spec) -> list[str]:
+    """Each once: that of the edges, and those that sites pull with."""
+    edges = [spec.ingress.edges.identity] if spec.ingress.edges else []
+    pulling = [site.registry_identity for site in spec.sites.values() if site.cloud == "azure"]
+    return list({each.lower(): each for each in [*edges, *pulling] if each}.values())
 
 
 def _role(

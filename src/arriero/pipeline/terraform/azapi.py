@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from arriero.clouds.azure import bodies, groups, spares
 from arriero.clouds.azure.ledger import VERSION as STORAGE_VERSION
-from arriero.pipeline.terraform.hcl import Body, Call, Expression, Raw
+from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Piece, Site
 from arriero.plan.model import Resource
 from arriero.plan.wanted import azure_files, azure_private, azure_spares
@@ -48,6 +48,8 @@ def mounting_groups(site: Site, wanted: tuple[Resource, ...]) -> Iterator[Piece]
     told = bodies.group(site.spec, wanted[0], subnet_id="", account=store.name)
     properties = dict(cast("Mapping[str, Any]", told["properties"]))
     sensitive: dict[str, Any] = {"volumes": [_volume(site, each) for each in properties.pop("volumes")]}
+    if pulling := properties.get("imageRegistryCredentials"):
+        properties["imageRegistryCredentials"] = [{**each, "identity": identity_id(site)} for each in pulling]
     if "diagnostics" in properties:
         sensitive["diagnostics"] = _diagnostics(site, properties.pop("diagnostics"))
     body: Body = {
@@ -55,6 +57,7 @@ def mounting_groups(site: Site, wanted: tuple[Resource, ...]) -> Iterator[Piece]
         **_place(f"{groups.TYPE}@{groups.VERSION}", "", f"azurerm_resource_group.{site.label}"),
         "name": Raw("each.key"),
         "tags": cast("Mapping[str, str]", wanted[0].properties["tags"]),
+        **identity(site),
         "body": {"properties": {**properties, "subnetIds": _subnets(site)}},
         "sensitive_body": {"properties": sensitive},
         "depends_on": [*network_ties(site), *_ways(site)],
@@ -90,6 +93,17 @@ def spare_pool(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
             "depends_on": network_ties(site),
         }
         yield Piece(TYPE, f"{site.label}_spares", body, _imported(site, wanted, spares.VERSION))
+
+
+def identity(site: Site) -> Body:
+    """The identity that images are pulled with, in a block that both providers have; nothing where there is none."""
+    name = identity_id(site)
+    return {"identity": Blocks(({"type": "UserAssigned", "identity_ids": [name]},))} if name else {}
+
+
+def identity_id(site: Site) -> str:
+    """As the spec spells it, and as the providers take it: where Azure knows no case, they do."""
+    return (site.spec.registry_identity or "").replace("/resourcegroups/", "/resourceGroups/")
 
 
 def network_ties(site: Site) -> list[Raw]:

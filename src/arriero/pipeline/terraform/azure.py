@@ -192,9 +192,17 @@ def _container_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piec
         "depends_on": azapi.network_ties(site),
         "container": Blocks(tuple(_container(site, name, each) for name, each in wish["containers"].items())),
         **(_diagnostics(site) if MEMBER in wish else {}),
+        **_pulling(site, wish),
     }
     standing = {group.name: found.id for group in groups if (found := site.standing(group))}
     yield Piece("azurerm_container_group", site.label, body, standing)
+
+
+def _pulling(site: Site, wish: Mapping[str, Any]) -> Body:
+    """The identity that the image is pulled with, where there is one."""
+    servers, name = wish.get("registries", ()), azapi.identity_id(site)
+    asking = Blocks(tuple({"server": server, "user_assigned_identity_id": name} for server in servers))
+    return {**azapi.identity(site), "image_registry_credential": asking} if servers else {}
 
 
 def _container(site: Site, name: str, container: Mapping[str, Any]) -> Body:

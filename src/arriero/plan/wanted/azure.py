@@ -31,6 +31,7 @@ from arriero.plan.wanted import (
     azure_apps,
     azure_edges,
     azure_files,
+    azure_identity,
     azure_logs,
     azure_moves,
     azure_private,
@@ -100,6 +101,7 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
         **azure_files.around(site),
         **azure_logs.around(site, base_name(site)),
         **azure_secrets.defined_login(site),
+        **azure_identity.around(site),
     }
 
 
@@ -285,6 +287,7 @@ def _pattern(site: ResolvedSite, found: SiteFacts, release: int, count: int, dig
         **azure_files.around(site),
         **azure_secrets.of_group(secrets, azure_secrets.server(site.image)),
         **azure_logs.around(site, name),
+        **azure_identity.around(site),
         "tags": dict(tags),
     }
     return Resource(GROUP_KIND, f"{name}-r{release}", properties, tags={**tags, **secrets})

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from arriero.cost import machine
 from arriero.plan.model import Resource, SiteFacts, Value
-from arriero.plan.wanted import sidecar
+from arriero.plan.wanted import azure_identity, sidecar
 from arriero.spec.model import ResolvedSite
 
 ENVIRONMENT_KIND, APP_KIND = "azure.app_environment", "azure.container_app"
@@ -38,6 +38,7 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
         "profile": machine.chosen(site).name,
         "stop_seconds": _stop_seconds(site),
         "containers": _containers(site),
+        **azure_identity.around(site),
     }
 
 

@@ -22,8 +22,7 @@ from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import edge_settings
 from arriero.plan.wanted.azure_apps import LONGEST_STOP_SECONDS, PLAIN_PROFILE
 from arriero.plan.wanted.sidecar import PORT
-from arriero.spec.check_azure_edges import AZURES_REGISTRY
-from arriero.spec.image import registry_of
+from arriero.spec.image import AZURES_REGISTRY, registry_of
 from arriero.spec.ingress import AzureEdges
 from arriero.spec.model import ResolvedSite
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 
 from arriero.catalog import gpu_machines
+from arriero.rehearse.azure import identities
 from arriero.rehearse.azure.answers import ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.state import State
@@ -45,7 +46,7 @@ def domain(body: Document, old: Document | None) -> str:
 
 
 def check_app(world: World, app: ResourceId, body: Document) -> None:
-    """Raises what the service answers to an app that can't be."""
+    """Raises what the service answers to an app that can't be, and fills in what it tells of identities."""
     if not _NAME.fullmatch(app.name) or "--" in app.name:
         message = f"Invalid ContainerApp name '{app.name}'. A name must consist of lower case alphanumeric characters"
         raise ArmError(400, "ContainerAppInvalidName", f"{message} or '-', and must be 2 to 32 of them.")
@@ -55,6 +56,9 @@ def check_app(world: World, app: ResourceId, body: Document) -> None:
         raise ArmError(400, "ContainerAppLocationMismatch", message)
     _check_size(body, _profile(environment, body))
     _check_ingress(world, app, body, environment)
+    registries = (body["properties"].get("configuration") or {}).get("registries")
+    identities.check(world, f"container app '{app.name}'", body, registries)
+    identities.fill_in(world, body)
     scale = body["properties"]["template"].get("scale") or {}
     if (
         int(scale.get("maxReplicas") or 10) < int(scale.get("minReplicas") or 0)

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from arriero.rehearse.azure import group_rules, operations, types
+from arriero.rehearse.azure import group_rules, identities, operations, types
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun, Phase, stamp
@@ -33,6 +33,7 @@ def put(world: World, request: Request, group: ResourceId, body: Document, old: 
         return Answer(types.created_status(group.type, existed=False), view(world, group.key), headers)
     _fill_in(body)
     group_rules.check(world, group, body)
+    identities.fill_in(world, body)
     run = world.state.runs.get(group.key)
     if run is not None and run.phase in ("succeeded", "failed", "stopped"):
         group_rules.check_room(world, group, body)
@@ -52,6 +53,7 @@ def make(world: World, group: ResourceId, body: Document) -> float:
     """Creates a group that is not there; returns the seconds until it runs. Raises ArmError where it can't be."""
     _fill_in(body)
     group_rules.check(world, group, body)
+    identities.fill_in(world, body)
     group_rules.check_room(world, group, body)
     seconds = world.latency.seconds("aci.group_create")
     world.state.resources[group.key] = body

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from arriero.rehearse.azure import app_rules, operations
+from arriero.rehearse.azure import app_rules, identities, operations
 from arriero.rehearse.azure.answers import Answer, ArmError, Document, Request
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.runs import ContainerRun, GroupRun
@@ -141,11 +141,7 @@ def _container(container: Document, port: int, values: dict[str, str]) -> Docume
 
 def _secrets(world: World, app: ResourceId, body: Document) -> Iterator[tuple[str, str]]:
     """Each by its name in the app. Raises what the service answers to one that it can't have."""
-    own = {each.lower() for each in (body.get("identity") or {}).get("userAssignedIdentities") or {}}
-    for each in own:
-        if world.find(each) is None:
-            message = f"The identity '{each}' of the container app '{app.name}' was not found."
-            raise ArmError(400, "FailedIdentityOperation", message)
+    own = identities.of(body)
     for secret in (body["properties"].get("configuration") or {}).get("secrets") or ():
         identity = str(secret.get("identity") or "").lower()
         if not secret.get("keyVaultUrl"):
