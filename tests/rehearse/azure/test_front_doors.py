@@ -271,6 +271,14 @@ def test_the_first_site_that_is_well_is_asked(doors: Doors) -> None:
     assert doors.asked().read() == b"east"
 
 
+def test_an_origin_that_is_led_elsewhere_is_judged_there(doors: Doors) -> None:
+    doors.before(doors.server("east", says(b"former"), lambda: False))
+    eventually(lambda: doors.health(1) == "unhealthy")
+    doors.before(doors.server("moved", says(b"now")))
+    eventually(lambda: doors.health(1) == "healthy")
+    assert doors.asked().read() == b"now"
+
+
 def test_equals_get_requests_by_their_weights(doors: Doors) -> None:
     east, west = doors.server("east", says(b"east")), doors.server("west", says(b"west"))
     doors.before({**east, "weight": 750}, {**west, "weight": 250}, priority=1)

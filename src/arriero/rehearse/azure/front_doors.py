@@ -62,9 +62,10 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """An origin that is asked again and again."""
+    """An origin that is asked again and again: how, and where it was when that began."""
 
     check: Check
+    place: tuple[object, ...]
     samples: Samples
     task: Future[Any]
 
@@ -118,13 +119,19 @@ class FrontDoors:
 
     def _ask(self, origins: Mapping[str, tuple[Door, Origin]]) -> None:
         checks = {key: _check(door, self.pace) for key, (door, _) in origins.items()}
-        for key in [key for key, asking in self._asked.items() if checks.get(key) != asking.check]:
-            self._asked.pop(key).task.cancel()
+        places = {key: self._place(origin) for key, (_, origin) in origins.items()}
+        for key, asking in list(self._asked.items()):
+            if (checks.get(key), places.get(key)) != (asking.check, asking.place):
+                self._asked.pop(key).task.cancel()
         for key in set(origins) - set(self._asked):
             door, origin = origins[key]
             samples = Samples(*door.samples)
-            asking = probe(self._address(origin), origin.port, checks[key], samples, self._how(origin))
-            self._asked[key] = _Asking(checks[key], samples, self._loop.begin(asking))
+            asked = probe(self._address(origin), origin.port, checks[key], samples, self._how(origin))
+            self._asked[key] = _Asking(checks[key], places[key], samples, self._loop.begin(asked))
+
+    def _place(self, origin: Origin) -> tuple[object, ...]:
+        """One that has become another is asked anew, there."""
+        return self._address(origin), origin.port, origin.host, origin.host_header, origin.checks_name
 
     def _how(self, origin: Origin) -> Ask:
         headers = {"Host": origin.host_header or origin.host, "X-FD-HealthProbe": "1"}
