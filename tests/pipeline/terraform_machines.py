@@ -23,6 +23,11 @@ def aws_machines(module: Module) -> Read:
         yield "aws.autoscaling_group", name, _group(group), _group_tags(group)
         done(group)
     for _, provider in module.of("aws_ecs_capacity_provider"):
+        if "managed_instances_provider" in provider:
+            properties = _managed(provider)
+            yield "aws.managed_machines", provider.pop("name"), properties, provider.pop("tags")
+            done(provider)
+            continue
         [held] = many(provider, "auto_scaling_group_provider")
         [scaling] = many(held, "managed_scaling")
         properties = {
@@ -62,6 +67,43 @@ def _template(template: Values, profiles: dict[str, str], tags: Values) -> Value
         "public_ip": network.pop("associate_public_ip_address"),
     }
     done({**profile, **metadata, **network, **disk, **volume})
+    return found
+
+
+def _managed(provider: Values) -> Values:
+    """How its machines are paid is no argument of this version, and on demand where nothing is said."""
+    [held], requirements = many(provider, "managed_instances_provider"), {}
+    [template], [idle] = many(held, "instance_launch_template"), many(held, "infrastructure_optimization")
+    [network], [disk] = many(template, "network_configuration"), many(template, "storage_configuration")
+    [asked] = many(template, "instance_requirements")
+    for word, name in (
+        ("vcpu_count", "vCpuCount"),
+        ("memory_mib", "memoryMiB"),
+        ("accelerator_count", "acceleratorCount"),
+    ):
+        [requirements[name]] = many(asked, word)
+    for word, name in (
+        ("accelerator_types", "acceleratorTypes"),
+        ("accelerator_manufacturers", "acceleratorManufacturers"),
+        ("accelerator_names", "acceleratorNames"),
+        ("allowed_instance_types", "allowedInstanceTypes"),
+    ):
+        requirements[name] = asked.pop(word)
+    assert len(provider.pop("depends_on")) == 2
+    found = {
+        "cluster": provider.pop("cluster"),
+        "infrastructure_role": held.pop("infrastructure_role_arn"),
+        "profile": template.pop("ec2_instance_profile_arn"),
+        "capacity": "ON_DEMAND",
+        "requirements": requirements,
+        "disk_gib": disk.pop("storage_size_gib"),
+        "subnets": network.pop("subnets"),
+        "security_groups": network.pop("security_groups"),
+        "monitoring": template.pop("monitoring"),
+        "idle_seconds": idle.pop("scale_in_after"),
+        "hands_tags_on": {"CAPACITY_PROVIDER": True, "NONE": False}[held.pop("propagate_tags")],
+    }
+    done({**held, **template, **idle, **network, **disk, **asked})
     return found
 
 

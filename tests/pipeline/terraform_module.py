@@ -79,6 +79,8 @@ def _aws_network(module: Module) -> Read:
         subnets[address] = tags["Name"]
         assert subnet.pop("vpc_id").startswith("aws_vpc.")
         properties = {"cidr": subnet.pop("cidr_block"), "zone": subnet.pop("availability_zone")}
+        if "map_public_ip_on_launch" in subnet:
+            properties["public_addresses"] = subnet.pop("map_public_ip_on_launch")
         yield "aws.subnet", tags["Name"], properties, tags
         done(subnet)
     yield from _ways_out(module, subnets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arriero.plan import front_door, place
@@ -59,12 +59,12 @@ def named(key: tuple[str, str], properties: dict[str, Any], wish: Spec) -> dict[
         ]
         for each in plain["load_balancers"]:
             each["group"] = labels[each["group"].partition(".")[2]]
-    if kind == "aws.launch_template":
+    if kind == "aws.managed_machines":
+        plain |= roles_named(plain, labels)
+    if kind in ("aws.launch_template", "aws.managed_machines"):
         plain["security_groups"] = [label_named(each.partition(".")[2], labels) for each in plain["security_groups"]]
-    if kind in ("aws.autoscaling_group", "aws.file_system"):
-        cidr = wish.site(name.removeprefix(f"{wish.name}-")).network.cidr
-        numbered = {str(n): f"{name} {each}" for n, each in enumerate(aws_network.subnet_ranges(cidr), 1)}
-        plain["subnets"] = [numbered[each.rpartition("_")[2]] for each in plain["subnets"]]
+    if kind in ("aws.autoscaling_group", "aws.file_system", "aws.managed_machines"):
+        plain["subnets"] = subnets_named(plain["subnets"], name.removeprefix("managed-"), wish)
     if kind == "aws.security_group":
         ours = {label.replace("-", "_"): of for label, of in labels.items()}
         plain = {way: sorted(peer_named(line, ours, wish) for line in lines) for way, lines in plain.items()}
@@ -99,6 +99,19 @@ def label_named(label: str, labels: Mapping[str, str]) -> str:
     """`aws_east_gateway` -> `llm-aws-east-gateway`."""
     site = max((each for each in labels if label.startswith(each)), key=len)
     return labels[site] + label.removeprefix(site).replace("_", "-")
+
+
+def subnets_named(labels: Sequence[str], base: str, wish: Spec) -> list[str]:
+    """Of those that targets stand in."""
+    cidr = wish.site(base.removeprefix(f"{wish.name}-")).network.cidr
+    numbered = {str(n): f"{base} {each}" for n, each in enumerate(aws_network.subnet_ranges(cidr), 1)}
+    return [numbered[each.rpartition("_")[2]] for each in labels]
+
+
+def roles_named(machines: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
+    """By what ECS has machines, and what these are handed: the site's only profile, which is labelled as the site."""
+    role, profile = (machines[tie].partition(".")[2] for tie in ("infrastructure_role", "profile"))
+    return {"infrastructure_role": label_named(role, labels), "profile": f"{label_named(profile, labels)}-machine"}
 
 
 def peer_named(line: str, labels: Mapping[str, str], wish: Spec) -> str:

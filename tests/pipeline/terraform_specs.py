@@ -19,6 +19,7 @@ SITES = {
     "office": {"cloud": "local", "hosts": ["127.0.0.1"]},
 }
 GPUS = {"gpu": {"type": "T4", "count": 1}, "size": {"cpu": "4 vCPU", "memory": "14GiB"}}
+MANAGED = {**GPUS, "gpu": {"type": "T4", "machines": "managed"}}
 BIG = {"name": "llama2:70b", "from": "storage"}
 ALB = {"hosts": ["llm.example.com"], "certificates": ["arn:aws:acm:us-east-1:123456789012:certificate/0a1b"]}
 KEYS = "arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/keys-AbCdEf"
@@ -104,6 +105,11 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "sites": {"aws-east": {**SITES["aws-east"], **GPUS}},
         "network": {"mode": "private"},
         "scale": {"by": "cloud", "track": {"requests": 3}, "max": 3},
+    },
+    "on machines with GPUs that ECS keeps": {"sites": {"aws-east": {**SITES["aws-east"], **MANAGED}}},
+    "on private machines with GPUs that ECS keeps": {
+        "sites": {"aws-east": {**SITES["aws-east"], **MANAGED}},
+        "network": {"mode": "private"},
     },
     "models from storage": {"models": ["llama2", BIG], "sites": {"aws-east": SITES["aws-east"]}},
     "models from storage at a private site, whose names are too long for a tag": {

@@ -319,33 +319,6 @@ def test_who_reads_secrets_of_key_vault_has_a_role_of_its_own_and_no_other_actio
     assert "hf in llm-vault, registry in llm-vault" in reader["Description"]
 
 
-def test_machines_are_among_it_where_a_site_has_gpus_and_only_that_sites() -> None:
-    sites = {"a": EAST, "g": {**EAST, "gpu": "T4"}}
-    found = documents(sites)
-    assert set(found) - set(documents({"a": EAST})) == {"aws-machines.json"}
-    held = {action: each for each in found["aws-machines.json"]["Statement"] for action in each["Action"]}
-    role = f"arn:aws:iam::{AWS}:role/arriero/llm/us-east-1/llm-g-machine"
-    assert (held["iam:PassRole"]["Resource"], held["iam:PassRole"]["Condition"]) == (
-        [role],
-        {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-    )
-    group = f"arn:aws:autoscaling:us-east-1:{AWS}:autoScalingGroup:*:autoScalingGroupName/llm-g"
-    assert held["autoscaling:CreateAutoScalingGroup"]["Resource"] == [group]
-    provider = f"arn:aws:ecs:us-east-1:{AWS}:capacity-provider/gpu-llm-g"
-    assert held["ecs:CreateCapacityProvider"]["Resource"] == [provider]
-    assert held["ec2:CreateLaunchTemplate"]["Condition"] == {"StringEquals": {"aws:RequestTag/arriero-service": "llm"}}
-    tagging = [each for each in found["aws-machines.json"]["Statement"] if "ec2:CreateTags" in each["Action"]]
-    assert {arn.rpartition(":")[2]: each["Condition"] for each in tagging for arn in each["Resource"]} == {
-        "launch-template/*": {"StringEquals": {"ec2:CreateAction": ["CreateLaunchTemplate"]}},
-        "instance/*": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
-        "volume/*": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
-    }
-    assert held["ec2:RunInstances"]["Condition"] == {"StringEquals": {"aws:RequestedRegion": ["us-east-1"]}}
-    [attaching] = [each for each in found["aws-service.json"]["Statement"] if "iam:AttachRolePolicy" in each["Action"]]
-    assert len(attaching["Condition"]["ArnEquals"]["iam:PolicyARN"]) == 2
-    assert {arn.rpartition("/")[2] for arn in attaching["Resource"]} == {"llm-a-exec", "llm-g-exec", "llm-g-machine"}
-
-
 @pytest.mark.parametrize("machines", ["virtual", None])
 def test_virtual_machines_are_among_it_where_a_site_of_azure_has_gpus_on_them(machines: str | None) -> None:
     actions = documents({"b": {**BOTH["b"], "gpu": {"type": "T4", "machines": machines}}})["azure-role.json"]["Actions"]

@@ -24,6 +24,7 @@ AFTER = ("aws_appautoscaling_",)
 SERVICE, EDGES = "aws_ecs_service.aws_east", "aws_ecs_service.aws_east_edge"
 STORAGE = "models from storage"
 MACHINES = "on machines with GPUs"
+MANAGED = "on machines with GPUs that ECS keeps"
 # Each goes before the one beside it: `roles/aws_site/tasks/clear.yml`.
 REMOVED_BEFORE = [
     (SERVICE, "aws_ecs_cluster_capacity_providers.aws_east"),
@@ -34,6 +35,15 @@ REMOVED_BEFORE = [
     ("aws_launch_template.aws_east", "aws_security_group.aws_east_machines"),
     ("aws_launch_template.aws_east", "aws_iam_instance_profile.aws_east"),
     ("aws_iam_instance_profile.aws_east", "aws_iam_role.aws_east_machine"),
+]
+MANAGED_REMOVED_BEFORE = [
+    (SERVICE, "aws_ecs_capacity_provider.aws_east"),
+    ("aws_ecs_capacity_provider.aws_east", "aws_ecs_cluster.aws_east"),
+    ("aws_ecs_capacity_provider.aws_east", "aws_security_group.aws_east_machines"),
+    ("aws_ecs_capacity_provider.aws_east", "aws_subnet.aws_east_1"),
+    ("aws_ecs_capacity_provider.aws_east", "aws_iam_role_policy.aws_east_infra_pass_machine_role"),
+    ("aws_ecs_capacity_provider.aws_east", "aws_iam_role_policy_attachment.aws_east_infra"),
+    ("aws_ecs_capacity_provider.aws_east", "aws_iam_instance_profile.aws_east"),
 ]
 STORAGE_REMOVED_BEFORE = [
     (SERVICE, "aws_efs_mount_target.aws_east_1"),
@@ -82,7 +92,11 @@ def test_edges_come_after_their_targets_which_wait_for_nothing_of_theirs_but_the
 
 @pytest.mark.parametrize(
     ("name", "first", "second"),
-    [*((MACHINES, *pair) for pair in REMOVED_BEFORE), *((STORAGE, *pair) for pair in STORAGE_REMOVED_BEFORE)],
+    [
+        *((MACHINES, *pair) for pair in REMOVED_BEFORE),
+        *((MANAGED, *pair) for pair in MANAGED_REMOVED_BEFORE),
+        *((STORAGE, *pair) for pair in STORAGE_REMOVED_BEFORE),
+    ],
 )
 def test_what_hangs_on_another_thing_goes_before_it(name: str, first: str, second: str) -> None:
     assert second in needs(name)[first]

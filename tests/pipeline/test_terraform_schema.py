@@ -63,6 +63,7 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "behind a Front Door",
         "on machines with GPUs",
         "on private machines with GPUs, which the cloud scales",
+        "on machines with GPUs that ECS keeps",
         "models from storage at Azure, through a private endpoint",
         "spares in a standby pool",
     ],

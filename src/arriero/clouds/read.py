@@ -59,6 +59,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         vaults=private_endpoint.vaults(site),
         machines=site.gpu is not None,
         virtual=is_virtual(site.gpu),
+        managed=site.gpu is not None and site.gpu.is_managed,
         edges=site.edges is not None or site.azure_edges is not None,
         has_workspace=site.has_workspace,
     )

@@ -194,10 +194,12 @@ def _azure_edges(count: Decimal) -> Iterator[_Need]:
 
 
 def _machines(site: ResolvedSite, count: int) -> Iterator[_Need]:
-    """A machine is paid whole, whether its targets fill it or not."""
+    """A machine is paid whole, whether its targets fill it or not; ECS takes a fee by type for each that it manages."""
     chosen = machine.chosen(site)
     number = Decimal(machine.needed(site, chosen, count))
     yield _Need(chosen.name, f"ec2.{chosen.name}", number, "machine-hour")
+    if site.gpu and site.gpu.is_managed:
+        yield _Need(f"management of {chosen.name}", f"ecs.managed.{chosen.name}", number, "machine-hour")
     yield _Need("disk", "ec2.disk", number * machine.disk_gib(site, chosen), "GB-hour")
     if not site.network.is_private:
         yield _Need("public IPv4", "public_ipv4", number, "address-hour")

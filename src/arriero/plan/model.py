@@ -24,7 +24,8 @@ SERVICE_TAG, SITE_TAG, RELEASE_TAG = "arriero-service", "arriero-site", "arriero
 @dataclass(frozen=True, slots=True)
 class SiteRef:
     """Enough to find a site's things in its cloud; `machines`: whether it has some of its own, with GPUs; `virtual`:
-    whether these are virtual machines; `edges`: whether gateways stand before its targets there.
+    whether these are virtual machines; `managed`: whether ECS keeps these; `edges`: whether gateways stand before its
+    targets there.
     """
 
     service: str
@@ -40,6 +41,7 @@ class SiteRef:
     vaults: tuple[str, ...] = ()
     machines: bool = False
     virtual: bool = False
+    managed: bool = False
     edges: bool = False
     has_workspace: bool = False
     """Whether the spec asks for a workspace of logs, so that it is looked for even where nothing writes there."""

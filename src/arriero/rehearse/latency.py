@@ -23,6 +23,9 @@ RECORDED = {
     "ec2.machine_start": Recorded(
         300, "derived: a capacity provider's default warm-up, hashicorp/terraform-provider-aws#39420"
     ),
+    "ecs.managed_machine_start": Recorded(
+        210, "awsbites/aws-bites-site, episode 150 (2025-11-28): a task with a GPU starts in 3 to 4 min on a fresh one"
+    ),
     "aci.group_create": Recorded(110, "virtual-kubelet/azure-aci#151 (2021): a 900 MB image; 60 s for one of 44 MB"),
     "aci.group_create_cached": Recorded(35, "MicrosoftDocs/azure-docs#31689: an image that ACI holds in its cache"),
     "aci.spare_taken": Recorded(2, "derived: the group of a standby pool runs already; a PUT and the reads after it"),

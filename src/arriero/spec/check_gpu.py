@@ -46,12 +46,22 @@ def gpu_problems(spec: Spec, name: str, site: Site) -> Iterator[Problem]:
         known = ", ".join(gpu_machines.types(site.cloud, how))
         yield Problem(what, f"write one of {known}; the machine is found by it", key)
     else:
+        yield from _managed_problems(site, site.gpu, gone is not None, key)
         yield from _machine_problems(spec.site(name), site.gpu, key)
         yield from _company_problems(spec, site, key)
         if is_virtual(site.gpu):
             yield from vm_problems(spec, spec.site(name), key)
         elif site.cloud == "azure":
             yield from app_problems(spec, spec.site(name), key)
+
+
+def _managed_problems(site: Site, gpu: Gpu, is_retired: bool, key: str) -> Iterator[Problem]:
+    if gpu.is_managed and site.cloud != "aws":
+        what = f"machines that are managed are to be had at AWS, and the site is at {CLOUDS[site.cloud]}"
+        yield Problem(what, "remove machines", f"{key}.machines")
+    elif gpu.is_managed and is_retired:
+        what = f"no source says whether ECS itself starts a {gpu.type}, which is sold no longer"
+        yield Problem(what, "remove machines: an autoscaling group starts it", f"{key}.machines")
 
 
 def machines(site: ResolvedSite) -> tuple[Machine, ...]:

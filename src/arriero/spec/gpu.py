@@ -23,9 +23,11 @@ class Gpu(Section):
         description="Whether `type` may name a machine of AWS that is sold no longer, as p3.2xlarge: EC2 still starts "
         "some, as long as it has them.",
     )
-    machines: Literal["virtual"] | None = Field(
+    machines: Literal["virtual", "managed"] | None = Field(
         default=None,
-        description="`virtual`: at Azure each target is a virtual machine (NCasT4_v3) in place of a container app.",
+        description="`virtual`: at Azure each target is a virtual machine (NCasT4_v3) in place of a container app. "
+        "`managed`: at AWS they are ECS Managed Instances, which AWS patches and replaces for a fee, in place of an "
+        "autoscaling group.",
     )
 
     @model_validator(mode="before")
@@ -37,6 +39,11 @@ class Gpu(Section):
     def how(self) -> str:
         """By which way machines with it are had, in the catalog's word; empty for the way a cloud has by itself."""
         return self.machines if self.machines == "virtual" else ""
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether its machines are ECS Managed Instances."""
+        return self.machines == "managed"
 
     def __str__(self) -> str:
         return f"{self.count} x {self.type}"

@@ -13,6 +13,7 @@ from arriero.clouds.aws import facts
 from arriero.clouds.endpoints import Endpoints
 from arriero.errors import CloudError
 from arriero.plan.model import SiteRef
+from arriero.plan.wanted import aws_managed
 
 TAGS = [{"Key": "arriero-service", "Value": "llm"}, {"Key": "arriero-site", "Value": "aws-east"}]
 TRUST = json.dumps(
@@ -107,6 +108,27 @@ def test_machines_that_a_cut_off_run_left_are_found_when_the_spec_has_no_gpus_an
     gone = {(each.kind, each.name) for each in site.plan(spec()).changes if each.action == "remove"}
     assert gone == {("aws.security_group", name), ("aws.launch_template", BASE)}
     ec2.delete_launch_template(LaunchTemplateName=BASE)
+    ec2.delete_security_group(GroupId=group)
+
+
+def test_what_ecs_keeps_machines_by_is_found_by_their_roles_policy_when_the_spec_has_none_any_more(
+    site: AwsSite, vpc: str
+) -> None:
+    ec2, iam, name = site.client("ec2"), site.client("iam"), f"{BASE}-machines"
+    own = [{"ResourceType": "security-group", "Tags": TAGS}]
+    group = ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc, TagSpecifications=own)["GroupId"]
+    path, policy = "/arriero/llm/us-east-1/", f"arn:aws:iam::aws:policy/{aws_managed.POLICY}"
+    for end in ("machine", "infra"):
+        iam.create_role(RoleName=f"{BASE}-{end}", Path=path, AssumeRolePolicyDocument=TRUST, Tags=TAGS)
+    roles = {("aws.role", f"{BASE}-machine"), ("aws.role", f"{BASE}-infra")}
+    gone = {(each.kind, each.name) for each in site.plan(spec()).changes if each.action == "remove"}
+    assert gone & roles == {("aws.role", f"{BASE}-machine")}  # nothing tells of the other yet
+    iam.attach_role_policy(RoleName=f"{BASE}-machine", PolicyArn=policy)
+    gone = {(each.kind, each.name) for each in site.plan(spec()).changes if each.action == "remove"}
+    assert gone & roles == roles
+    iam.detach_role_policy(RoleName=f"{BASE}-machine", PolicyArn=policy)
+    for end in ("machine", "infra"):
+        iam.delete_role(RoleName=f"{BASE}-{end}")
     ec2.delete_security_group(GroupId=group)
 
 

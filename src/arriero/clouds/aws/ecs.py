@@ -8,13 +8,17 @@ from typing import Any
 
 from arriero.clouds.aws.identity import refuse_foreign
 from arriero.plan.model import RELEASE_TAG, SERVICE_TAG, SITE_TAG, Resource, SiteRef, Value
-from arriero.plan.wanted import aws_edges, aws_task
+from arriero.plan.wanted import aws_edges, aws_managed, aws_task
 
 Found = Mapping[str, Any]
 
 
 def read_cluster(ecs: Any, ref: SiteRef) -> Resource | None:
-    """The cluster, or None. One without any tag and service is what a cut-off run left: the next one takes it up."""
+    """The cluster, or None. One without any tag and service is what a cut-off run left: the next one takes it up.
+
+    The provider of its managed machines is left out: it belongs to the cluster as long as it is there, and nobody can
+    set that.
+    """
     name = f"{ref.service}-{ref.site}"
     clusters = ecs.describe_clusters(clusters=[name], include=["TAGS", "SETTINGS"])["clusters"]
     cluster = next((each for each in clusters if each["status"] != "INACTIVE"), None)
@@ -24,8 +28,9 @@ def read_cluster(ecs: Any, ref: SiteRef) -> Resource | None:
     if not tags and not cluster.get("activeServicesCount"):
         return None
     refuse_foreign(ref, tags, f"an ECS cluster {name}")
+    own = aws_managed.provider_name(name)
     properties: dict[str, Value] = {
-        "capacity_providers": tuple(sorted(cluster.get("capacityProviders", ()))),
+        "capacity_providers": tuple(sorted(set(cluster.get("capacityProviders", ())) - {own})),
         "default_strategy": _strategy(cluster.get("defaultCapacityProviderStrategy", ())),
         "container_insights": _setting(cluster, "containerInsights"),
     }

@@ -1,6 +1,7 @@
 """The EC2 machines of a site with GPUs, read into Resources: their role's profile, what they are, how many, by whom.
 
-Only asked for where the spec names GPUs, or where the site's security groups or roles tell of them.
+Only asked for where the spec names GPUs, or where the site's security groups or roles tell of them. Those that ECS
+keeps by itself are `managed.py`'s.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
+from arriero.clouds.aws import managed
 from arriero.clouds.aws.clients import HOME_REGION, Clients
 from arriero.clouds.aws.identity import read_role, refuse_foreign
 from arriero.plan.model import Resource, SiteRef, Value
@@ -36,7 +38,9 @@ def read(made: Clients, ref: SiteRef, names: Mapping[str, str], pool: Executor) 
         pool.submit(_group, made.get("autoscaling", ref.region), ref, base, names),
         pool.submit(_provider, made.get("ecs", ref.region), ref, aws_gpu.provider_name(base)),
     )
-    return tuple(resource for reader in readers if (resource := reader.result()))
+    found = tuple(resource for reader in readers if (resource := reader.result()))
+    has_managed = ref.managed or managed.are_told_of(found)
+    return (*found, *managed.read(made, ref, names, pool)) if has_managed else found
 
 
 def _profile(iam: Any, ref: SiteRef, name: str) -> Resource | None:

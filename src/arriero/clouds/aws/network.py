@@ -99,7 +99,11 @@ def _gateway(gateway: Found) -> Resource:
 
 
 def _subnet(subnet: Found, names: Mapping[str, str]) -> Resource:
-    properties: dict[str, Value] = {"cidr": subnet["CidrBlock"], "zone": subnet["AvailabilityZone"]}
+    properties: dict[str, Value] = {
+        "cidr": subnet["CidrBlock"],
+        "zone": subnet["AvailabilityZone"],
+        "public_addresses": bool(subnet.get("MapPublicIpOnLaunch")),
+    }
     details: dict[str, Value] = {"vpc_id": subnet["VpcId"]}
     return Resource("aws.subnet", names[subnet["SubnetId"]], properties, subnet["SubnetId"], tags_of(subnet), details)
 

@@ -38,7 +38,12 @@ def network(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, J
 def _subnets(plan: SitePlan, names: tuple[str, ...]) -> list[Json]:
     wanted = [resource for resource in plan.wanted if resource.kind == "aws.subnet" and resource.name in names]
     return [
-        {"name": r.name, "cidr": cast(str, r.properties["cidr"]), "zone": cast(str, r.properties["zone"])}
+        {
+            "name": r.name,
+            "cidr": cast(str, r.properties["cidr"]),
+            "zone": cast(str, r.properties["zone"]),
+            "public_addresses": bool(r.properties.get("public_addresses")),
+        }
         for r in wanted
     ]
 

@@ -12,7 +12,16 @@ from arriero.clouds.aws.service_variables import service_found, with_role_arns
 from arriero.events import Json
 from arriero.plan.model import Resource, SiteFacts, SitePlan, Step
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_capacity, aws_edges, aws_files, aws_gpu, aws_network, aws_scaling, aws_task, storage
+from arriero.plan.wanted import (
+    aws_capacity,
+    aws_edges,
+    aws_files,
+    aws_managed,
+    aws_network,
+    aws_scaling,
+    aws_task,
+    storage,
+)
 from arriero.spec.model import ResolvedSite
 
 LEAST_WAIT_SECONDS = 60
@@ -74,22 +83,25 @@ def cleaning_variables(
 
 def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
     own = wish.roles_policies(site)
-    ends = ("exec", *own, *(["machine"] if site.gpu else []))
+    base, path = wish.base_name(site), aws_task.role_path(site)
+    prefix = f"arn:{wish.partition(site.region)}:iam::aws:policy/"
+    of_machines = machine_variables.roles(site, prefix)
+    ends = ("exec", *own, *(name.removeprefix(f"{base}-") for name, _, _ in of_machines))
     roles = [r for end in ends if (r := found.find("aws.role", f"{wish.base_name(site)}-{end}"))]
     held = [
         (r.name, *each) for r in roles for each in cast("Mapping[str, Any]", r.properties["inline_policies"]).items()
     ]
-    inline = {"exec": wish.execution_policies(site), **own}
+    having = {"infra": aws_managed.infrastructure_policies(base, path)} if wish.is_managed(site) else {}
+    inline = {"exec": wish.execution_policies(site), **own, **having}
     stray = [(role, policy) for role, policy, _ in held if policy not in inline.get(role.rpartition("-")[2], {})]
     trust = _trust(wish.trust())
     free: list[Json] = [{"name": f"{wish.base_name(site)}-{end}", "policies": [], "trust": trust} for end in own]
-    prefix = f"arn:{wish.partition(site.region)}:iam::aws:policy/"
+    free += [{"name": name, "policies": list(theirs), "trust": _trust(whom)} for name, theirs, whom in of_machines]
     return {
-        "aws_site_role_path": aws_task.role_path(site),
+        "aws_site_role_path": path,
         "aws_site_roles": [
             {"name": f"{wish.base_name(site)}-exec", "policies": [f"{prefix}{wish.EXECUTION_POLICY}"], "trust": trust},
             *free,
-            *([_machine_role(site, prefix)] if site.gpu else []),
         ],
         "aws_site_own_policies": [
             {"role": f"{wish.base_name(site)}-{end}", "policy": name, "document": cast(Json, document)}
@@ -98,11 +110,6 @@ def _identity(site: ResolvedSite, found: SiteFacts) -> dict[str, Json]:
         ],
         "aws_site_stray_policies": [{"role": role, "policy": policy} for role, policy in stray],
     }
-
-
-def _machine_role(site: ResolvedSite, prefix: str) -> Json:
-    name = aws_gpu.role_name(wish.base_name(site))
-    return {"name": name, "policies": [f"{prefix}{aws_gpu.POLICY}"], "trust": _trust(aws_gpu.trust())}
 
 
 def _trust(statement: Mapping[str, Any]) -> Json:

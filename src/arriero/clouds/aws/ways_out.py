@@ -131,6 +131,7 @@ def _given_subnet(subnet: Found, tables: list[Found]) -> Resource:
         "cidr": subnet["CidrBlock"],
         "zone": subnet["AvailabilityZone"],
         "default": default_of(table) if table else None,
+        "public_addresses": bool(subnet.get("MapPublicIpOnLaunch")),
     }
     return Resource("aws.subnet", subnet["SubnetId"], properties, subnet["SubnetId"])
 

@@ -11,7 +11,7 @@ from arriero.cost import way_out
 from arriero.plan import registries, stores
 from arriero.plan.model import SERVICE_TAG
 from arriero.plan.wanted import aws as wish
-from arriero.plan.wanted import aws_alb, aws_edges, aws_gpu, aws_scaling, storage
+from arriero.plan.wanted import aws_alb, aws_edges, aws_gpu, aws_managed, aws_scaling, storage
 from arriero.plan.wanted.aws_task import role_path
 from arriero.spec.model import ResolvedSite, Spec
 
@@ -21,12 +21,15 @@ _LINKED_ROLES = {
     "replication-role": "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication",
     "machines-linked-role": "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
     "files-role": "elasticfilesystem.amazonaws.com/AWSServiceRoleForAmazonElasticFileSystem",
+    "compute-role": "ecs-compute.amazonaws.com/AWSServiceRoleForECSCompute",
     "balancing-role": "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLoadBalancing",
 }
 _BALANCING = ("load-balancer", "target-group", "listener", "listener-rule", "balanced", "web-acl")
 # As Cloud Map calls a private zone, and a name in it.
 _NAMES = {"name-zone": "namespace", "name": "service"}
 _MACHINES = ("machine-group", "capacity-provider", "instance-profile", "started")
+# What such a call holds where ECS has the machines by itself, and not where a group has them.
+_OF_MANAGED = "managedInstancesProvider"
 _NETWORK = (
     "vpc", "subnet", "internet-gateway", "route-table", "security-group", "natgateway", "elastic-ip", "vpc-endpoint",
     "launch-template",
@@ -39,11 +42,11 @@ def policies(spec: Spec) -> Mapping[str, Mapping[str, Any]]:
     # Another account's repository is left alone.
     keeps_rules = repository is not None and repository.account == spec.accounts.aws
     scales = any(spec.site(name).scale_by == "cloud" for name, site in spec.sites.items() if site.cloud == "aws")
-    has_machines = any(site.gpu for site in place.sites)
     alb = spec.ingress.alb
     more = {
         "scaling": scales,
-        "machines": has_machines,
+        "machines": any(site.gpu and not site.gpu.is_managed for site in place.sites),
+        "managed": any(wish.is_managed(site) for site in place.sites),
         "storage": any(storage.is_used(site) for site in place.sites),
         "insights": bool(spec.metrics.container_insights),
         "ingress": bool(alb),
@@ -61,7 +64,8 @@ def _statements(part: str, place: _Place) -> list[Mapping[str, Any]]:
     """A statement holds all actions that may be done to the same resources under the same condition."""
     actions: dict[tuple[str, str], set[str]] = defaultdict(set)
     for wanted in permissions.calls("aws").of_part(part):
-        actions[wanted.on, wanted.only].add(wanted.action)
+        if part != "machines" or wanted.given != _OF_MANAGED:
+            actions[wanted.on, wanted.only].add(wanted.action)
     found: dict[tuple[tuple[str, ...], str], tuple[list[str], str]] = {}
     for (kind, only), each in sorted(actions.items()):
         # Kinds that may have the same done to them share a statement.
@@ -115,11 +119,18 @@ class _Place:
         private = [site for site in self.sites if site.network.is_private and not site.network.vpc]
         return sorted({way_out.cheapest(site) for site in private})
 
+    @property
+    def _attached(self) -> Sequence[str]:
+        """AWS's own policies that the service's roles have."""
+        kinds = {site.gpu.is_managed for site in self.sites if site.gpu}
+        own = [aws_gpu.POLICY] if False in kinds else []
+        managed = [aws_managed.POLICY, aws_managed.INFRASTRUCTURE_POLICY] if True in kinds else []
+        return [wish.EXECUTION_POLICY, *own, *managed]
+
     def condition(self, part: str, only: str) -> Mapping[str, Any]:
         regions, home = sorted({site.region for site in self.sites}), registries.place(self._spec)
         made = sorted({w.action for w in permissions.calls("aws").of_part(part) if w.only == "new"})
-        names = (wish.EXECUTION_POLICY, *([aws_gpu.POLICY] if any(site.gpu for site in self.sites) else []))
-        attached = [f"arn:{self._partition}:iam::aws:policy/{name}" for name in names]
+        attached = [f"arn:{self._partition}:iam::aws:policy/{name}" for name in self._attached]
         conditions: Mapping[str, Mapping[str, Any]] = {
             "": {},
             "ours": {"StringEquals": {f"aws:ResourceTag/{SERVICE_TAG}": self._spec.name}},
@@ -133,6 +144,8 @@ class _Place:
             "ecs": {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}},
             "machines": {"StringEquals": {"iam:AWSServiceName": "autoscaling.amazonaws.com"}},
             "machine": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            "infrastructure": {"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}},
+            "compute": {"StringEquals": {"iam:AWSServiceName": "ecs-compute.amazonaws.com"}},
             "starting": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
             "autoscaling": {"StringEquals": {"iam:AWSServiceName": "ecs.application-autoscaling.amazonaws.com"}},
             "files": {"StringEquals": {"iam:AWSServiceName": "elasticfilesystem.amazonaws.com"}},
@@ -168,7 +181,10 @@ class _Place:
         if kind == "started":
             return [self._arn("ec2", region, f"{each}/*") for each in ("instance", "volume")]
         if kind == "capacity-provider":
-            return [self._arn("ecs", region, f"capacity-provider/{aws_gpu.provider_name(base)}")]
+            # Where ECS keeps the machines, those of a group that was left are looked for as well.
+            managed = [aws_managed.provider_name(base)] if wish.is_managed(site) else []
+            names = [aws_gpu.provider_name(base), *managed]
+            return [self._arn("ecs", region, f"capacity-provider/{name}") for name in names]
         return [self._arn("iam", "", f"{kind}{path}{aws_gpu.role_name(base)}") for path in ("/", role_path(site))]
 
     def _of_site(self, kind: str, site: ResolvedSite) -> Sequence[str]:
@@ -181,13 +197,15 @@ class _Place:
             return [self._arn("ec2", region, f"{kind}/*")]
         if kind == "tagged":
             return [arn for each in ("cluster", "service", "capacity-provider") for arn in self._of_site(each, site)]
-        if kind in ("role", "task-role", "execution-role", "machine-role", "attached-role"):
-            machine: tuple[str, ...] = ("machine",) if site.gpu else ()
+        if kind in ("role", "task-role", "execution-role", "machine-role", "infrastructure-role", "attached-role"):
+            having: tuple[str, ...] = ("infra",) if wish.is_managed(site) else ()
+            machine: tuple[str, ...] = ("machine", *having) if site.gpu else ()
             job: tuple[str, ...] = ("seed",) if storage.is_used(site) else ()
             ends = {
                 "task-role": ("task", *job),
                 "execution-role": ("exec",),
-                "machine-role": machine,
+                "machine-role": machine[:1],
+                "infrastructure-role": having,
                 "attached-role": ("exec", *machine),
             }.get(kind, ("task", "exec", *machine, *job))
             # A role that is not there yet has no path to be known by.

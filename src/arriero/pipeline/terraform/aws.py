@@ -15,7 +15,7 @@ from arriero.pipeline.terraform.aws_network import ours, tags
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.model import Resource
-from arriero.plan.wanted import aws_alb, aws_edges
+from arriero.plan.wanted import aws_alb, aws_edges, aws_managed
 from arriero.plan.wanted.aws import base_name, partition
 
 SERVICE = "aws.service"
@@ -101,8 +101,17 @@ def _cluster(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
             aws_machines.named(site, name) for name in cast("tuple[str, ...]", cluster.properties["capacity_providers"])
         ],
         default_capacity_provider_strategy=_strategy(site, cluster.properties["default_strategy"]),
+        **_left_alone(site),
     )
     yield Piece("aws_ecs_cluster_capacity_providers", site.label, providers, there)
+
+
+def _left_alone(site: Site) -> Mapping[str, Blocks]:
+    """ECS tells of the provider of managed machines among those of the cluster, which nobody can put there: Terraform
+    would try to take it off each time (https://github.com/hashicorp/terraform-provider-aws/issues/46346).
+    """
+    ignored: Body = {"ignore_changes": [Raw("capacity_providers")]}
+    return {"lifecycle": Blocks((ignored,))} if site.wanted(aws_managed.PROVIDER) else {}
 
 
 def _strategy(site: Site, shares: Any) -> Blocks:

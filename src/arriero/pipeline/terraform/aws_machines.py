@@ -3,6 +3,7 @@
 How many run is up to ECS: Terraform sets no number, and never lets go of a machine that has tasks. They go as the role
 `aws_site` has them go: the service, the capacity provider, the group with its machines, the cluster. A cluster with
 machines stays, so the group is made after it (https://github.com/hashicorp/terraform-provider-aws/issues/18849).
+Machines that ECS has by itself go with their capacity provider, before the cluster that it belongs to.
 """
 
 from __future__ import annotations
@@ -16,14 +17,24 @@ from arriero.pipeline.terraform.aws_network import ours, tags
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.model import Resource
-from arriero.plan.wanted import aws_gpu
+from arriero.plan.wanted import aws_gpu, aws_managed
 
+# What is asked of managed machines, by ECS's words for it.
+_REQUIREMENTS = {
+    "vCpuCount": "vcpu_count",
+    "memoryMiB": "memory_mib",
+    "acceleratorTypes": "accelerator_types",
+    "acceleratorManufacturers": "accelerator_manufacturers",
+    "acceleratorNames": "accelerator_names",
+    "acceleratorCount": "accelerator_count",
+    "allowedInstanceTypes": "allowed_instance_types",
+}
 GROUP_NOTE = "How many machines run is up to ECS, which marks the group as its own."
 
 
 def named(site: Site, provider: str) -> Expression:
     """A capacity provider's name; the site's own is referred to, so that it is there first, and goes later."""
-    is_own = provider.startswith(aws_gpu.PROVIDER_PREFIX)
+    is_own = provider.startswith(tuple(aws_gpu.STANDS_ON))
     return Raw(f"aws_ecs_capacity_provider.{site.label}.name") if is_own else provider
 
 
@@ -121,9 +132,59 @@ def _provider(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     yield Piece("aws_ecs_capacity_provider", site.label, body, site.imported(provider))
 
 
+def _managed(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+    """Of its cluster, so made after it, and gone before it. This version has no argument for how machines are paid, and
+    so leaves it to ECS: on demand.
+    """
+    [provider] = resources
+    wish = cast("Mapping[str, Any]", provider.properties)
+    asked = wish["requirements"]
+    template = {
+        "ec2_instance_profile_arn": Raw(f"aws_iam_instance_profile.{site.label}.arn"),
+        "monitoring": wish["monitoring"],
+        "network_configuration": Blocks(
+            (
+                {
+                    "subnets": [aws_network.subnet_id(site, name) for name in wish["subnets"]],
+                    "security_groups": [aws_network.group_id(site, name) for name in wish["security_groups"]],
+                },
+            )
+        ),
+        "storage_configuration": Blocks(({"storage_size_gib": wish["disk_gib"]},)),
+        "instance_requirements": Blocks(
+            (
+                {
+                    word: Blocks((dict(asked[key]),)) if isinstance(asked[key], Mapping) else list(asked[key])
+                    for key, word in _REQUIREMENTS.items()
+                },
+            )
+        ),
+    }
+    infrastructure = aws_network.label_of(site, wish["infrastructure_role"])
+    of_machines = {
+        "infrastructure_role_arn": Raw(f"aws_iam_role.{infrastructure}.arn"),
+        "propagate_tags": "CAPACITY_PROVIDER" if wish["hands_tags_on"] else "NONE",
+        "infrastructure_optimization": Blocks(({"scale_in_after": wish["idle_seconds"]},)),
+        "instance_launch_template": Blocks((template,)),
+    }
+    body = ours(
+        site,
+        name=provider.name,
+        cluster=Raw(f"aws_ecs_cluster.{site.label}.name"),
+        tags=tags(site),
+        managed_instances_provider=Blocks((of_machines,)),
+        depends_on=[
+            Raw(f"aws_iam_role_policy_attachment.{infrastructure}"),
+            Raw(f"aws_iam_role_policy.{infrastructure}_{aws_managed.PASSING.replace('-', '_')}"),
+        ],
+    )
+    yield Piece("aws_ecs_capacity_provider", site.label, body, site.imported(provider))
+
+
 MAKERS: Mapping[str, Maker] = {
     aws_gpu.PROFILE: _profile,
     aws_gpu.TEMPLATE: _template,
     aws_gpu.GROUP: _group,
     aws_gpu.PROVIDER: _provider,
+    aws_managed.PROVIDER: _managed,
 }

@@ -63,6 +63,7 @@ def _subnets(site: Site, subnets: tuple[Resource, ...]) -> Iterator[Piece]:
             cidr_block=str(subnet.properties["cidr"]),
             availability_zone=str(subnet.properties["zone"]),
             tags=tags(site, Name=subnet.name),
+            **({"map_public_ip_on_launch": True} if subnet.properties.get("public_addresses") else {}),
         )
         yield Piece("aws_subnet", _subnet_label(site, subnet.name), body, site.imported(subnet))
 

@@ -16,6 +16,7 @@ from arriero.plan.wanted import (
     aws_edges,
     aws_files,
     aws_gpu,
+    aws_managed,
     aws_network,
     aws_scaling,
     aws_task,
@@ -48,6 +49,7 @@ KINDS: Mapping[str, str] = {
     aws_gpu.GROUP: "machines",
     aws_gpu.PROVIDER: "machines",
     "aws.cluster": "cluster",
+    aws_managed.PROVIDER: "managed",
     "aws.stored_models": "seed",
     "aws.task_definition": "service",
     "aws.service": "service",
@@ -60,6 +62,7 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "aws.task_definition": ("*",),
     aws_edges.DEFINITION: ("*",),
     aws_alb.BALANCER: ("scheme",),
+    aws_managed.PROVIDER: ("cluster", "capacity"),
 }
 
 EXECUTION_POLICY = "service-role/AmazonECSTaskExecutionRolePolicy"
@@ -74,12 +77,14 @@ def definition(site: ResolvedSite) -> Mapping[str, Value]:
 
 def wanted(site: ResolvedSite, found: SiteFacts, release: int, count: int, digest: str) -> tuple[Resource, ...]:
     """The whole wish. Raises Refused where what stands can never become what is asked for."""
-    aws_gpu.refuse_a_move(site, found)
+    service = found.find("aws.service")
+    if service and service.properties.get("status") == "ACTIVE":
+        aws_gpu.refuse_a_move(site, service.properties["capacity_providers"])
     network, subnets = aws_network.wanted(site, found), aws_network.target_subnets(site, found)
     files = aws_files.wanted(site, found, base_name(site), site_tags(site), subnets)
     before = aws_network.balancer_subnets(site, found)
     balancer = aws_alb.wanted(site, base_name(site), site_tags(site), before, tuple(subnets.values()), found)
-    machines = aws_gpu.wanted(site, base_name(site), site_tags(site), tuple(subnets)) if site.gpu else ()
+    machines = _machines(site, tuple(subnets))
     names = aws_edges.names(site, base_name(site), site_tags(site))
     made = (*_roles(site), *network, *balancer, *names, *files, _log_group(site), *machines)
     labels = aws_task.labels(site, release, digest)
@@ -95,6 +100,7 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
     said += aws_alb.notes(site)
     said += aws_capacity.notes(site)
     said += aws_gpu.notes(site)
+    said += aws_managed.notes() if is_managed(site) else ()
     if site.metrics.is_billed:
         said.append(
             f"metrics.container_insights is {site.metrics.container_insights}: AWS bills each of its figures by the "
@@ -122,6 +128,11 @@ def has_more_disk(site: ResolvedSite) -> bool:
 def needs_own_module(site: ResolvedSite) -> bool:
     """Whether the task definition holds something that `community.aws.ecs_taskdefinition` has no parameter for."""
     return has_more_disk(site) or storage.is_used(site) or site.gpu is not None
+
+
+def is_managed(site: ResolvedSite) -> bool:
+    """Whether ECS keeps the site's machines by itself."""
+    return site.gpu is not None and site.gpu.is_managed
 
 
 def log_group_name(site: ResolvedSite) -> str:
@@ -223,7 +234,6 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
         (f"{base_name(site)}-exec", (EXECUTION_POLICY,), execution_policies(site)),
         *own,
     )
-    machines = aws_gpu.role(base_name(site), aws_task.role_path(site), site_tags(site)) if site.gpu else ()
     made = (
         Resource(
             "aws.role",
@@ -233,7 +243,14 @@ def _roles(site: ResolvedSite) -> tuple[Resource, ...]:
         )
         for name, attached, own in rows
     )
+    of_machines = aws_managed.roles if is_managed(site) else aws_gpu.role
+    machines = of_machines(base_name(site), aws_task.role_path(site), site_tags(site)) if site.gpu else ()
     return (*made, *machines)
+
+
+def _machines(site: ResolvedSite, subnets: tuple[str, ...]) -> tuple[Resource, ...]:
+    of_machines = aws_managed.wanted if is_managed(site) else aws_gpu.wanted
+    return of_machines(site, base_name(site), site_tags(site), subnets) if site.gpu else ()
 
 
 def _log_group(site: ResolvedSite) -> Resource:

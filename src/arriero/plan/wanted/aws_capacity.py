@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from math import gcd
 
 from arriero.plan.model import Value
-from arriero.plan.wanted import aws_gpu
+from arriero.plan.wanted import aws_gpu, aws_managed
 from arriero.spec.model import ResolvedSite
 
 ON_DEMAND, SPOT = "FARGATE", "FARGATE_SPOT"
@@ -16,8 +16,9 @@ PROVIDERS = (ON_DEMAND, SPOT)
 
 
 def providers(site: ResolvedSite) -> tuple[str, ...]:
-    """Those that the cluster knows."""
-    return (*PROVIDERS, *([_machines(site)] if site.gpu else []))
+    """Those that the cluster is told of. One of managed machines is made in its cluster, and can't be told of."""
+    is_told_of = site.gpu is not None and not site.gpu.is_managed
+    return (*PROVIDERS, *([_machines(site)] if is_told_of else []))
 
 
 def strategy(site: ResolvedSite) -> Mapping[str, Mapping[str, Value]]:
@@ -45,4 +46,6 @@ def notes(site: ResolvedSite) -> tuple[str, ...]:
 
 
 def _machines(site: ResolvedSite) -> str:
-    return aws_gpu.provider_name(f"{site.service}-{site.name}")
+    is_managed = site.gpu is not None and site.gpu.is_managed
+    named = aws_managed.provider_name if is_managed else aws_gpu.provider_name
+    return named(f"{site.service}-{site.name}")

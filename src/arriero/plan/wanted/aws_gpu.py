@@ -14,12 +14,15 @@ from typing import Any
 
 from arriero.cost import machine
 from arriero.errors import Problem, Refused
-from arriero.plan.model import Resource, SiteFacts, Value
+from arriero.plan.model import Resource, Value
 from arriero.spec.model import ResolvedSite
 
 PROFILE, TEMPLATE = "aws.instance_profile", "aws.launch_template"
 GROUP, PROVIDER = "aws.autoscaling_group", "aws.capacity_provider"
-PROVIDER_PREFIX = "gpu-"
+PROVIDER_PREFIX, MANAGED_PREFIX = "gpu-", "managed-"
+# By how a capacity provider's name begins, what a service stands on; on neither of them it stands on Fargate.
+FARGATE = "Fargate"
+STANDS_ON = {PROVIDER_PREFIX: "machines with GPUs", MANAGED_PREFIX: "managed machines with GPUs"}
 POLICY = "service-role/AmazonEC2ContainerServiceforEC2Role"
 IMAGE = "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
 ROOT = "/dev/xvda"
@@ -45,10 +48,10 @@ def trust() -> Mapping[str, Value]:
     return {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
-def role(base: str, path: str, tags: Mapping[str, str]) -> tuple[Resource, ...]:
+def role(base: str, path: str, tags: Mapping[str, str], policy: str = POLICY) -> tuple[Resource, ...]:
     """What a machine may do: register itself with the cluster, and no more; and the profile that hands it the role."""
     name = role_name(base)
-    own: dict[str, Value] = {"path": path, "trust": (trust(),), "policies": (POLICY,), "inline_policies": {}}
+    own: dict[str, Value] = {"path": path, "trust": (trust(),), "policies": (policy,), "inline_policies": {}}
     return (
         Resource("aws.role", name, own, tags=tags),
         Resource(PROFILE, name, {"path": path, "role": name}, tags=tags),
@@ -99,7 +102,8 @@ def user_data(base: str) -> str:
 def of_a_task(site: ResolvedSite) -> dict[str, Any]:
     """What of a task's definition is its own with GPUs: it runs on the chosen machine, so another is a new release."""
     place = {"type": "memberOf", "expression": f"attribute:ecs.instance-type == {machine.chosen(site).name}"}
-    return {"requiresCompatibilities": ["EC2"], "placementConstraints": [place]}
+    kind = "MANAGED_INSTANCES" if site.gpu and site.gpu.is_managed else "EC2"
+    return {"requiresCompatibilities": [kind], "placementConstraints": [place]}
 
 
 def requirements(site: ResolvedSite) -> list[dict[str, str]]:
@@ -107,24 +111,23 @@ def requirements(site: ResolvedSite) -> list[dict[str, str]]:
     return [{"type": "GPU", "value": str(site.gpu.count)}] if site.gpu else []
 
 
-def refuse_a_move(site: ResolvedSite, found: SiteFacts) -> None:
-    """A service that stands on Fargate can't be moved to machines, nor back, while it serves: the whole site is one or
-    the other.
+def refuse_a_move(site: ResolvedSite, strategy: Value) -> None:
+    """`strategy` is that of the service that stands: it can't be moved between Fargate and machines, nor between kinds
+    of machines, while it serves. The whole site is one or the other.
     """
-    service = found.find("aws.service")
-    if service is None or service.properties.get("status") != "ACTIVE":
+    kinds = {each: words for name in _mapped(strategy) for each, words in STANDS_ON.items() if name.startswith(each)}
+    stands_on, goes_to = next(iter(kinds.values()), FARGATE), FARGATE
+    if site.gpu:
+        goes_to = STANDS_ON[MANAGED_PREFIX if site.gpu.is_managed else PROVIDER_PREFIX]
+    if stands_on == goes_to:
         return
-    strategy = service.properties["capacity_providers"]
-    stands_on = isinstance(strategy, Mapping) and any(name.startswith(PROVIDER_PREFIX) for name in strategy)
-    if stands_on == (site.gpu is not None):
-        return
-    what = (
-        "the site stands on machines with GPUs, and can't move to Fargate"
-        if stands_on
-        else "the site stands on Fargate, and can't move to machines with GPUs"
-    )
     remedy = "name the site anew, `arriero up`, and take the old one down"
+    what = f"the site stands on {stands_on}, and can't move to {goes_to}"
     raise Refused(Problem(what, remedy, key=f"sites.{site.name}.gpu"))
+
+
+def _mapped(strategy: Value) -> Mapping[str, Value]:
+    return strategy if isinstance(strategy, Mapping) else {}
 
 
 def notes(site: ResolvedSite) -> tuple[str, ...]:

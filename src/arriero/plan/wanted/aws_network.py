@@ -93,6 +93,11 @@ def has_edge(site: ResolvedSite, found: SiteFacts) -> bool:
     return way(site, found) == "nat" or (way(site, found) == "endpoints" and is_faced)
 
 
+def gives_addresses(site: ResolvedSite) -> bool:
+    """Whether its subnets give new machines public addresses: those that ECS keeps get one no other way."""
+    return site.gpu is not None and site.gpu.is_managed and not site.network.is_private
+
+
 def has_names(site: ResolvedSite, found: SiteFacts) -> bool:
     """Whether the network gives names: private ones, of endpoints and of targets, are answered only there."""
     return way(site, found) == "endpoints" or site.edges is not None
@@ -225,7 +230,10 @@ def _around(site: ResolvedSite, found: SiteFacts) -> tuple[Resource, ...]:
     edges = edge_names(site) if has_edge(site, found) else ()
     ranges = (*subnet_ranges(site.network.cidr), *(edge_ranges(site.network.cidr) if edges else ()))
     rows = zip((*names, *edges), ranges, zones(site, found) * 2, strict=False)
-    subnets = (Resource("aws.subnet", name, {"cidr": cidr, "zone": zone}, tags=tags) for name, cidr, zone in rows)
+    more: dict[str, Value] = {"public_addresses": True} if gives_addresses(site) else {}
+    subnets = (
+        Resource("aws.subnet", name, {"cidr": cidr, "zone": zone, **more}, tags=tags) for name, cidr, zone in rows
+    )
     network: dict[str, Value] = {"cidr": site.network.cidr, "dns_support": True}
     network |= {"dns_names": True} if has_names(site, found) else {}
     made = [Resource("aws.vpc", base, network, tags=tags)]
@@ -315,3 +323,7 @@ def _refuse_a_foreign_subnet(site: ResolvedSite, subnet: Resource | None, name: 
     if not network.is_private and leads != INTERNET:
         what = f"{name} leads to {leads or 'nowhere outside'}, and public addresses need an internet gateway"
         raise Refused(Problem(what, "name public subnets, or write mode: private", key=key))
+    if gives_addresses(site) and not subnet.properties["public_addresses"]:
+        what = f"{name} gives new machines no public address, without which managed ones reach nothing outside"
+        remedy = "have it assign public IPv4 addresses, or name private subnets and write mode: private"
+        raise Refused(Problem(what, remedy, key=key))

@@ -13,6 +13,10 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.ecs import models as ecs
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 
+from arriero.rehearse.aws import managed_api
+from arriero.rehearse.aws.ecs_task import MANAGED_INSTANCES
+from arriero.rehearse.aws.managed_api import ManagedProvider
+
 FARGATE = ("FARGATE", "FARGATE_SPOT")
 _RESERVED = ("aws", "ecs", "fargate")
 
@@ -21,12 +25,7 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
     """The part of a region's ECS that is about capacity."""
 
     def create_capacity_provider(self, name: str, asg_details: dict[str, Any], tags: Any) -> ecs.CapacityProvider:
-        if name.lower().startswith(_RESERVED):
-            raise _client_error(
-                f"The specified capacity provider name is invalid. The name can't begin with {name[:7]}."
-            )
-        if name in self.capacity_providers:
-            raise _client_error("The specified capacity provider already exists.")
+        self._refuse_a_name(name)
         group = self._group(asg_details["autoScalingGroupArn"])
         if group is None:
             raise _client_error("The specified Auto Scaling group ARN is invalid. Check the ARN and try again.")
@@ -34,6 +33,67 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
         _check_protection(group, details)
         details.setdefault("managedDraining", "ENABLED")
         return super().create_capacity_provider(name, details, tags)
+
+    def create_managed(self, request: Mapping[str, Any]) -> ManagedProvider:
+        """Of Managed Instances: it belongs to its cluster from now on."""
+        name, configuration = request["name"], request["managedInstancesProvider"]
+        self._refuse_a_name(name)
+        cluster = self._cluster_of_managed(request)
+        managed_api.refuse_a_configuration(self.account_id, self.region_name, configuration, "create")
+        arn = f"arn:aws:ecs:{self.region_name}:{self.account_id}:capacity-provider/{name}"
+        made = ManagedProvider(arn, name, cluster.name, configuration, request.get("tags") or [])
+        providers: dict[str, Any] = self.capacity_providers
+        providers[name] = made
+        cluster.capacity_providers = [*(cluster.capacity_providers or ()), name]
+        return made
+
+    def update_managed(self, request: Mapping[str, Any]) -> ManagedProvider:
+        found = self._known(request["name"])
+        if not isinstance(found, ManagedProvider):
+            raise _client_error("The specified capacity provider has no Managed Instances.")
+        if self._cluster_of_managed(request).name != found.cluster:
+            raise _client_error("The specified capacity provider does not exist. Specify a valid name and try again.")
+        configuration = request["managedInstancesProvider"]
+        managed_api.refuse_a_configuration(self.account_id, self.region_name, configuration, "update")
+        found.update(configuration)
+        return found
+
+    def delete_managed(self, found: ManagedProvider) -> ManagedProvider:
+        """It is gone when its machines are."""
+        if found.name in self._in_use(found.cluster):
+            text = "Cannot delete capacity provider. Services are still associated with this capacity provider."
+            raise _client_error(text)
+        found.status, found.update_status = "DEPROVISIONING", "DELETE_IN_PROGRESS"
+        return found
+
+    def forget_provider(self, provider: ManagedProvider) -> None:
+        cluster = self._get_cluster(provider.cluster)
+        cluster.capacity_providers = [each for each in cluster.capacity_providers or () if each != provider.name]
+        self.capacity_providers.pop(provider.name)
+
+    def kind_of(self, provider: str) -> str:
+        """The launch type of tasks that a capacity provider has."""
+        if provider in FARGATE:
+            return "FARGATE"
+        is_managed = isinstance(self.capacity_providers.get(provider), ManagedProvider)
+        return MANAGED_INSTANCES if is_managed else "EC2"
+
+    def _cluster_of_managed(self, request: Mapping[str, Any]) -> ecs.Cluster:
+        if not request.get("cluster"):
+            text = "A cluster must be specified for a capacity provider of Managed Instances."
+            raise InvalidParameterException(text)
+        cluster = self._get_cluster(str(request["cluster"]))
+        if cluster.status != "ACTIVE":
+            raise ECSException("ClusterNotFoundException", "Cluster not found.")
+        return cluster
+
+    def _refuse_a_name(self, name: str) -> None:
+        if name.lower().startswith(_RESERVED):
+            raise _client_error(
+                f"The specified capacity provider name is invalid. The name can't begin with {name[:7]}."
+            )
+        if name in self.capacity_providers:
+            raise _client_error("The specified capacity provider already exists.")
 
     def update_capacity_provider(self, name_or_arn: str, asg_provider: dict[str, Any]) -> ecs.CapacityProvider:
         found = self._known(name_or_arn)
@@ -45,6 +105,8 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
 
     def delete_capacity_provider(self, name_or_arn: str) -> ecs.CapacityProvider:
         found = self._known(name_or_arn)
+        if isinstance(found, ManagedProvider):
+            return self.delete_managed(found)
         holder = next((c.name for c in self._clusters() if found.name in (c.capacity_providers or ())), "")
         if holder:
             what = f"The capacity provider cannot be deleted because it is associated with cluster: {holder}."
@@ -55,12 +117,17 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
         self, cluster_name: str, capacity_providers: Any, default_capacity_provider_strategy: Any
     ) -> ecs.Cluster:
         self.refuse_unknown(capacity_providers or ())
-        gone = set(self._get_cluster(cluster_name).capacity_providers or ()) - set(capacity_providers or ())
+        if any(self.kind_of(each) == MANAGED_INSTANCES for each in capacity_providers or ()):
+            text = "Cannot associate Managed Instances capacity provider to clusters using this API."
+            raise InvalidParameterException(f"{text} Managed Instances capacity providers are already associated.")
+        held = self._get_cluster(cluster_name).capacity_providers or ()
+        managed = [each for each in held if self.kind_of(each) == MANAGED_INSTANCES]
+        gone = set(held) - {*(capacity_providers or ()), *managed}
         if used := sorted(gone & self._in_use(cluster_name)):
             what = f"The specified capacity provider is in use and cannot be removed: {', '.join(used)}."
             raise ECSException("ResourceInUseException", what)
         return super().put_cluster_capacity_providers(
-            cluster_name, capacity_providers, default_capacity_provider_strategy
+            cluster_name, [*(capacity_providers or ()), *managed], default_capacity_provider_strategy
         )
 
     def refuse_unknown(self, names: Iterable[str]) -> None:
@@ -79,7 +146,11 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
                     "The specified capacity provider was not found in the cluster. Specify a valid name and try again."
                 )
                 raise InvalidParameterException(text)
-        kinds = {"FARGATE" if item["capacityProvider"] in FARGATE else "EC2" for item in strategy}
+            provider = self.capacity_providers.get(item["capacityProvider"])
+            if provider is not None and provider.status != "ACTIVE":
+                text = "The capacity provider specified in capacity provider strategy is not ACTIVE."
+                raise InvalidParameterException(text)
+        kinds = {self.kind_of(item["capacityProvider"]) for item in strategy}
         if len(kinds) > 1:
             text = "A capacity provider strategy cannot contain a mix of capacity providers using Auto Scaling groups"
             raise InvalidParameterException(f"{text} and Fargate providers. Specify one or the other and try again.")
@@ -90,7 +161,7 @@ class CapacityBackend(ecs.EC2ContainerServiceBackend):
         if kind and made_for and kind not in made_for:
             raise InvalidParameterException(f"Task definition does not support launch_type {kind}.")
         network = (request.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
-        if kind == "EC2" and network.get("assignPublicIp") == "ENABLED":
+        if kind in ("EC2", MANAGED_INSTANCES) and network.get("assignPublicIp") == "ENABLED":
             raise InvalidParameterException("Assign public IP is not supported for this launch type.")
 
     def _in_use(self, cluster_name: str) -> set[str]:

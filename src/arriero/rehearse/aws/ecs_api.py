@@ -15,7 +15,8 @@ from moto.ssm.models import ssm_backends
 
 from arriero.rehearse.aws.capacity_api import CapacityBackend
 from arriero.rehearse.aws.ecs_service import StageService
-from arriero.rehearse.aws.ecs_task import StageTask
+from arriero.rehearse.aws.ecs_task import MANAGED_INSTANCES, StageTask
+from arriero.rehearse.aws.managed_api import refuse_a_definition
 
 
 class StageEcsBackend(CapacityBackend):
@@ -59,6 +60,9 @@ class StageEcsBackend(CapacityBackend):
         if any(task.last_status != "STOPPED" for task in self.tasks.get(cluster.name, {}).values()):
             text = "The Cluster cannot be deleted while Tasks are active."
             raise ECSException("ClusterContainsTasksException", text)
+        if any(self.kind_of(each) == MANAGED_INSTANCES for each in cluster.capacity_providers or ()):
+            text = "The Cluster cannot be deleted while Cluster Scoped Capacity Providers are attached to the cluster."
+            raise ECSException("ClientException", text)
         if self.container_instances.get(cluster.name):
             text = "The Cluster cannot be deleted while Container Instances are active or draining."
             raise ECSException("ClusterContainsContainerInstancesException", text)
@@ -180,6 +184,25 @@ class StageEcsResponse(EC2ContainerServiceResponse):
 
     def update_cluster_settings(self) -> ActionResult:
         return ActionResult({"cluster": self.ecs_backend.update_cluster_settings(_plain(self.params))})
+
+    def create_capacity_provider(self) -> ActionResult:
+        request = _plain(self.params)
+        kinds = [key for key in ("autoScalingGroupProvider", "managedInstancesProvider") if request.get(key)]
+        if len(kinds) != 1:
+            raise InvalidParameterException("Exactly one kind of capacity provider must be specified.")
+        if kinds == ["autoScalingGroupProvider"]:
+            return super().create_capacity_provider()
+        return ActionResult({"capacityProvider": self.ecs_backend.create_managed(request)})
+
+    def update_capacity_provider(self) -> ActionResult:
+        request = _plain(self.params)
+        if not request.get("managedInstancesProvider"):
+            return super().update_capacity_provider()
+        return ActionResult({"capacityProvider": self.ecs_backend.update_managed(request)})
+
+    def register_task_definition(self) -> ActionResult:
+        refuse_a_definition(_plain(self.params))
+        return super().register_task_definition()
 
     def create_service(self) -> ActionResult:
         self.ecs_backend.refuse_what_does_not_go_together(_plain(self.params))

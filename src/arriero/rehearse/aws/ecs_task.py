@@ -11,6 +11,8 @@ from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.ecs import models as ecs
 
+MANAGED_INSTANCES = "MANAGED_INSTANCES"
+
 
 class StageContainer:
     """One container of a task, with the fields of the API (camel-case ones are read as they are)."""
@@ -83,7 +85,7 @@ class StageTask(ecs.Task):
     @property
     def needs_machine(self) -> bool:
         """Whether it runs on a machine of EC2; it waits until it has been given one."""
-        return self.launch_type == "EC2"
+        return self.launch_type in ("EC2", MANAGED_INSTANCES)
 
     @property
     def address(self) -> str:

@@ -32,6 +32,7 @@ _BALANCING_ROLE = "elasticloadbalancing.amazonaws.com/AWSServiceRoleForElasticLo
 _SCALING_ROLE = "ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
 _REPLICATION_ROLE = "replication.ecr.amazonaws.com/AWSServiceRoleForECRReplication"
 _MACHINES_ROLE = "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+_COMPUTE_ROLE = "ecs-compute.amazonaws.com/AWSServiceRoleForECSCompute"
 _FILES_ROLE = "elasticfilesystem.amazonaws.com/AWSServiceRoleForAmazonElasticFileSystem"
 _PASSED_TO = "ecs-tasks.amazonaws.com"
 
@@ -85,6 +86,10 @@ def _context(call: Call, wanted: Wanted, arn: str) -> Mapping[str, str]:
         context["ec2:CreateAction"] = "RunInstances"
     elif wanted.only == "machine":
         context["iam:PassedToService"] = "ec2.amazonaws.com"
+    elif wanted.only == "infrastructure":
+        context["iam:PassedToService"] = "ecs.amazonaws.com"
+    elif wanted.only == "compute":
+        context["iam:AWSServiceName"] = "ecs-compute.amazonaws.com"
     elif wanted.only == "files":
         context["iam:AWSServiceName"] = "elasticfilesystem.amazonaws.com"
     elif wanted.only == "attached":
@@ -315,6 +320,8 @@ _OTHERS: Mapping[str, Callable[[Call], Iterable[str]]] = {
     "role": _role,
     "attached-role": _role,
     "machine-role": _machine_role,
+    "infrastructure-role": lambda call: [str(call.fields["managedInstancesProvider"]["infrastructureRoleArn"])],
+    "compute-role": lambda _: [f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{_COMPUTE_ROLE}"],
     "log-group": _log_group,
     "log-group-itself": _log_group_itself,
     "load-balancer": _balancing("loadbalancer/app", "LoadBalancerArn"),

@@ -24,6 +24,7 @@ from arriero.rehearse.aws.balancers import Balancers
 from arriero.rehearse.aws.ecs_api import StageEcsBackend
 from arriero.rehearse.aws.ecs_task import StageTask
 from arriero.rehearse.aws.machines import Machines
+from arriero.rehearse.aws.managed_machines import ManagedMachines
 from arriero.rehearse.aws.runtime import RunningTask
 from arriero.rehearse.aws.scheduler import Scheduler
 from arriero.rehearse.aws.task_life import TaskLife
@@ -68,7 +69,7 @@ class Reconciler:
         self._balancers, self._attaching = balancers, attaching
         self._life = TaskLife(processes, latency, self._probes, attaching, troubles)
         self._scheduler = Scheduler(self._running, latency, troubles)
-        self._machines = Machines(latency)
+        self._machines, self._managed = Machines(latency), ManagedMachines(latency)
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler of the emulated ECS", daemon=True)
@@ -168,6 +169,7 @@ class Reconciler:
             if service.status != "INACTIVE":
                 self._scheduler.reconcile(backend, service, now)
         self._machines.settle(backend, now)
+        self._managed.settle(backend, now)
         self._attaching.settle(backend)
         cloud_map.settle(backend)
         self._scheduler.count(backend)

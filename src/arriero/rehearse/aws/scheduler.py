@@ -116,7 +116,7 @@ class Scheduler:
             backend._calculate_task_resource_requirements(definition),
             backend,
             f"service:{service.name}",
-            launch_type=_launch_type(provider) if provider else service.launch_type or "",
+            launch_type=backend.kind_of(provider) if provider else service.launch_type or "",
             started_by=primary["id"],
             tags=list(propagated or []),
             networking_configuration=_spread(service.network_configuration, live, provider, lost),
@@ -155,11 +155,6 @@ class Scheduler:
         service.deployments = [d for d in service.deployments if d["status"] == "PRIMARY" or _is_shown(d, service)]
         service.running_count = sum(task.last_status == "RUNNING" for task in live)
         service.pending_count = len(live) - service.running_count
-
-
-def _launch_type(provider: str) -> str:
-    """Capacity providers are Fargate's two, or autoscaling groups of machines."""
-    return "FARGATE" if provider in ("FARGATE", "FARGATE_SPOT") else "EC2"
 
 
 def _is_failure(task: StageTask) -> bool:

@@ -51,6 +51,11 @@ def unhealthy_at(group: str) -> str:
     return f"Task failed ELB health checks in (target-group {group})"
 
 
+def not_started(why: str) -> str:
+    """Why ECS has no machine of its own for a task; the sentence is the stage's, what follows is IAM's."""
+    return f"No managed instance could be started. {why}"
+
+
 def deployment_completed(service: str, deployment: str) -> str:
     return f"(service {service}) (deployment {deployment}) deployment completed."
 
