@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from terraform_blocks import Module, Read, Values, done, many
 
@@ -21,8 +22,15 @@ def azure_private(module: Module) -> Read:
     for _, zone in module.of("azurerm_private_dns_zone"):
         assert zone.pop("resource_group_name")
         name = zone.pop("name")
-        yield "azure.private_dns_zone", name, {"networks": networks.get(name, [])}, zone.pop("tags")
+        kind = "azure.target_zone" if name.endswith(".arriero.internal") else "azure.private_dns_zone"
+        yield kind, name, {"networks": networks.get(name, [])}, zone.pop("tags")
         done(zone)
+    for _, records in module.of("azurerm_private_dns_a_record"):
+        assert records.pop("resource_group_name")
+        assert records.pop("zone_name").endswith(".arriero.internal")
+        named = [each.removeprefix("address of ") for each in records.pop("records")]
+        yield "azure.target_names", records.pop("name"), {"targets": named, "ttl_seconds": records.pop("ttl")}, {}
+        done(records)
     for _, endpoint in module.of("azurerm_private_endpoint"):
         assert endpoint.pop("resource_group_name")
         assert endpoint.pop("location")
@@ -52,7 +60,7 @@ def azure_storage(module: Module) -> Read:
         base = "-".join(group["tags"][f"arriero-{each}"] for each in ("service", "site"))
         yield "azure.stored_models", base, {"models": share.pop("metadata")["arrieromodels"]}, {}
         done(share)
-    for body, account in _sent(module, "Microsoft.Storage/storageAccounts@2023-05-01"):
+    for body, account in sent(module, "Microsoft.Storage/storageAccounts@2023-05-01"):
         settings = body.pop("properties")
         assert body == {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
         assert settings.pop("supportsHttpsTrafficOnly") is True
@@ -67,16 +75,16 @@ def azure_storage(module: Module) -> Read:
 
 
 def azure_targets(module: Module) -> Read:
-    for body, group in _sent(module, "Microsoft.ContainerInstance/containerGroups@2025-09-01"):
+    for body, group in sent(module, "Microsoft.ContainerInstance/containerGroups@2025-09-01"):
         yield "azure.container_group", group["name"], _group(module, body.pop("properties"), group), group["tags"]
         done(body)
-    for body, profile in _sent(module, "Microsoft.ContainerInstance/containerGroupProfiles@2025-09-01"):
+    for body, profile in sent(module, "Microsoft.ContainerInstance/containerGroupProfiles@2025-09-01"):
         yield "azure.spare_profile", profile["name"], _group(module, body.pop("properties"), profile), profile["tags"]
         done(body)
-    for body, pool in _sent(module, "Microsoft.StandbyPool/standbyContainerGroupPools@2025-03-01"):
+    for body, pool in sent(module, "Microsoft.StandbyPool/standbyContainerGroupPools@2025-03-01"):
         settings = body.pop("properties")
         elastic, made_of = settings.pop("elasticityProfile"), settings.pop("containerGroupProperties")
-        profile, [subnet] = made_of.pop("containerGroupProfile"), made_of.pop("subnetIds")
+        profile, [place] = made_of.pop("containerGroupProfile"), made_of.pop("subnetIds")
         # Known once the profile stands: tfparse gives nothing for it, and the text is looked at by a test.
         assert profile.pop("revision") is None
         properties = {
@@ -85,7 +93,7 @@ def azure_targets(module: Module) -> Read:
             "refill": elastic.pop("refillPolicy"),
             "profile": module.known[profile.pop("id")]["name"],
             "revision": "newest",
-            "subnet": _subnet(module, subnet),
+            "subnet": subnet(module, place),
             "tags": dict(pool["tags"]),
         }
         yield "azure.spare_pool", pool["name"], properties, pool["tags"]
@@ -93,17 +101,28 @@ def azure_targets(module: Module) -> Read:
             done(each)
 
 
-def _sent(module: Module, kind: str) -> Iterator[tuple[Values, Values]]:
+def sent(module: Module, kind: str) -> Iterator[tuple[Values, Values]]:
     """Each resource of a type of Resource Manager: its whole body, with what is write-only, and the rest."""
     for address in [each for each, values in module.resources.items() if values.get("type") == kind]:
         found = module.resources.pop(address)
         assert found.pop("parent_id") in module.known
         body, sensitive = found.pop("body"), found.pop("sensitive_body", {"properties": {}})
-        properties = {**body.get("properties", {}), **sensitive.pop("properties")}
+        hidden = sensitive.pop("properties")
+        for member in hidden.keys() & body.get("properties", {}).keys():
+            assert body["properties"][member] == as_azure_tells(hidden[member])
+        properties = {**body.get("properties", {}), **hidden}
         done(sensitive)
-        known = {"depends_on", "response_export_values", "identity"}
+        known = {"depends_on", "response_export_values", "identity", "ignore_casing"}
         assert found.keys() - known == {"type", "name", "location", "tags"}
         yield {**body, "properties": properties}, found
+
+
+def as_azure_tells(value: Any) -> Any:
+    """Without what Container Instances never gives back."""
+    if isinstance(value, dict):
+        secret = ("secureValue", "username", "password")
+        return {key: as_azure_tells(each) for key, each in value.items() if key not in secret}
+    return list(map(as_azure_tells, value)) if isinstance(value, list) else value
 
 
 def _group(module: Module, values: Values, around: Values) -> Values:
@@ -120,18 +139,29 @@ def _group(module: Module, values: Values, around: Values) -> Values:
         "tags": dict(around["tags"]),
     }
     if "subnetIds" in values:
-        [subnet] = values.pop("subnetIds")
-        found["subnet"] = _subnet(module, subnet)
+        [place] = values.pop("subnetIds")
+        found["subnet"] = subnet(module, place)
     if "initContainers" in values:
         found["init"] = dict(_container(each) for each in values.pop("initContainers"))
     if "volumes" in values:
         found["volumes"] = {each.pop("name"): _volume(module, each) for each in values.pop("volumes")}
     if "identity" in around:
         found |= pulling(around["identity"], values.pop("imageRegistryCredentials"), "identity")
+    elif "imageRegistryCredentials" in values:
+        [login] = values.pop("imageRegistryCredentials")
+        place = login.pop("password").removeprefix("password of ")
+        assert login.pop("username") == f"username of {place}"
+        found["login"] = {"server": login.pop("server"), "secret": place}
+        done(login)
     if "diagnostics" in values:
         log = values.pop("diagnostics").pop("logAnalytics")
         assert log.pop("logType") == "ContainerInstanceLogs"
         [found["logs_to"]] = _workspace(module, log)
+    places = {
+        f"arriero-secret-{name}": place for name, place in found["containers"]["ollama"].get("secrets", {}).items()
+    }
+    places |= {"arriero-registry-login": found["login"]["secret"]} if "login" in found else {}
+    assert {key: found["tags"].pop(key) for key in places} == places  # by which a plan knows what a group has
     done(values)
     return found
 
@@ -150,8 +180,11 @@ def _container(values: Values) -> tuple[str, Values]:
     found = {
         "image": told.pop("image"),
         "command": told.pop("command"),
-        "environment": {each["name"]: each["value"] for each in told.pop("environmentVariables")},
+        "environment": {each["name"]: each["value"] for each in told["environmentVariables"] if "value" in each},
     }
+    secure = [each for each in told.pop("environmentVariables") if "value" not in each]
+    if secure:
+        found["secrets"] = {each["name"]: each["secureValue"].removeprefix("value of ") for each in secure}
     if "resources" in told:
         asked = told.pop("resources")["requests"]
         found |= {
@@ -193,6 +226,19 @@ def _workspace(module: Module, log: Values) -> list[str]:
     return [each["name"] for address, each in module.known.items() if "_log_analytics_workspace." in address]
 
 
-def _subnet(module: Module, told: Values) -> str:
-    subnet = module.known[told.pop("id")]
-    return f"{subnet['virtual_network_name']}/{subnet['name']}"
+def container_app(told: Values) -> Values:
+    """What of its container is neither its name, its environment nor a probe."""
+    asked = told.pop("resources")
+    found = {
+        "image": told.pop("image"),
+        "command": told.pop("command"),
+        "cpu": asked.pop("cpu"),
+        "memory_gib": float(asked.pop("memory").removesuffix("Gi")),
+    }
+    done(asked)
+    return found
+
+
+def subnet(module: Module, told: Values) -> str:
+    found = module.known[told.pop("id")]
+    return f"{found['virtual_network_name']}/{found['name']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import tfparse
@@ -15,6 +16,14 @@ Key = tuple[str, str]
 Read = Iterator[tuple[str, str, Values, Values]]
 
 IMPORT = re.compile(r'import \{\n  to = (\S+?)(\[".*"\])?\n  id = "(.*)"\n\}')
+ADDRESS = re.compile(
+    r'(?:azurerm_container_group|azapi_resource)\.\w+\["([\w-]+)"\]\.(?:ip_address|output\.properties\.ipAddress\.ip)'
+)
+READER = re.compile(
+    r'ephemeral "azapi_data_plane_resource" "(\w+)" \{\n'
+    r'  type +=.*\n  parent_id += "([\w-]+)\.vault\.azure\.net"\n  name += "([\w/-]+)"\n'
+)
+DOMAIN = re.compile(r"\$\{(azapi_resource\.\w+)\.output\.properties\.defaultDomain\}")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -22,7 +31,10 @@ class Module:
     """All `resource` blocks of a folder, `for_each` unrolled, references as `type.label`."""
 
     def __init__(self, folder: Path) -> None:
-        parsed = tfparse.load_from_path(str(folder))
+        with TemporaryDirectory() as copy:
+            for file in folder.glob("*.tf"):
+                (Path(copy) / file.name).write_text(_with_what_comes(file.read_text()))
+            parsed = tfparse.load_from_path(copy)
         rows = [each for kind, found in parsed.items() if kind not in ("provider", "terraform") for each in found]
         self.providers: list[Values] = parsed.get("provider", [])
         names = {each["id"]: each["__tfmeta"]["path"].partition("[")[0] for each in rows}
@@ -38,6 +50,15 @@ class Module:
         """Each resource of a type, with its address; taken out, so that what nobody asks for is left."""
         for address in [a for a in self.resources if a.startswith(f"{kind}.")]:
             yield address, self.resources.pop(address)
+
+
+def _with_what_comes(text: str) -> str:
+    """What only a provider can tell, as a text that says what it is of: tfparse would give nothing for the whole."""
+    for label, vault, name in READER.findall(text):
+        value = f"ephemeral.azapi_data_plane_resource.{label}.output.value"
+        text = re.sub(rf"jsondecode\({value}\)\.(\w+)", rf'"\1 of {vault}/{name}"', text)
+        text = text.replace(value, f'"value of {vault}/{name}"')
+    return DOMAIN.sub(r"domain.of.\1", ADDRESS.sub(r'"address of \1"', text))
 
 
 def _plain(value: Any, names: Mapping[str, str], is_block: bool = True) -> Any:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
+from terraform_apps import azure_apps
 from terraform_azapi import azure_private, azure_storage, azure_targets, pulling
 from terraform_blocks import Key, Module, Read, Values, done, many
 from terraform_door import azure_front_door
@@ -205,6 +206,12 @@ def _azure_subnets(module: Module) -> Read:
             yield "azure.endpoint_subnet", name, {"prefix": prefix}, {}
             done(subnet)
             continue
+        if name == "edges":
+            given = [each["service_delegation"]["name"] for each in many(subnet, "delegation")]
+            assert subnet.pop("virtual_network_name")
+            yield "azure.edge_subnet", name, {"prefix": prefix, "delegations": given}, {}
+            done(subnet)
+            continue
         assert name == "targets"
         services = [each["service_delegation"]["name"] for each in many(subnet, "delegation")]
         properties = {"subnet": {"prefix": prefix, "delegations": services, **ties[address]}}
@@ -314,4 +321,5 @@ AZURE: tuple[Callable[[Module], Read], ...] = (
     _azure_targets,
     azure_targets,
     azure_front_door,
+    azure_apps,
 )

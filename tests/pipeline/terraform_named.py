@@ -20,6 +20,8 @@ STATES = {
     "aws.edge_definition": {"status": "a definition that is written down is active"},
     "aws.nat_gateway": {"state": "whether it works"},
     "aws.vpc_endpoint": {"state": "whether it works"},
+    "azure.app_environment": {"state": "whether Azure has made it"},
+    "azure.edge_environment": {"state": "whether Azure has made it"},
     "azure.private_endpoint": {"connection": "whether who is led to approves of it"},
 }
 

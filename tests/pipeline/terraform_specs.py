@@ -18,6 +18,7 @@ SITES = {
     "azure-east": {"cloud": "azure", "region": "eastus"},
     "office": {"cloud": "local", "hosts": ["127.0.0.1"]},
 }
+SWEDEN = {"cloud": "azure", "region": "swedencentral"}
 GPUS = {"gpu": {"type": "T4", "count": 1}, "size": {"cpu": "4 vCPU", "memory": "14GiB"}}
 MANAGED = {**GPUS, "gpu": {"type": "T4", "machines": "managed"}}
 BIG = {"name": "llama2:70b", "from": "storage"}
@@ -33,11 +34,13 @@ def in_west(arns: Sequence[str]) -> list[str]:
 
 
 OPEN_IN_BOTH = {**OPEN, "certificates": in_west(ALB["certificates"]), "edges": {"keys": in_west([KEYS])}}
-# Everything that changes what the plan holds; each is exported and read back.
 IDENTITY = (
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
     "/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull"
 )
+VAULT = "https://llm-vault.vault.azure.net/secrets"
+AZURE_EDGES = {"keys": f"{VAULT}/llm-keys", "identity": IDENTITY.replace("llm-pull", "llm-edge")}
+# Everything that changes what the plan holds; each is exported and read back.
 SPECS: Mapping[str, Mapping[str, Any]] = {
     "as it comes": {},
     "without a sidecar": {"sidecar": False},
@@ -141,6 +144,52 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "spares in a standby pool": {
         "deploy": {"hung_after": "30s"},
         "sites": {"azure-east": {**SITES["azure-east"], "scale": {"spares": 2}}},
+    },
+    "secrets of Key Vault": {
+        "logs": {"to_workspace": True},
+        "deploy": {"hung_after": "30s"},
+        "environment": {"A": "plain"},
+        "sites": {
+            "azure-east": {
+                **SITES["azure-east"],
+                "environment_from": {"HF_TOKEN": f"{VAULT}/hf/{'0' * 32}", "PROXY": f"{VAULT}/proxy/{'1' * 32}"},
+                "registry_login": f"{VAULT}/registry/{'2' * 32}",
+            }
+        },
+    },
+    "secrets of Key Vault, without sidecars, with models from storage, behind a registry's own name": {
+        "models": [BIG],
+        "sidecar": False,
+        "sites": {"azure-east": {**SITES["azure-east"], "environment_from": {"HF_TOKEN": f"{VAULT}/hf/{'3' * 32}"}}},
+    },
+    "a login to a registry alone": {
+        "image": "registry.example.com/acme/llm:1",
+        "sites": {"azure-east": {**SITES["azure-east"], "registry_login": f"{VAULT}/registry/{'2' * 32}"}},
+    },
+    "behind edges at Azure": {
+        "sites": {"azure-east": SITES["azure-east"]},
+        "image": "acme.azurecr.io/llm:1",
+        "gateway": {"limits": {"queue": 7}, "hosts": ["llm.example.org"], "prices": {"in_per_million": 0.25}},
+        "ingress": {"edges": {**AZURE_EDGES, "allow_from": ["203.0.113.0/24", "198.51.100.0/24"]}},
+    },
+    "behind edges at Azure, with models from storage in a private network, scaled by hand": {
+        "sites": {"azure-east": SITES["azure-east"]},
+        "models": ["llama2", BIG],
+        "network": {"mode": "private"},
+        "scale": {"by": "hand"},
+        "ingress": {"edges": {**AZURE_EDGES, "count": 3}},
+    },
+    "on container apps with GPUs": {"sites": {"azure-east": {**SWEDEN, "gpu": "T4"}}, "scale": {"min": 2}},
+    "on container apps with GPUs, pulled with an identity": {
+        "image": "llmregistry.azurecr.io/acme/llm:1",
+        "sites": {"azure-east": {**SWEDEN, "gpu": "T4", "registry_identity": IDENTITY}},
+    },
+    "on container apps with GPUs, without sidecars, in a private network": {
+        "sidecar": False,
+        "deploy": {"stop_within": "15m"},
+        "network": {"mode": "private", "allow_from": ["10.8.0.0/24"]},
+        "environment": {"A": 'say "${b}" and %{c}'},
+        "sites": {"azure-east": {**SWEDEN, "gpu": "A100"}},
     },
 }
 

@@ -8,7 +8,7 @@ from terraform_specs import nothing
 
 from arriero.plan import place
 from arriero.plan.model import Facts
-from arriero.plan.wanted import aws
+from arriero.plan.wanted import aws, azure
 from arriero.spec.model import Spec
 
 
@@ -20,3 +20,14 @@ def as_wished(wish: Spec, name: str) -> Facts:
         replace(each, id=f"{each.kind}/{each.name}") for each in aws.wanted(site, empty.sites[name], 1, 2, digest)
     )
     return replace(empty, sites={**empty.sites, name: replace(empty.sites[name], resources=there, count=2)})
+
+
+def azure_as_wished(wish: Spec, name: str, count: int = 2) -> Facts:
+    """One site at Azure; ids tell what they are of."""
+    site, empty = wish.site(name), nothing(wish, "1")
+    digest = place.definition_hash(azure.definition(site))
+    there = tuple(
+        replace(each, id=f"/{each.kind}/{each.name}")
+        for each in azure.wanted(site, empty.sites[name], 1, count, digest)
+    )
+    return replace(empty, sites={**empty.sites, name: replace(empty.sites[name], resources=there, count=count)})

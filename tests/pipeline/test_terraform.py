@@ -20,7 +20,7 @@ from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import module
 from arriero.plan import place
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws, azure, azure_apps, azure_edges, azure_vms
+from arriero.plan.wanted import aws, azure, azure_vms
 from arriero.spec.model import Spec
 
 CONVERGED = Path(__file__).parents[1] / "cases/plan/aws/converged.json"
@@ -77,12 +77,10 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for what would put a secret into it, edges at Azure, and container apps, which no module is written with."""
+    """But for what would put a secret into it, and virtual machines at Azure, with which no module is written."""
     assert set(module.MAKERS["aws"]) == set(aws.KINDS)
     unsaid = {"azure.action_group", "azure.metric_alert"}  # a webhook's key has no place in a module
-    unsaid |= {azure_apps.ENVIRONMENT_KIND, azure_apps.APP_KIND}  # refused by name
-    unsaid |= {azure_vms.VM_KIND, *azure_vms.LEFT_KINDS}  # refused by name, too
-    unsaid |= {*azure_edges.KINDS, *azure_edges.LATER_KINDS}
+    unsaid |= {azure_vms.VM_KIND, *azure_vms.LEFT_KINDS}  # refused by name
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
 
 
@@ -106,32 +104,10 @@ def test_what_terraform_can_not_say_is_refused_by_name() -> None:
         module.pieces(site, makers)
 
 
-def test_secrets_that_would_stand_in_terraforms_state_are_refused() -> None:
-    site = {**SITES["azure-east"], "registry_login": "https://llm-vault.vault.azure.net/secrets/registry"}
-    wish = spec({"sites": {"azure-east": site}})
-    with pytest.raises(Refused, match=r"sites\.azure-east\.registry_login: Terraform would read azure-east's secrets"):
-        module.files(wish, nothing(wish))
-
-
-def test_container_apps_are_refused() -> None:
-    wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": "T4"}}})
-    with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say container apps"):
-        module.files(wish, nothing(wish))
-
-
 def test_virtual_machines_at_azure_are_refused() -> None:
     machines = {"type": "T4", "machines": "virtual"}
     wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": machines}}})
     with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say virtual machines with GPUs"):
-        module.files(wish, nothing(wish))
-
-
-def test_edges_at_azure_are_refused() -> None:
-    of_azure = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
-    identity = f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge"
-    edges = {"keys": "https://llm-vault.vault.azure.net/secrets/llm-keys", "identity": identity}
-    wish = spec({"ingress": {"edges": edges}})
-    with pytest.raises(Refused, match=r"ingress\.edges: this export can't say edges at Azure, nor the names by which"):
         module.files(wish, nothing(wish))
 
 

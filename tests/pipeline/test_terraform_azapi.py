@@ -89,25 +89,16 @@ def test_the_key_of_a_storage_is_asked_for_and_kept_nowhere() -> None:
 
 
 def test_the_endpoint_of_a_vault_leads_to_the_vault_that_was_read() -> None:
-    """Such a site has secrets, too, and they are refused before."""
     vault = "/subscriptions/1/resourceGroups/keys/providers/Microsoft.KeyVault/vaults/llm-vault"
     own = {"environment_from": {"HF_TOKEN": f"https://llm-vault.vault.azure.net/secrets/hf/{'0' * 32}"}}
     network = {"mode": "private", "private_endpoints": ["vault"]}
     wish = spec({"sites": {"azure-east": {**SITES["azure-east"], **own, "network": network}}})
-    site = wish.site("azure-east")
-    found = replace(
-        nothing(wish, "1").sites["azure-east"], given=(Resource(azure_private.VAULT_KIND, "llm-vault", id=vault),)
-    )
-    wanted = azure_private.wanted(site, found, "llm-azure-east")
-    plan = replace(place.plan(wish, nothing(spec())).sites[0], wanted=wanted)
-    [endpoint] = [
-        each
-        for each in module.pieces(module.Site(site, plan, found), module.MAKERS["azure"])
-        if each.type == "azurerm_private_endpoint"
-    ]
-    [connection] = endpoint.body["private_service_connection"].bodies  # type: ignore[union-attr]
-    assert connection["private_connection_resource_id"] == vault
-    assert connection["subresource_names"] == ["vault"]
+    facts = nothing(wish, "1")
+    found = replace(facts.sites["azure-east"], given=(Resource(azure_private.VAULT_KIND, "llm-vault", id=vault),))
+    text = module.files(wish, replace(facts, sites={"azure-east": found}))["azure.tf"]
+    endpoint = text.partition('resource "azurerm_private_endpoint"')[2].partition("\n}\n")[0]
+    assert f'private_connection_resource_id = "{vault}"\n' in endpoint
+    assert re.search(r'subresource_names +=\s\["vault"\]\n', endpoint)
 
 
 @pytest.mark.parametrize("name", [STORED, SPARES])

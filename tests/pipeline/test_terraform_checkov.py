@@ -18,6 +18,9 @@ READ = (
     "models from storage",
     "models from storage at Azure, through a private endpoint",
     "spares in a standby pool",
+    "on container apps with GPUs",
+    "behind edges at Azure",
+    "secrets of Key Vault",
 )
 
 pytestmark = [pytest.mark.wide, pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed")]

@@ -19,6 +19,7 @@ from azure_sites import site as plain
 from edged_site import Keyed, asked, processes
 
 from arriero.clouds.azure import names, scaling, variables
+from arriero.pipeline.terraform import module as terraform
 from arriero.plan import order
 from arriero.plan.compare import compare
 from arriero.plan.model import SitePlan
@@ -54,6 +55,14 @@ def test_a_site_is_made_with_its_edges(azure: Azure, keyed: Keyed) -> None:
     assert [target.state for target in found.targets] == ["ready", "ready"]
     again = azure.play(variables.site_variables(keyed.wish(), whole(planned(keyed.wish(), found)), found))
     assert (again.code, again.recap["changed"]) == (0, 0), again.text
+
+
+def test_terraform_would_import_all_that_stands(azure: Azure, keyed: Keyed) -> None:
+    found = azure.read()
+    site = terraform.Site(keyed.wish(), planned(keyed.wish(), found), found)
+    made = [each for each in terraform.pieces(site, terraform.MAKERS["azure"]) if each.kind == "resource"]
+    assert {each.label for each in made} >= {"azure_east_edges", "azure_east_targets", "azure_east_edge_environment"}
+    assert [f"{each.type}.{each.label}" for each in made if not each.standing] == []
 
 
 def test_nobody_is_answered_without_a_key(azure: Azure, keyed: Keyed) -> None:

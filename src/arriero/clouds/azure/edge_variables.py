@@ -9,7 +9,7 @@ from typing import Any, cast
 from arriero.clouds.azure import app_bodies, apps
 from arriero.clouds.azure.private_link import DNS_VERSION
 from arriero.events import Json
-from arriero.plan.model import Resource, SiteFacts, SitePlan
+from arriero.plan.model import Resource, SiteFacts, SitePlan, Value
 from arriero.plan.wanted import azure as site_wish
 from arriero.plan.wanted import azure_edges as wish
 from arriero.plan.wanted import edge_settings
@@ -125,15 +125,31 @@ def body(app: Resource, environment_id: str) -> dict[str, Json]:
     }
 
 
+def text(settings: Value) -> str:
+    """As Terraform's `jsonencode` writes it, so that an export has what stands: no spaces, whole numbers without a
+    fraction, and `<`, `>`, `&` escaped.
+    """
+    told = json.dumps(_whole(wish.as_json(settings)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return told.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"})
+
+
+def _whole(told: Any) -> Any:
+    if isinstance(told, dict):
+        return {key: _whole(value) for key, value in told.items()}
+    if isinstance(told, list):
+        return list(map(_whole, told))
+    return int(told) if isinstance(told, float) and told.is_integer() else told
+
+
 def _container(about: Mapping[str, Any]) -> Json:
     wanted = about["container"]
-    probe, settings = wanted["readiness"], json.dumps(wish.as_json(about["settings"]), sort_keys=True)
+    probe = wanted["readiness"]
     return {
         "name": wish.CONTAINER,
         "image": wanted["image"],
         "command": list(wanted["command"]),
         "env": [
-            {"name": edge_settings.SETTINGS, "value": settings},
+            {"name": edge_settings.SETTINGS, "value": text(about["settings"])},
             {"name": edge_settings.KEYS, "secretRef": wish.KEYS_SECRET},
         ],
         "resources": {"cpu": wanted["cpu"], "memory": f"{wanted['memory_gib']:g}Gi"},

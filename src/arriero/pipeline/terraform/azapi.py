@@ -1,9 +1,10 @@
 """What of an Azure site hashicorp/azurerm can't say, in the words of Azure/azapi, which sends Resource Manager's own.
 
-Container groups that mount a share need its key. azurerm would write it into Terraform's state, and so would its
-storage account, which reads its own keys. Here the key is in `sensitive_body`, which is write-only, and an ephemeral
-resource asks for it: neither is in a plan or in a state. The whole list of volumes is there, for no page says how two
-lists are merged. Standby pools azurerm does not have at all.
+Container groups that mount a share need its key, and others have secrets (`azure_secrets.py`). azurerm would write them
+into Terraform's state, and so would its storage account, which reads its own keys. Here the key is in `sensitive_body`,
+which is write-only, and an ephemeral resource asks for it: neither is in a plan or in a state. The whole list of
+volumes is there, for no page says how two lists are merged. Standby pools azurerm does not have at all. Container apps:
+`azure_apps.py`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from typing import Any, cast
 
 from arriero.clouds.azure import bodies, groups, spares
 from arriero.clouds.azure.ledger import VERSION as STORAGE_VERSION
+from arriero.pipeline.terraform import azure_secrets
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Piece, Site
 from arriero.plan.model import Resource
-from arriero.plan.wanted import azure_files, azure_private, azure_spares
+from arriero.plan.wanted import azure_files, azure_private, azure_spares, storage
+from arriero.plan.wanted.azure import has_secrets
 
 TYPE = "azapi_resource"
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
+ADDRESS = "properties.ipAddress.ip"
 LEAST_TERRAFORM = ">= 1.11.0"  # the first with write-only arguments and ephemeral resources
 KEPT_NOTE = "Models outlive the service: Terraform will not remove them."
 
@@ -37,33 +41,43 @@ def account(site: Site, wanted: Resource, lifecycle: Body) -> Piece:
         },
     }
     group = f"azurerm_resource_group.{site.label}_files"
-    place = _place(f"{ACCOUNT_TYPE}@{STORAGE_VERSION}", wanted.name, group)
-    whole: Body = {**place, "tags": site.tags, "body": body, **lifecycle}
-    return Piece(TYPE, f"{site.label}_storage", whole, _imported(site, wanted, STORAGE_VERSION), KEPT_NOTE)
+    where = place(f"{ACCOUNT_TYPE}@{STORAGE_VERSION}", wanted.name, group)
+    whole: Body = {**where, "tags": site.tags, "body": body, **lifecycle}
+    return Piece(TYPE, f"{site.label}_storage", whole, imported(site, wanted, STORAGE_VERSION), KEPT_NOTE)
 
 
-def mounting_groups(site: Site, wanted: tuple[Resource, ...]) -> Iterator[Piece]:
-    """All container groups in one block; before them what asks for the key."""
-    [store] = site.wanted(azure_files.ACCOUNT_KIND)
-    told = bodies.group(site.spec, wanted[0], subnet_id="", account=store.name)
-    properties = dict(cast("Mapping[str, Any]", told["properties"]))
-    sensitive: dict[str, Any] = {"volumes": [_volume(site, each) for each in properties.pop("volumes")]}
-    if pulling := properties.get("imageRegistryCredentials"):
-        properties["imageRegistryCredentials"] = [{**each, "identity": identity_id(site)} for each in pulling]
+def are_groups_sent(site: Site) -> bool:
+    """Whether the container groups are azapi's: they have a key or a secret that no state may hold."""
+    return storage.is_used(site.spec) or has_secrets(site.spec)
+
+
+def secret_groups(site: Site, wanted: tuple[Resource, ...]) -> Iterator[Piece]:
+    """All container groups in one block; before them what asks for the key, and for secrets."""
+    store = next((account.name for account in site.wanted(azure_files.ACCOUNT_KIND)), "")
+    told = bodies.group(site.spec, wanted[0], subnet_id="", account=store)
+    plain = cast("Mapping[str, Any]", told["properties"])
+    if pulling := plain.get("imageRegistryCredentials"):
+        plain = {**plain, "imageRegistryCredentials": [{**each, "identity": identity_id(site)} for each in pulling]}
+    properties, sensitive = azure_secrets.named(wanted[0], plain), azure_secrets.filled(site, wanted[0], plain)
+    if "volumes" in properties:
+        sensitive["volumes"] = [_volume(site, each) for each in properties.pop("volumes")]
     if "diagnostics" in properties:
         sensitive["diagnostics"] = _diagnostics(site, properties.pop("diagnostics"))
     body: Body = {
         "for_each": Call("toset", [group.name for group in wanted]),
-        **_place(f"{groups.TYPE}@{groups.VERSION}", "", f"azurerm_resource_group.{site.label}"),
+        **place(f"{groups.TYPE}@{groups.VERSION}", "", f"azurerm_resource_group.{site.label}"),
         "name": Raw("each.key"),
-        "tags": cast("Mapping[str, str]", wanted[0].properties["tags"]),
+        "tags": wanted[0].tags,
         **identity(site),
         "body": {"properties": {**properties, "subnetIds": _subnets(site)}},
         "sensitive_body": {"properties": sensitive},
         "depends_on": [*network_ties(site), *_ways(site)],
+        **({"response_export_values": [ADDRESS]} if site.spec.azure_edges else {}),
     }
-    yield _key(site)
-    standing = {group.name: _with_version(found, groups.VERSION) for group in wanted if (found := site.standing(group))}
+    if store:
+        yield _key(site)
+    yield from azure_secrets.readers(site, wanted[0])
+    standing = {group.name: with_version(found, groups.VERSION) for group in wanted if (found := site.standing(group))}
     yield Piece(TYPE, site.label, body, standing)
 
 
@@ -71,12 +85,12 @@ def spare_profile(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece
     for wanted in resources:
         told = bodies.profile(site.spec, wanted)
         body: Body = {
-            **_place(f"{spares.PROFILE_TYPE}@{groups.VERSION}", wanted.name, f"azurerm_resource_group.{site.label}"),
+            **place(f"{spares.PROFILE_TYPE}@{groups.VERSION}", wanted.name, f"azurerm_resource_group.{site.label}"),
             "tags": wanted.tags,
             "body": {"properties": cast("Mapping[str, Expression]", told["properties"])},
             "response_export_values": ["properties.revision"],
         }
-        yield Piece(TYPE, f"{site.label}_spare_profile", body, _imported(site, wanted, groups.VERSION))
+        yield Piece(TYPE, f"{site.label}_spare_profile", body, imported(site, wanted, groups.VERSION))
 
 
 def spare_pool(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -87,23 +101,30 @@ def spare_pool(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         newest = {"id": Raw(f"{profile}.id"), "revision": Raw(f"{profile}.output.properties.revision")}
         made_of: Mapping[str, Any] = {"containerGroupProfile": newest, "subnetIds": _subnets(site)}
         body: Body = {
-            **_place(f"{spares.TYPE}@{spares.VERSION}", wanted.name, f"azurerm_resource_group.{site.label}"),
+            **place(f"{spares.TYPE}@{spares.VERSION}", wanted.name, f"azurerm_resource_group.{site.label}"),
             "tags": wanted.tags,
             "body": {"properties": {**told, "containerGroupProperties": made_of}},
             "depends_on": network_ties(site),
         }
-        yield Piece(TYPE, f"{site.label}_spares", body, _imported(site, wanted, spares.VERSION))
+        yield Piece(TYPE, f"{site.label}_spares", body, imported(site, wanted, spares.VERSION))
 
 
 def identity(site: Site) -> Body:
     """The identity that images are pulled with, in a block that both providers have; nothing where there is none."""
-    name = identity_id(site)
-    return {"identity": Blocks(({"type": "UserAssigned", "identity_ids": [name]},))} if name else {}
+    return user_assigned(identity_id(site))
 
 
 def identity_id(site: Site) -> str:
+    return spelt(site.spec.registry_identity or "")
+
+
+def user_assigned(name: str) -> Body:
+    return {"identity": Blocks(({"type": "UserAssigned", "identity_ids": [name]},))} if name else {}
+
+
+def spelt(identity: str) -> str:
     """As the spec spells it, and as the providers take it: where Azure knows no case, they do."""
-    return (site.spec.registry_identity or "").replace("/resourcegroups/", "/resourceGroups/")
+    return identity.replace("/resourcegroups/", "/resourceGroups/")
 
 
 def network_ties(site: Site) -> list[Raw]:
@@ -150,16 +171,18 @@ def _subnets(site: Site) -> list[Mapping[str, Raw]]:
     return [{"id": Raw(f"azurerm_subnet.{site.label}.id")}]
 
 
-def _place(kind: str, name: str, group: str) -> Mapping[str, Expression]:
+def place(kind: str, name: str, group: str) -> Mapping[str, Expression]:
+    """What it is and where: in the resource group at that address."""
     return {"type": kind, "name": name, "parent_id": Raw(f"{group}.id"), "location": Raw(f"{group}.location")}
 
 
-def _imported(site: Site, wanted: Resource, version: str) -> Mapping[str, str]:
+def imported(site: Site, wanted: Resource, version: str) -> Mapping[str, str]:
+    """What `standing` of a piece is, for one thing."""
     found = site.standing(wanted)
-    return {"": _with_version(found, version)} if found else {}
+    return {"": with_version(found, version)} if found else {}
 
 
-def _with_version(found: Resource, version: str) -> str:
+def with_version(found: Resource, version: str) -> str:
     """Without one azapi would take the newest that it knows, and write the resource's type with that."""
     return f"{found.id}?api-version={version}"
 

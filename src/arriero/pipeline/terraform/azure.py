@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from arriero.pipeline.terraform import azapi, azure_private, azure_storage
+from arriero.pipeline.terraform import azapi, azure_apps, azure_edges, azure_private, azure_storage
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.firewall import ALL_PORTS, Rule, nsg_rule
 from arriero.plan.model import Resource
-from arriero.plan.wanted import azure_spares, storage
+from arriero.plan.wanted import azure_spares
 from arriero.plan.wanted.azure import (
     PROBE_PERIOD_SECONDS,
     SUBNET,
@@ -124,7 +124,10 @@ def _subnet(site: Site, network: Resource) -> Iterator[Piece]:
     there = {"": f"{standing.id}/subnets/{SUBNET}"} if standing and held else {}
     delegations = Blocks(
         tuple(
-            {"name": "containers", "service_delegation": Blocks(({"name": service},))}
+            {
+                "name": "environments" if site.spec.gpu else "containers",
+                "service_delegation": Blocks(({"name": service},)),
+            }
             for service in wish["delegations"]
         )
     )
@@ -176,8 +179,8 @@ def _container_groups(site: Site, groups: tuple[Resource, ...]) -> Iterator[Piec
     """All of them in one block: they are copies of one pattern, and differ in their names only."""
     if not groups:
         return
-    if storage.is_used(site.spec):
-        yield from azapi.mounting_groups(site, groups)
+    if azapi.are_groups_sent(site):
+        yield from azapi.secret_groups(site, groups)
         return
     wish = cast("Mapping[str, Any]", groups[0].properties)
     body: Body = {
@@ -237,5 +240,7 @@ MAKERS: Mapping[str, Maker] = {
     **azure_storage.MAKERS,
     **azure_private.MAKERS,
     "azure.container_group": _container_groups,
+    **azure_apps.MAKERS,
+    **azure_edges.MAKERS,
     **azapi.MAKERS,
 }

@@ -28,24 +28,28 @@ def _subnet(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         yield Piece("azurerm_subnet", f"{site.label}_endpoints", body, site.imported(subnet))
 
 
-def _zone(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
-    for zone in resources:
-        group, label = Raw(f"azurerm_resource_group.{site.label}.name"), f"{site.label}_{_ZONES[zone.name]}"
-        whole: Body = {"name": zone.name, "resource_group_name": group, "tags": site.tags}
-        yield Piece("azurerm_private_dns_zone", label, whole, site.imported(zone))
-        standing = site.standing(zone)
-        for network in cast("tuple[str, ...]", zone.properties["networks"]):
-            is_linked = standing is not None and network in cast("tuple[str, ...]", standing.properties["networks"])
-            there = {"": f"{standing.id}/virtualNetworkLinks/{network}"} if standing and is_linked else {}
-            link: Body = {
-                "name": network,
-                "resource_group_name": group,
-                "private_dns_zone_name": Raw(f"azurerm_private_dns_zone.{label}.name"),
-                "virtual_network_id": Raw(f"azurerm_virtual_network.{site.label}.id"),
-                "registration_enabled": False,
-                "tags": site.tags,
-            }
-            yield Piece("azurerm_private_dns_zone_virtual_network_link", label, link, there)
+def zone(site: Site, wanted: Resource, label: str) -> Iterator[Piece]:
+    """A zone of the site's, and its link to the network."""
+    group, standing = Raw(f"azurerm_resource_group.{site.label}.name"), site.standing(wanted)
+    whole: Body = {"name": wanted.name, "resource_group_name": group, "tags": site.tags}
+    yield Piece("azurerm_private_dns_zone", label, whole, site.imported(wanted))
+    for network in cast("tuple[str, ...]", wanted.properties["networks"]):
+        is_linked = standing is not None and network in cast("tuple[str, ...]", standing.properties["networks"])
+        there = {"": f"{standing.id}/virtualNetworkLinks/{network}"} if standing and is_linked else {}
+        link: Body = {
+            "name": network,
+            "resource_group_name": group,
+            "private_dns_zone_name": Raw(f"azurerm_private_dns_zone.{label}.name"),
+            "virtual_network_id": Raw(f"azurerm_virtual_network.{site.label}.id"),
+            "registration_enabled": False,
+            "tags": site.tags,
+        }
+        yield Piece("azurerm_private_dns_zone_virtual_network_link", label, link, there)
+
+
+def _zones(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
+    for wanted in resources:
+        yield from zone(site, wanted, f"{site.label}_{_ZONES[wanted.name]}")
 
 
 def _endpoint(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -59,7 +63,7 @@ def _endpoint(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
             "is_manual_connection": False,
         }
         zones = cast("tuple[str, ...]", endpoint.properties["zones"])
-        ids = [Raw(f"azurerm_private_dns_zone.{site.label}_{_ZONES[zone]}.id") for zone in zones]
+        ids = [Raw(f"azurerm_private_dns_zone.{site.label}_{_ZONES[each]}.id") for each in zones]
         body: Body = {
             "name": endpoint.name,
             "resource_group_name": Raw(f"{group}.name"),
@@ -80,4 +84,4 @@ def _target(site: Site, name: str) -> Raw | str:
     return next(each.id for each in site.found.given if (each.kind, each.name) == (wish.VAULT_KIND, name))
 
 
-MAKERS: Mapping[str, Maker] = {wish.SUBNET_KIND: _subnet, wish.ZONE_KIND: _zone, wish.ENDPOINT_KIND: _endpoint}
+MAKERS: Mapping[str, Maker] = {wish.SUBNET_KIND: _subnet, wish.ZONE_KIND: _zones, wish.ENDPOINT_KIND: _endpoint}

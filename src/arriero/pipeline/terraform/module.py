@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
 from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, front_door
-from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Raw, quoted, text
+from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Call, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
 from arriero.plan.model import Cloud, Facts, SiteFacts, SitePlan, StorePlan
@@ -52,9 +52,7 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     where the plan of a site or of the Front Door can't be made, or holds what Terraform can't say.
     """
     _refuse_ways(spec)
-    _refuse_secrets(spec)
-    _refuse_edges(spec)
-    _refuse_apps(spec)
+    _refuse_machines(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.cloud == cloud for part in parts)]
     return {
@@ -74,26 +72,10 @@ def _refuse_ways(spec: Spec) -> None:
         raise Refused(Problem(what, "stay with `arriero up`, or remove one of both", "ingress.front_door"))
 
 
-def _refuse_secrets(spec: Spec) -> None:
-    """ECS and Terraform hold an ARN; for Container Instances Terraform would have to hold the value itself."""
+def _refuse_machines(spec: Spec) -> None:
     for name, site in spec.sites.items():
-        if site.cloud == "azure" and (site.environment_from or site.registry_login):
-            what = f"Terraform would read {name}'s secrets and write them into its state, in clear"
-            key = "environment_from" if site.environment_from else "registry_login"
-            raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.{key}"))
-
-
-def _refuse_edges(spec: Spec) -> None:
-    if spec.ingress.edges:
-        what = "this export can't say edges at Azure, nor the names by which they find targets"
-        raise Refused(Problem(what, "stay with `arriero up`, or remove it", "ingress.edges"))
-
-
-def _refuse_apps(spec: Spec) -> None:
-    for name, site in spec.sites.items():
-        if site.cloud == "azure" and site.gpu:
-            things = "virtual machines with GPUs" if is_virtual(site.gpu) else "container apps"
-            what = f"this export can't say {things}, which such a site's targets are"
+        if site.cloud == "azure" and is_virtual(site.gpu):
+            what = "this export can't say virtual machines with GPUs, which such a site's targets are"
             raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.gpu"))
 
 
@@ -244,12 +226,13 @@ def _guide(part: Part) -> str:
 
 
 def _row(part: Part) -> str:
-    groups = len(part.site.wanted("azure.container_group")) if part.site else 0
-    instances = sum(
-        max(1, groups) if "for_each" in p.body else 1
-        for p in part.pieces
-        if p.kind == "resource" and p.type != "terraform_data"
-    )
+    instances = sum(_instances(p) for p in part.pieces if p.kind == "resource" and p.type != "terraform_data")
     imported = sum(len(piece.standing) for piece in part.pieces)
     said = "nothing: it could not be read" if part.unread else str(imported)
     return f"| {part.name} | {instances} | {said} |"
+
+
+def _instances(piece: Piece) -> int:
+    each = piece.body.get("for_each", (piece.label,))
+    named = each.value if isinstance(each, Call) else each
+    return len(named) if isinstance(named, Mapping | Sequence) else 1
