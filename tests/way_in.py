@@ -39,7 +39,11 @@ def connected(folder: Path, address: str) -> http.client.HTTPSConnection:
 
 def connected_by_name(stage: Path, host: str, address: str) -> http.client.HTTPSConnection:
     """To what listens at `address` under a name that no DNS of this machine knows; `stage` has who signed for it."""
-    authority = stage / "environments" / host.partition(".")[2] / "ca.pem"
+    return connected_as(stage / "environments" / host.partition(".")[2] / "ca.pem", host, address)
+
+
+def connected_as(authority: Path, host: str, address: str) -> http.client.HTTPSConnection:
+    """To what listens at `address` under that name, by the file of who signed for it."""
     context = ssl.create_default_context(cafile=str(authority))
     for port in PORTS:
         try:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from terraform_blocks import Module, Read, Values, done, many
 
+from arriero.plan import front_door_names as names
+
 PROFILE, GROUP, ENDPOINT = (
     f"azurerm_cdn_frontdoor_{each}.front_door" for each in ("profile", "origin_group", "endpoint")
 )
@@ -31,6 +33,17 @@ def azure_front_door(module: Module) -> Read:
         assert group.pop("cdn_frontdoor_profile_id") == PROFILE
         yield "azure.origin_group", group.pop("name"), _group(group), {}
         done(group)
+    for _, name in module.of("azurerm_cdn_frontdoor_custom_domain"):
+        assert name.pop("cdn_frontdoor_profile_id") == PROFILE
+        assert name.pop("name") == names.resource_name(name["host_name"])
+        [tls] = many(name, "tls")
+        properties = {"certificate": tls["certificate_type"], "least_tls": tls["minimum_tls_version"]}
+        yield "azure.front_door_name", name.pop("host_name"), properties, {}
+        done(name)
+    for _, policy in module.of("azurerm_cdn_frontdoor_security_policy"):
+        assert policy.pop("cdn_frontdoor_profile_id") == PROFILE
+        yield "azure.front_door_firewall", policy.pop("name"), _firewall(policy, module), {}
+        done(policy)
     origins = []
     for address, origin in module.of("azurerm_cdn_frontdoor_origin"):
         origins.append(address)
@@ -43,6 +56,17 @@ def azure_front_door(module: Module) -> Read:
         assert route.pop("cdn_frontdoor_origin_ids") == origins
         yield "azure.route", route.pop("name"), _route(route, module), {}
         done(route)
+
+
+def _firewall(policy: Values, module: Module) -> Values:
+    [policies] = many(policy, "security_policies")
+    [firewall] = many(policies, "firewall")
+    [association] = many(firewall, "association")
+    domains = [each["cdn_frontdoor_domain_id"] for each in many(association, "domain")]
+    before = ["its own name" if each == ENDPOINT else module.known[each]["host_name"] for each in domains]
+    policy_id = firewall["cdn_frontdoor_firewall_policy_id"]
+    assert "/resourceGroups/" in policy_id
+    return {"policy": policy_id.lower(), "before": before, "patterns": association["patterns_to_match"]}
 
 
 def _group(group: Values) -> Values:
@@ -77,7 +101,10 @@ def _origin(origin: Values) -> Values:
 
 
 def _route(route: Values, module: Module) -> Values:
+    given = route.pop("cdn_frontdoor_custom_domain_ids", [])
+    route.pop("depends_on", None)
     return {
+        "names": [module.known[each]["host_name"] for each in given],
         "origins": module.known[route.pop("cdn_frontdoor_origin_group_id")]["name"],
         "patterns": route.pop("patterns_to_match"),
         "protocols": sorted(route.pop("supported_protocols")),

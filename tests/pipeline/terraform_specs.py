@@ -98,6 +98,18 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "sites": {"aws-east": SITES["aws-east"]},
         "ingress": {"alb": OPEN, "front_door": {"region": "westeurope"}},
     },
+    "behind a Front Door with names and a firewall": {
+        "sites": {"aws-east": SITES["aws-east"]},
+        "ingress": {
+            "alb": OPEN,
+            "front_door": {
+                "region": "westeurope",
+                "hosts": ["llm.example.org", "1.a-b.example.org"],
+                "web_application_firewall": "/subscriptions/00000000-0000-0000-0000-000000000001/resourcegroups/waf"
+                "/providers/Microsoft.Network/frontdoorwebapplicationfirewallpolicies/llm",
+            },
+        },
+    },
     "two sites behind a premium Front Door, and one at Azure that is not": {
         "sites": {"aws-east": SITES["aws-east"], "aws-west": WEST, "azure-east": SITES["azure-east"]},
         "ingress": {"alb": OPEN_IN_BOTH, "front_door": {"sku": "premium", "response_timeout": "90s"}},

@@ -26,6 +26,7 @@ from arriero.spec.model import Spec
 ROLE = Path(module.__file__).parents[2] / "deploy/ansible/ansible_collections/arriero/fleet/roles/aws_site"
 PINNED = "00000000-0000-0000-0000-00000000000b"
 PROFILE = "/subscriptions/0a/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
+NAMED = "behind a Front Door with names and a firewall"
 DOOR, BOTH = "behind a Front Door", "two sites behind a premium Front Door, and one at Azure that is not"
 BLOCK = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 REFERENCE = re.compile(r"\b(?:aws|azurerm)_\w+\.\w+")
@@ -117,6 +118,26 @@ def test_all_of_it_that_stands_is_imported_by_ids_as_the_provider_takes_them(tmp
     readme = (tmp_path / "README.md").read_text()
     assert "| front-door | 6 | 6 |" in readme
     assert "\n## The Front Door\n" in readme
+
+
+def test_names_and_firewall_are_imported_and_stand_before_the_route(tmp_path: Path) -> None:
+    wish = spec(SPECS[NAMED])
+    kept = {"llm.example.org": "by-hand", "1.a-b.example.org": "1-a--b-example-org"}
+    facts = standing(wish)
+    assert facts.front_door
+    there = tuple(
+        replace(r, id=f"{PROFILE}/customdomains/{kept[r.name]}") if r.name in kept else r
+        for r in facts.front_door.resources
+    )
+    read = written(wish, replace(facts, front_door=replace(facts.front_door, resources=there)), tmp_path)
+    new = ("custom_domain", "security_policy")
+    assert {key: value for key, value in read.imports.items() if any(each in key for each in new)} == {
+        f"{OF_DOOR}custom_domain.name_1_a__b_example_org": f"{PROFILE}/customDomains/1-a--b-example-org",
+        f"{OF_DOOR}custom_domain.name_llm_example_org": f"{PROFILE}/customDomains/by-hand",
+        f"{OF_DOOR}security_policy.front_door": f"{PROFILE}/securityPolicies/arriero",
+    }
+    before = needs(wish)[f"{OF_DOOR}route.front_door"]
+    assert {f"{OF_DOOR}security_policy.front_door", f"{OF_DOOR}custom_domain.name_llm_example_org"} <= before
 
 
 def test_what_is_missing_is_made_anew_and_a_rule_in_a_place_of_ours_is_taken_over(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "behind one that the internet reaches",
         "behind edges",
         "behind a Front Door",
+        "behind a Front Door with names and a firewall",
         "on machines with GPUs",
         "on private machines with GPUs, which the cloud scales",
         "on machines with GPUs that ECS keeps",

@@ -66,6 +66,14 @@ class Place:
         found: dict[str, str] = self.arriero("env", "--json").json["environment"]
         return found
 
+    def play(self, playbook: str) -> str:
+        """What plain ansible-playbook says of one of the collection's playbooks, with the project's own inventory."""
+        (self.folder / "fleet.arriero.yml").write_text("plugin: arriero.fleet.fleet\n")
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "fleet.arriero.yml", playbook]
+        whole = {**os.environ, **self.environment()}
+        played = subprocess.run(command, cwd=self.folder, env=whole, capture_output=True, text=True, check=False)
+        return played.stdout + played.stderr
+
     def calls(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.stage / "requests.jsonl").read_text().splitlines()]
 

@@ -72,7 +72,7 @@ def fails_without(place: Place, *actions: str) -> None:
     up = place.arriero("up", "--yes")
     assert up.code == 1
     for action in actions:
-        assert action in up.err + up.out
+        assert action in up.err + up.out, up.err + up.out
     assert "Traceback" not in up.err + up.out
 
 

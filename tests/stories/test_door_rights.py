@@ -6,18 +6,20 @@ The tests of this file go on from one another, in their order, on one stage.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
-from places import Place, open_spec
+from places import Place, open_spec, wait_for
 from rights import documents, fails_without, spare_of
 
 from arriero.catalog import permissions
 from key_vault import MANAGEMENT, Hand
-from way_in import key_and_hashes
+from way_in import connected_as, key_and_hashes
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -39,7 +41,18 @@ ingress:
     allow_from: ['0.0.0.0/0']
     edges: {{keys: ['{keys}']}}
 """
-DOOR = "  front_door: {region: westeurope}\n"
+PLAIN_DOOR = "  front_door: {region: westeurope}\n"
+NAME = "llm.example.org"
+POLICY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/waf/providers/Microsoft.Network/"
+    "frontDoorWebApplicationFirewallPolicies/llm"
+)
+DOOR = f"""\
+  front_door:
+    region: westeurope
+    hosts: [{NAME}]
+    web_application_firewall: {POLICY}
+"""
 PROFILE = "/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
 # Of the edges: the settings that their definition holds.
 CHANGED = "gateway: {hosts: [other.example.com]}\n"
@@ -83,6 +96,14 @@ class Stranger:
         told = self._hand.ask("PUT", self._hand.managed(f"{path}/elsewhere"), body, "2024-02-01", MANAGEMENT)
         assert told.status_code < 300, told.text
 
+    def guard_less(self) -> None:
+        """The firewall before one path alone."""
+        path = "securityPolicies/arriero"
+        found = self._hand.ask("GET", self._hand.managed(f"{PROFILE}/{path}"), None, "2024-02-01", MANAGEMENT).json()
+        parameters = found["properties"]["parameters"]
+        parameters["associations"][0]["patternsToMatch"] = ["/healthz"]
+        self.change(path, parameters=parameters)
+
     def let_in_another(self) -> None:
         """Another Front Door than the load balancer's own."""
         balancing = self.client("elbv2")
@@ -120,10 +141,17 @@ def without(place: Place, stranger: Stranger, tmp_path_factory: pytest.TempPathF
     return text
 
 
-def done(place: Place, words: list[str], spec: str) -> None:
+def done(place: Place, words: list[str], spec: str) -> str:
     (place.folder / "arriero.yaml").write_text(spec)
     ended = place.arriero(*words, "--yes")
     assert ended.code == 0, ended.err + ended.out
+    return ended.out
+
+
+def told(place: Place) -> dict[str, Any]:
+    """What status says of the name."""
+    [name] = place.arriero("status", "--json").json["front_door"]["names"]
+    return dict(name)
 
 
 def test_a_deployment_that_may_not_lead_anywhere_fails_and_names_it(place: Place, without: str) -> None:
@@ -133,7 +161,29 @@ def test_a_deployment_that_may_not_lead_anywhere_fails_and_names_it(place: Place
 
 def test_under_exactly_these_permissions_it_is_made(place: Place, without: str) -> None:
     assert place.arriero("rehearse", "start", "--permissions", "iam").code == 0
-    done(place, UP, without + DOOR)
+    said = done(place, UP, without + DOOR)
+    assert f"Front Door: {NAME} is Pending: write into your DNS TXT _dnsauth.{NAME}" in said
+    plan = place.arriero("plan")
+    assert plan.code == 0, plan.out
+    assert f"  note: {NAME} is Pending" in plan.out
+
+
+def test_its_name_serves_once_its_record_is_in_the_dns(place: Place) -> None:
+    records = told(place)["records"]
+    (place.stage / "records.json").write_text(json.dumps({records["txt"]["name"]: records["txt"]["value"]}))
+    assert wait_for(lambda: told(place)["state"] == "Approved", 30)
+    address = records["cname"]["value"]
+    connection = connected_as(place.stage / "doors" / address / NAME / "ca.pem", NAME, address)
+    connection.request("GET", "/readyz")
+    assert connection.getresponse().status == 200
+    assert f"{NAME} is Approved" in place.arriero("status").out
+    assert "Front Door:" not in done(place, UP, (place.folder / "arriero.yaml").read_text())
+
+
+def test_its_modules_find_nothing_to_change(place: Place, stranger: Stranger) -> None:
+    with stranger.at_work():
+        played = place.play("arriero.fleet.front_door")
+    assert re.search(r"front-door +: ok=[1-9]\d* +changed=0 ", played), played
 
 
 def test_what_somebody_changed_is_set_right(place: Place, without: str, stranger: Stranger) -> None:
@@ -143,10 +193,29 @@ def test_what_somebody_changed_is_set_right(place: Place, without: str, stranger
         stranger.change(
             "afdEndpoints/llm/routes/everything", cacheConfiguration={"queryStringCachingBehavior": "UseQueryString"}
         )
+        stranger.change("afdEndpoints/llm/routes/everything", customDomains=[])
+        stranger.change(
+            "customDomains/llm-example-org",
+            tlsSettings={"certificateType": "ManagedCertificate", "minimumTlsVersion": "TLS10"},
+        )
+        stranger.guard_less()
         stranger.lead_elsewhere()
         stranger.let_in_another()
+    planned = place.arriero("plan").out.splitlines()
+    assert f"  ~ front door name {NAME}: least_tls: is TLS10, should be TLS12" in planned
+    assert "  ~ front door firewall arriero: patterns: is [/healthz], should be [/*]" in planned
     done(place, UP, without + DOOR)
     assert place.arriero("plan").code == 0
+    assert told(place)["state"] == "Approved"
+
+
+def test_without_names_and_firewall_it_goes_on_under_its_own(place: Place, without: str) -> None:
+    planned = done(place, UP, without + PLAIN_DOOR)
+    assert f"  - front door name {NAME}: the spec no longer asks for it; take its records out of your DNS" in planned
+    assert place.arriero("plan").code == 0
+    assert set(place.arriero("status", "--json").json["front_door"]) == {"url"}
+    done(place, UP, without + DOOR)
+    assert told(place)["state"] == "Pending"  # by another token than the one that is in the DNS
 
 
 def test_it_is_taken_away_put_back_before_other_edges_and_removed(place: Place, without: str) -> None:

@@ -33,8 +33,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """`parts` says for each call what it belongs to, one thing or several: network, nat, endpoints, service, insights,
-    scaling, machines, managed, ingress, waf, edges, door, site, rest, spares, ledger, registry, replication, alerts,
-    workspace, storage, private, vaults, virtual, secrets (Azure's data actions).
+    scaling, machines, managed, ingress, waf, edges, door, names, site, rest, spares, ledger, registry, replication,
+    alerts, workspace, storage, private, vaults, virtual, secrets (Azure's data actions).
 
     `besides` has permissions that no call of a plain deployment needs, each with its part and the reason.
     """

@@ -130,6 +130,7 @@ def up(
             raise (VerdictFailed if done.outcome.is_judged_bad else ArrieroError)(problems)
         if not as_json:
             print(_done(here, done.plan, running.url if running else None, is_changed_here=nginx is not None))
+            print("".join(f"{line}\n" for line in door_lines.to_do_lines(done.after.front_door)), end="")
         return 0
 
 

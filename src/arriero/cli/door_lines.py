@@ -7,7 +7,8 @@ from arriero.cli.change_lines import change_line, store_json
 from arriero.cost import front_door as cost
 from arriero.cost.estimate import Estimate
 from arriero.plan import front_door
-from arriero.plan.model import StorePlan
+from arriero.plan import front_door_names as names
+from arriero.plan.model import SiteFacts, StorePlan
 from arriero.spec.model import Spec
 
 
@@ -35,3 +36,8 @@ def as_json(plan: StorePlan | None, spec: Spec, prices: Prices = BUILT_IN) -> di
         return None
     price = estimate.as_json() if estimate else None
     return {**store_json(plan), "price": price, "notes": [*plan.notes, *front_door.notes(spec)]}
+
+
+def to_do_lines(found: SiteFacts | None) -> list[str]:
+    """What is left to do in the user's DNS after a deployment; nothing where every name is approved."""
+    return [f"Front Door: {name}" for name in names.standing(found) if not name.is_approved]

@@ -26,7 +26,7 @@ from arriero.observe import doctor as checks
 from arriero.observe import status as observed
 from arriero.observe.logs import following
 from arriero.observe.status import ServerProcess, Status
-from arriero.plan import front_door, roles
+from arriero.plan import front_door, front_door_names, roles
 
 VERDICT_FAILED = 3
 WATCH_SECONDS = 1.0
@@ -162,8 +162,9 @@ def _status(here: Here) -> Status:
     spec = roles.applied(here.spec, order)
     now = observed.look(spec, facts.sites, url, _processes(here), observed.served_models, asleep(here))
     report = scaling.last_report(here.project) if running else None
-    now = replace(now, pairs=pair_lines.as_json(here.spec, order), front_door=front_door.host_of(facts.front_door))
-    now = replace(now, nginx=nginx_here.status(here))
+    door = facts.front_door
+    now = replace(now, front_door=front_door.host_of(door), front_door_names=front_door_names.standing(door))
+    now = replace(now, pairs=pair_lines.as_json(here.spec, order), nginx=nginx_here.status(here))
     return replace(now, scaling=report.as_json()) if report else now
 
 

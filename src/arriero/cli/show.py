@@ -268,6 +268,7 @@ def status_lines(status: Status, spec: Spec) -> list[str]:
         *lines,
         *_nginx_lines(status),
         *([f"front door https://{status.front_door}"] if status.front_door else []),
+        *(f"  {name}" for name in status.front_door_names),
         *_scaling_lines(status),
         *pair_lines.status_lines(status.pairs),
         *(line for site in status.sites for line in _site_status_lines(site)),

@@ -65,7 +65,7 @@ def front_door_host(spec: Spec, facts: Facts, coming: Collection[str] | None = N
     planned = front_door.plan(spec, facts, coming)
     if planned is None or planned.problem:
         return None
-    variables = import_module("arriero.clouds.azure.front_door").variables(spec, facts, planned)
+    variables = import_module("arriero.clouds.azure.front_door_variables").variables(spec, facts, planned)
     return SiteHost(NAME, planned.cloud, planned.region, "active", variables, group="doors")
 
 

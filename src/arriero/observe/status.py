@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 from arriero.errors import Problem
 from arriero.events import Json
+from arriero.plan.front_door_names import Name
 from arriero.plan.model import SiteFacts, TargetFacts
 from arriero.plan.wanted import aws_edges, azure_edges
 from arriero.spec.model import ResolvedSite, Spec
@@ -90,6 +91,8 @@ class Status:
     """The name in the DNS of the Front Door before the sites; empty where none stands."""
     nginx: Mapping[str, Json] | None = None
     """The nginx that `up` runs before the gateway: `url`, `state` and `pid`; None where the spec wants none here."""
+    front_door_names: tuple[Name, ...] = ()
+    """Names of the user's own for it, with what the user's DNS has to say."""
 
     def as_json(self) -> dict[str, Json]:
         """The document that `status --json` promises, schema 1."""
@@ -102,8 +105,12 @@ class Status:
             "scaling": dict(self.scaling) if self.scaling else None,
             "pairs": [dict(pair) for pair in self.pairs],
             **({"nginx": dict(self.nginx)} if self.nginx else {}),
-            **({"front_door": {"url": f"https://{self.front_door}"}} if self.front_door else {}),
+            **({"front_door": self._front_door_json()} if self.front_door else {}),
         }
+
+    def _front_door_json(self) -> dict[str, Json]:
+        names: list[Json] = [name.as_json() for name in self.front_door_names]
+        return {"url": f"https://{self.front_door}", **({"names": names} if names else {})}
 
 
 Probe = Callable[[str], tuple[str, ...] | None]

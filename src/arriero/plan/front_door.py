@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from arriero.errors import Problem
+from arriero.plan import front_door_names as names
 from arriero.plan.compare import compare
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Change, Facts, Resource, SiteFacts, StorePlan, Value
 from arriero.plan.wanted import aws_alb, azure_edges
@@ -20,12 +21,15 @@ from arriero.spec.front_door import AT, NAME, behind, region_of
 from arriero.spec.ingress import FrontDoor
 from arriero.spec.model import Spec
 
-GROUP, PROFILE, ENDPOINT = "azure.resource_group", "azure.front_door", "azure.front_door_endpoint"
+GROUP, PROFILE, ENDPOINT = "azure.resource_group", "azure.front_door", names.ENDPOINT
+FIREWALL = "azure.front_door_firewall"
 ORIGINS, ORIGIN, ROUTE = "azure.origin_group", "azure.origin", "azure.route"
 # The module can put a cache before the answers, and can't take one away.
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {ROUTE: ("caches",)}
 SKUS = {"standard": "Standard_AzureFrontDoor", "premium": "Premium_AzureFrontDoor"}
-GROUP_OF_ORIGINS, ROUTE_NAME = "sites", "everything"
+GROUP_OF_ORIGINS, ROUTE_NAME, FIREWALL_NAME = "sites", "everything", "arriero"
+# Among what a firewall stands before: the name that Azure gave.
+OWN_NAME = "its own name"
 PRIORITIES = {"active": 1, "standby": 2}
 WEIGHT = 500
 # Each of Azure's places asks for itself. A site that two of the last four questions found ill gets no more requests.
@@ -56,10 +60,13 @@ def plan(spec: Spec, facts: Facts, coming: Collection[str] | None = None) -> Sto
     wish = wanted(spec, facts)
     known = {each.name for each in wish if each.kind == ORIGIN and "host" in each.properties}
     led = known | set(spec.sites if coming is None else coming) & {each.name for each in wish if each.kind == ORIGIN}
-    changes = compare(NAME, wish, found.resources, IMMUTABLE)
+    left = {each.name: names.GONE for each in found.resources if each.kind == names.KIND}
+    changes = compare(NAME, wish, found.resources, IMMUTABLE, left)
     waiting = tuple(change for change in changes if _waits(change, led))
     return replace(
-        planned, changes=tuple(change for change in changes if change not in waiting), notes=_why_they_wait(waiting)
+        planned,
+        changes=tuple(change for change in changes if change not in waiting),
+        notes=(*_why_they_wait(waiting), *names.notes(door, found)),
     )
 
 
@@ -73,9 +80,11 @@ def wanted(spec: Spec, facts: Facts) -> tuple[Resource, ...]:
         Resource(GROUP, group_name(spec.name), {"location": region_of(spec)}, tags=tags(spec.name)),
         Resource(PROFILE, spec.name, {**whole, "tags": dict(tags(spec.name))}, tags=tags(spec.name)),
         Resource(ENDPOINT, spec.name, {"enabled": True}),
+        *names.wanted(door),
+        *_firewall(door),
         Resource(ORIGINS, GROUP_OF_ORIGINS, {"probe": PROBE, "samples": SAMPLES, "is_sticky": False}),
         *_origins(spec, facts),
-        Resource(ROUTE, ROUTE_NAME, _route()),
+        Resource(ROUTE, ROUTE_NAME, _route(door)),
     )
 
 
@@ -179,8 +188,16 @@ def _to_edges(found: SiteFacts | None, base: str) -> dict[str, Value]:
     return {"checks_name": True, **known}
 
 
-def _route() -> Mapping[str, Value]:
+def _firewall(door: FrontDoor) -> Iterator[Resource]:
+    """It stands before every name, as nobody is to come past it."""
+    if policy := door.web_application_firewall:
+        before: tuple[Value, ...] = (*sorted(door.hosts), OWN_NAME)
+        yield Resource(FIREWALL, FIREWALL_NAME, {"policy": policy.lower(), "before": before, "patterns": ("/*",)})
+
+
+def _route(door: FrontDoor) -> Mapping[str, Value]:
     return {
+        "names": tuple(sorted(door.hosts)),
         "origins": GROUP_OF_ORIGINS,
         "patterns": ("/*",),
         "protocols": ("Http", "Https"),

@@ -22,7 +22,8 @@ def door_ways(found: SiteFacts | None) -> Iterator[Way]:
     protocols = cast("tuple[str, ...]", route.properties["protocols"])
     ports = " and ".join(PORTS[each] for each in sorted(protocols, reverse=True))
     for origin in (each for each in found.resources if each.kind == front_door.ORIGIN and each.properties["enabled"]):
-        door = f"Front Door {endpoint.name} ({endpoint.details['host']})"
+        hosts = (str(endpoint.details["host"]), *cast("tuple[str, ...]", route.properties["names"]))
+        door = f"Front Door {endpoint.name} ({', '.join(hosts)})"
         what = "the edges" if origin.properties["checks_name"] else "the load balancer"
         leads = f"to {what} {origin.properties['host']} with X-Azure-FDID {front_door.id_of(found)}"
         yield Way(origin.name, "everybody", f"port {ports} of the Front Door", (door, leads))

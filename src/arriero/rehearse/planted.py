@@ -1,10 +1,13 @@
 """What somebody planted on the stage: figures of load, with which the emulated CloudWatch and Azure Monitor answer, and
-lines of containers, which the emulated Log Analytics has among those that came to it.
+lines of containers, which the emulated Log Analytics has among those that came to it; and records of users' DNS, which
+Front Doors look for.
 
 `metrics/<service>-<site>.json` in the stage's folder: `{"start": "2026-11-01T00:00:00Z", "step": 300, "cpu": [percent,
 …], "memory": [percent, …]}`, and `lines/<service>-<site>.jsonl` with one line of a container in each: `{"at":
 "2026-11-01T00:00:00Z", "group": …, "container": …, "text": …}`. Read anew at every question; a site without a file has
 none, as a new one.
+
+`records.json` stands for users' DNS: the text of TXT records by their names, `{"_dnsauth.llm.example.com": "…"}`.
 """
 
 from __future__ import annotations
@@ -79,3 +82,10 @@ class Figures:
         file = self.folder / "lines" / f"{Path(name).name}.jsonl"
         told = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         return [PlantedLine(datetime.fromisoformat(row.pop("at")), **row) for row in told]
+
+    def text_record(self, name: str) -> str | None:
+        """What the TXT record of that name says; None where there is none."""
+        file = self.folder / "records.json"
+        told = json.loads(file.read_text()) if file.exists() else {}
+        found = told.get(name)
+        return str(found) if found is not None else None

@@ -15,6 +15,8 @@ from arriero.spec.suggest import suggest
 if TYPE_CHECKING:
     from arriero.spec.model import Spec
 
+AZURES = ".azurefd.net"
+
 
 def front_door_problems(spec: Spec) -> Iterator[Problem]:
     door = spec.ingress.front_door
@@ -24,6 +26,8 @@ def front_door_problems(spec: Spec) -> Iterator[Problem]:
         return
     yield from _origin_problems(spec)
     yield from _place_problems(spec, door)
+    yield from _name_problems(door)
+    yield from _firewall_problems(spec, door)
     timeout, key = door.response_timeout, f"{AT}.response_timeout"
     if timeout > of_ingress.MOST_RESPONSE_SECONDS:
         what = f"is {timeout}, and Front Door waits for an answer to begin for 240s at most"
@@ -48,6 +52,24 @@ def _origin_problems(spec: Spec) -> Iterator[Problem]:
     if alb.scheme == "internal":
         what = "is internal, and Front Door reaches public addresses only"
         yield Problem(what, "write scheme: internet-facing; it answers that Front Door alone", "ingress.alb.scheme")
+
+
+def _name_problems(door: FrontDoor) -> Iterator[Problem]:
+    for index, name in enumerate(door.hosts):
+        key = f"{AT}.hosts[{index}]"
+        if name in door.hosts[:index]:
+            yield Problem(f"{name} is here twice", "keep one of them", key)
+        if name.endswith(AZURES):
+            yield Problem(f"{name} is Azure's, which gives one such name by itself", "name one of your own DNS", key)
+
+
+def _firewall_problems(spec: Spec, door: FrontDoor) -> Iterator[Problem]:
+    """A policy is put before Front Doors of its own subscription."""
+    wanted = door.web_application_firewall
+    own = of_ingress.subscription_of(wanted).lower() if wanted else ""
+    if wanted and spec.accounts.azure and own != spec.accounts.azure.lower():
+        what = f"is of the subscription {own}, and the spec's is {spec.accounts.azure}"
+        yield Problem(what, "name one of that subscription", f"{AT}.web_application_firewall")
 
 
 def _place_problems(spec: Spec, door: FrontDoor) -> Iterator[Problem]:

@@ -26,6 +26,8 @@ Client = Annotated[str, BeforeValidator(of_ingress.client_range), values.schema(
 InKeyVault = Annotated[str, BeforeValidator(of_ingress.key_vault_secret), values.schema(secret_values.ADDRESS_PATTERN)]
 Identity = Annotated[str, BeforeValidator(of_ingress.identity), values.schema(of_ingress.IDENTITY_PATTERN)]
 InAws = Annotated[str, BeforeValidator(of_ingress.aws_secret), values.schema(secret_values.PATTERN)]
+DoorName = Annotated[str, BeforeValidator(of_ingress.door_name), values.schema(of_ingress.DOOR_NAME_PATTERN, 253)]
+Firewall = Annotated[str, BeforeValidator(of_ingress.firewall), values.schema(of_ingress.FIREWALL_PATTERN)]
 Wait = Annotated[Duration, values.above_zero]
 
 
@@ -151,6 +153,14 @@ class FrontDoor(Section):
     response_timeout: Wait = Field(
         default=Duration(of_ingress.MOST_RESPONSE_SECONDS),
         description="So long may an answer take to begin, and be silent later: 16s to 240s.",
+    )
+    hosts: tuple[DoorName, ...] = Field(
+        default=(),
+        description="Names of yours for clients, like llm.example.com, besides the one that Azure gives it. Each needs "
+        "two records in your DNS, which `arriero status` tells.",
+    )
+    web_application_firewall: Firewall | None = Field(
+        default=None, description="The id of a WAF policy of yours to put before it; its rules are yours."
     )
     region: str = Field(
         default="",

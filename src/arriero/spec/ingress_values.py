@@ -13,6 +13,12 @@ IDENTITY_PATTERN = (
     "^/subscriptions/[0-9a-fA-F-]{36}/resource[gG]roups/[A-Za-z0-9._()-]{1,90}"
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[A-Za-z0-9_-]{3,128}$"
 )
+# A whole name of the DNS: Front Door takes none with a *, for which Azure makes no certificate.
+DOOR_NAME_PATTERN = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+FIREWALL_PATTERN = (
+    "^/subscriptions/[0-9a-fA-F-]{36}/resource[gG]roups/[A-Za-z0-9._()-]{1,90}/providers/Microsoft.Network/"
+    "[fF]ront[dD]oor[wW]eb[aA]pplication[fF]irewall[pP]olicies/[A-Za-z][A-Za-z0-9]{0,127}$"
+)
 # An ALB cuts a connection on which nothing was sent for so long; 60 s by default. Ollama sends nothing while it loads a
 # model, which it gives up after five minutes (OLLAMA_LOAD_TIMEOUT).
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
@@ -67,6 +73,26 @@ def identity(value: object) -> str:
 
 def _is(value: object, pattern: str) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(pattern, value))
+
+
+def door_name(value: object) -> str:
+    text = _text(value)
+    if "*" in text:
+        what = f"{values.shown(text)} has a *, and Azure makes no certificate for such names"
+        raise ValueError(f"{what}; name each, like llm.example.com")
+    return _formed(text, DOOR_NAME_PATTERN, "the whole name of a host", "llm.example.com").lower()
+
+
+def firewall(value: object) -> str:
+    example = (
+        "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers/"
+        "Microsoft.Network/frontDoorWebApplicationFirewallPolicies/llm"
+    )
+    return _formed(value, FIREWALL_PATTERN, "the id of a WAF policy for Front Door", example)
+
+
+def subscription_of(path: str) -> str:
+    return path.split("/")[2]
 
 
 def _formed(value: object, pattern: str, what: str, example: str) -> str:

@@ -1,30 +1,26 @@
-"""A service's Front Door: read into the form of a site, and what the role `azure_front_door` needs to make it."""
+"""A service's Front Door: read into the form of a site."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
 
 from arriero.clouds.azure import network
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.azure.network import GROUPS_VERSION
-from arriero.clouds.azure.patience import PATIENCE
-from arriero.events import Json
 from arriero.plan import front_door as wish
-from arriero.plan.model import Facts, Resource, SiteFacts, SiteRef, StorePlan, Value
+from arriero.plan import front_door_names as names
+from arriero.plan.model import Resource, SiteFacts, SiteRef, Value
 from arriero.spec.front_door import NAME
-from arriero.spec.model import Spec
 
 VERSION = "2024-02-01"
-_LEAST_WAIT_SECONDS = 600  # Azure makes a profile in minutes
 
 
 def read(service: str, region: str) -> SiteFacts:
-    """What stands: two calls, and four more where there is a profile. Raises CloudError."""
+    """What stands: two calls, and six more where there is a profile. Raises CloudError."""
     ref = SiteRef(service, NAME, "azure", region)
-    with door("", region), ThreadPoolExecutor(6, thread_name_prefix="front door") as pool:
+    with door("", region), ThreadPoolExecutor(8, thread_name_prefix="front door") as pool:
         arm, base = connect(), f"/resourceGroups/{wish.group_name(service)}"
         above = pool.submit(arm.get, base, GROUPS_VERSION)
         path = f"{base}/providers/Microsoft.Cdn/profiles/{service}"
@@ -36,64 +32,30 @@ def read(service: str, region: str) -> SiteFacts:
     return SiteFacts(NAME, "azure", region, arm.subscription, tuple(resources))
 
 
-def variables(spec: Spec, facts: Facts, planned: StorePlan) -> dict[str, Json]:
-    """What the role needs; origins as far as it is known where they are."""
-    wanted = wish.wanted(spec, facts)
-    profile, origins = _one(wanted, wish.PROFILE), _one(wanted, wish.ORIGINS)
-    gone = [change.name for change in planned.changes if change.kind == wish.ORIGIN and change.action == "remove"]
-    replaced = [change.name for change in planned.changes if change.kind == wish.ROUTE and change.action == "replace"]
-    return {
-        "azure_front_door_group": wish.group_name(spec.name),
-        "azure_front_door_location": planned.region,
-        "azure_front_door_tags": dict(wish.tags(spec.name)),
-        "azure_front_door_name": spec.name,
-        "azure_front_door_sku": _text(profile, "sku"),
-        "azure_front_door_response_seconds": cast(int, profile.properties["response_seconds"]),
-        "azure_front_door_origin_group": origins.name,
-        "azure_front_door_probe": cast("dict[str, Json]", dict(wish.PROBE)),
-        "azure_front_door_samples": cast("dict[str, Json]", dict(wish.SAMPLES)),
-        "azure_front_door_origins": [_origin(each) for each in wanted if each.kind == wish.ORIGIN],
-        "azure_front_door_origins_gone": list(gone),
-        "azure_front_door_route": wish.ROUTE_NAME,
-        "azure_front_door_routes_replaced": list(replaced),
-        "azure_front_door_seconds": max(_LEAST_WAIT_SECONDS, int(spec.deploy.ready_within)),
-        **PATIENCE.variables(int(spec.deploy.ready_within)),
-    }
-
-
-def _origin(origin: Resource) -> Json:
-    """`host` is empty where no load balancer or edge stands yet, and plain Ansible has just made it; so is
-    `host_header` where that is the same.
-    """
-    properties = origin.properties
-    return {
-        "site": origin.name,
-        "host": str(properties.get("host", "")),
-        "host_header": str(properties.get("host_header", "")),
-        "checks_name": bool(properties["checks_name"]),
-        "port": cast(int, properties["port"]),
-        "priority": cast(int, properties["priority"]),
-        "weight": cast(int, properties["weight"]),
-    }
-
-
 def _inside(arm: Arm, pool: ThreadPoolExecutor, path: str, service: str) -> tuple[Resource, ...]:
     endpoint = pool.submit(arm.get, f"{path}/afdEndpoints/{service}", VERSION)
     route = pool.submit(arm.get, f"{path}/afdEndpoints/{service}/routes/{wish.ROUTE_NAME}", VERSION)
     group = pool.submit(arm.get, f"{path}/originGroups/{wish.GROUP_OF_ORIGINS}", VERSION)
+    named = pool.submit(arm.list, f"{path}/customDomains", VERSION)
+    firewall = pool.submit(arm.get, f"{path}/securityPolicies/{wish.FIREWALL_NAME}", VERSION)
     origins = arm.list(f"{path}/originGroups/{wish.GROUP_OF_ORIGINS}/origins", VERSION) if group.result() else []
-    return (*_found(endpoint.result(), group.result(), route.result()), *map(_origin_found, origins))
+    hosts = {str(each["name"]).lower(): str(each["properties"]["hostName"]).lower() for each in named.result()}
+    return (
+        *_found(endpoint.result(), group.result()),
+        *map(_name_found, named.result()),
+        *([_firewall_found(guard, hosts)] if (guard := firewall.result()) else []),
+        *map(_origin_found, origins),
+        *([_route_found(way, hosts)] if (way := route.result()) else []),
+    )
 
 
-def _found(endpoint: Found | None, group: Found | None, route: Found | None) -> Iterator[Resource]:
+def _found(endpoint: Found | None, group: Found | None) -> Iterator[Resource]:
     if endpoint:
         about = endpoint["properties"]
         values: dict[str, Value] = {"enabled": _is_on(about)}
         yield Resource(wish.ENDPOINT, endpoint["name"], values, endpoint["id"], details={"host": about["hostName"]})
     if group:
         yield _group_found(group)
-    if route:
-        yield _route_found(route)
 
 
 def _profile(profile: Found) -> Resource:
@@ -140,9 +102,44 @@ def _origin_found(origin: Found) -> Resource:
     return Resource(wish.ORIGIN, origin["name"], properties, origin["id"])
 
 
-def _route_found(route: Found) -> Resource:
-    about = route["properties"]
+def _name_found(item: Found) -> Resource:
+    about = item["properties"]
+    tls, validation = about.get("tlsSettings") or {}, about.get("validationProperties") or {}
     properties: dict[str, Value] = {
+        "certificate": tls.get("certificateType"),
+        "least_tls": tls.get("minimumTlsVersion"),
+    }
+    details: dict[str, Value] = {
+        "state": about.get("domainValidationState") or "Unknown",
+        "token": validation.get("validationToken") or "",
+        "expires": str(validation.get("expirationDate") or "")[:10],
+    }
+    return Resource(names.KIND, str(about["hostName"]).lower(), properties, item["id"], details=details)
+
+
+def _firewall_found(policy: Found, hosts: Mapping[str, str]) -> Resource:
+    """What a hand let another policy guard is not ours to know."""
+    about = policy["properties"].get("parameters") or {}
+    parts = about.get("associations") or ()
+    before = {_before(str(each["id"]), hosts) for part in parts for each in part.get("domains") or ()}
+    properties: dict[str, Value] = {
+        "policy": str((about.get("wafPolicy") or {}).get("id", "")).lower(),
+        "before": (*sorted(before - {wish.OWN_NAME}), *(before & {wish.OWN_NAME})),
+        "patterns": tuple(sorted({str(each) for part in parts for each in part.get("patternsToMatch") or ()})),
+    }
+    return Resource(wish.FIREWALL, policy["name"], properties, policy["id"])
+
+
+def _before(path: str, hosts: Mapping[str, str]) -> str:
+    kind, _, name = path.lower().rpartition("/")
+    return hosts.get(name, name) if kind.endswith("/customdomains") else wish.OWN_NAME
+
+
+def _route_found(route: Found, hosts: Mapping[str, str]) -> Resource:
+    about = route["properties"]
+    given = (network.last(str(each["id"])).lower() for each in about.get("customDomains") or ())
+    properties: dict[str, Value] = {
+        "names": tuple(sorted(hosts.get(name, name) for name in given)),
         "origins": str((about.get("originGroup") or {}).get("id", "")).rpartition("/")[2],
         "patterns": tuple(about.get("patternsToMatch") or ()),
         "protocols": tuple(sorted(about.get("supportedProtocols") or ())),
@@ -157,11 +154,3 @@ def _route_found(route: Found) -> Resource:
 
 def _is_on(about: Found) -> bool:
     return bool(about.get("enabledState") == "Enabled")
-
-
-def _one(wanted: tuple[Resource, ...], kind: str) -> Resource:
-    return next(each for each in wanted if each.kind == kind)
-
-
-def _text(resource: Resource, name: str) -> str:
-    return str(resource.properties[name])

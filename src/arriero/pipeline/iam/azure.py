@@ -37,8 +37,11 @@ def role(spec: Spec) -> Mapping[str, Any]:
 
 
 def _parts(spec: Spec, sites: Sequence[ResolvedSite]) -> Sequence[str]:
+    door = spec.ingress.front_door
     more = {
-        "door": spec.ingress.front_door is not None,
+        "door": door is not None,
+        "names": door is not None and bool(door.hosts),
+        "waf": door is not None and door.web_application_firewall is not None,
         "apps": any(site.gpu and not is_virtual(site.gpu) for site in sites),
         "virtual": any(is_virtual(site.gpu) for site in sites),
         "edges": any(site.azure_edges for site in sites),

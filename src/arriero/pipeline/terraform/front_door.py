@@ -13,6 +13,7 @@ from typing import Any, cast
 from arriero.pipeline.terraform.hcl import Blocks, Body, Raw, identifier
 from arriero.pipeline.terraform.piece import Piece
 from arriero.plan import front_door as wish
+from arriero.plan import front_door_names as names
 from arriero.plan.model import Facts, Resource, SiteFacts
 from arriero.spec.model import Spec
 
@@ -26,7 +27,8 @@ GUIDE = """
 
 It and the sites are one module, for each needs the other: its id stands in the rules of their load balancers, and where
 these are stands in its origins. Of a rule that somebody adds to a listener, and that leads past it, Terraform knows
-nothing: `arriero plan` and `arriero check` tell it, also when Terraform owns the rest.
+nothing: `arriero plan` and `arriero check` tell it, also when Terraform owns the rest. Names of yours need records in
+your DNS, which `arriero status` tells, whoever made them.
 """
 
 
@@ -76,6 +78,44 @@ def _endpoint(door: Door, endpoint: Resource) -> Piece:
     return Piece(f"{_OF}endpoint", LABEL, body, door.imported(endpoint, "afdEndpoints", endpoint.name))
 
 
+def _name(door: Door, name: Resource) -> Piece:
+    """Terraform goes on before the DNS proves it, as a deployment does."""
+    tls: Body = {
+        "certificate_type": str(name.properties["certificate"]),
+        "minimum_tls_version": str(name.properties["least_tls"]),
+    }
+    standing = door.found.find(name.kind, name.name)
+    kept = standing.id.rpartition("/")[2] if standing else names.resource_name(name.name)
+    body: Body = {
+        "name": kept,
+        "cdn_frontdoor_profile_id": _id("profile"),
+        "host_name": name.name,
+        "tls": Blocks((tls,)),
+    }
+    return Piece(f"{_OF}custom_domain", _label(name.name), body, door.imported(name, "customDomains", kept))
+
+
+def _firewall(door: Door, firewall: Resource) -> Piece:
+    """azurerm reads the words of an id letter by letter."""
+    asked = door.spec.ingress.front_door
+    parts = str(asked.web_application_firewall if asked else "").split("/")
+    parts[3], parts[-2] = "resourceGroups", "frontDoorWebApplicationFirewallPolicies"
+    before = cast("tuple[str, ...]", firewall.properties["before"])
+    ids = [_id("endpoint") if each == wish.OWN_NAME else _name_id(each) for each in before]
+    association: Body = {
+        "domain": Blocks(tuple({"cdn_frontdoor_domain_id": each} for each in ids)),
+        "patterns_to_match": list(cast("tuple[str, ...]", firewall.properties["patterns"])),
+    }
+    inner: Body = {"cdn_frontdoor_firewall_policy_id": "/".join(parts), "association": Blocks((association,))}
+    body: Body = {
+        "name": firewall.name,
+        "cdn_frontdoor_profile_id": _id("profile"),
+        "security_policies": Blocks(({"firewall": Blocks((inner,))},)),
+    }
+    path = ("securityPolicies", firewall.name)
+    return Piece(f"{_OF}security_policy", LABEL, body, door.imported(firewall, *path))
+
+
 def _origins(door: Door, group: Resource) -> Piece:
     asked = cast("Mapping[str, Any]", group.properties)
     probe, samples = asked["probe"], asked["samples"]
@@ -119,8 +159,11 @@ def _origin(door: Door, origin: Resource) -> Piece:
 
 
 def _route(door: Door, route: Resource) -> Piece:
-    """Without a `cache`, it keeps nothing."""
+    """Without a `cache`, it keeps nothing. Nobody comes through it past a firewall."""
     asked = cast("Mapping[str, Any]", route.properties)
+    own: Body = {"cdn_frontdoor_custom_domain_ids": [_name_id(each) for each in asked["names"]]}
+    wanted = door.spec.ingress.front_door
+    guard: Body = {"depends_on": [Raw(f"{_OF}security_policy.{LABEL}")]}
     body: Body = {
         "name": route.name,
         "cdn_frontdoor_endpoint_id": _id("endpoint"),
@@ -132,6 +175,8 @@ def _route(door: Door, route: Resource) -> Piece:
         "forwarding_protocol": asked["forwards"],
         "link_to_default_domain": asked["is_default"],
         "enabled": asked["enabled"],
+        **(own if asked["names"] else {}),
+        **(guard if wanted and wanted.web_application_firewall else {}),
     }
     path = ("afdEndpoints", door.spec.name, "routes", route.name)
     return Piece(f"{_OF}route", LABEL, body, door.imported(route, *path), ROUTE_NOTE)
@@ -141,10 +186,21 @@ def _id(kind: str) -> Raw:
     return Raw(f"{_OF}{kind}.{LABEL}.id")
 
 
+def _label(host: str) -> str:
+    """A different one for each name, which may begin with a digit."""
+    return f"name_{identifier(names.resource_name(host))}"
+
+
+def _name_id(host: str) -> Raw:
+    return Raw(f"{_OF}custom_domain.{_label(host)}.id")
+
+
 MAKERS: Mapping[str, Callable[[Door, Resource], Piece]] = {
     wish.GROUP: _group,
     wish.PROFILE: _profile,
     wish.ENDPOINT: _endpoint,
+    names.KIND: _name,
+    wish.FIREWALL: _firewall,
     wish.ORIGINS: _origins,
     wish.ORIGIN: _origin,
     wish.ROUTE: _route,

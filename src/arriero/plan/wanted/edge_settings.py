@@ -35,12 +35,13 @@ def settings(
     `front_door` is the id that alone is answered, if any.
     """
     told = site.gateway
+    doors = site.front_door.hosts if site.front_door else ()
     found: dict[str, Any] = {
         "service": site.service,
         "listen": f"0.0.0.0:{PORT}",
         "targets_dns": f"{targets_name(base)}:{PORT}",
         "targets_site": site.name,
-        "hosts": sorted({*hosts, *told.hosts}),
+        "hosts": sorted({*hosts, *doors, *told.hosts}),
         "trusted_proxies": [proxies],
         "limits": _limits(told.limits, stop_seconds),
     }

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from arriero.rehearse.azure import front_door_names
 from arriero.rehearse.azure.answers import ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.state import State
 
-PROFILE = "microsoft.cdn/profiles"
+PROFILE = front_door_names.PROFILE
 ENDPOINT = f"{PROFILE}/afdendpoints"
 ORIGIN_GROUP = f"{PROFILE}/origingroups"
 ORIGIN = f"{ORIGIN_GROUP}/origins"
@@ -52,6 +53,8 @@ class Door:
     probe_seconds: float
     samples: tuple[int, int]
     origins: tuple[Origin, ...]
+    names: tuple[str, ...] = ()
+    """Users' own, which it answers to besides its host."""
 
 
 def prepare(state: State, resource: ResourceId, body: Document, address: Callable[[str], str]) -> None:
@@ -124,6 +127,7 @@ def _door(resources: Resources, key: str, parts: tuple[Document, Document, Docum
             for each, found in sorted(_of_kind(resources, ORIGIN).items())
             if each.startswith(inside) and _is_on(found)
         ),
+        names=front_door_names.approved(resources, parts[3]),
     )
 
 
@@ -181,10 +185,5 @@ def _is_on(resource: Document) -> bool:
     return bool(resource["properties"].get("enabledState") == "Enabled")
 
 
-def keys_of(resources: Resources, kind: str) -> list[str]:
-    """Asked twenty times a second of a state that mostly holds none."""
-    return [key for key in resources if f"/{PROFILE}/" in key and type_of(key) == kind]
-
-
 def _of_kind(resources: Resources, kind: str) -> dict[str, Document]:
-    return {key: resources[key] for key in keys_of(resources, kind)}
+    return {key: resources[key] for key in front_door_names.keys_of(resources, kind)}

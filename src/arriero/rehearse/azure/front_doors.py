@@ -7,7 +7,8 @@ loop's thread; what that decides by is one picture of all doors, which `settle` 
 An origin's certificate has to be signed by an authority that is trusted: here those of the stage's load balancers, and
 of its environments of container apps, whose names lead to their addresses here. One of AWS is never made for the names
 that AWS gives, so such an origin whose name is to be compared is not reached. Without rights for ports below 1024 a
-listener opens its port plus 10000, as those of load balancers do.
+listener opens its port plus 10000, as those of load balancers do. A name of a user's own, once it is approved, has a
+certificate of its own, which a client gets that says it (SNI).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from arriero.clock import Clock
-from arriero.rehearse.azure.front_door_plan import ENDPOINT, Door, Origin, doors, keys_of
+from arriero.rehearse.azure.front_door_names import keys_of
+from arriero.rehearse.azure.front_door_plan import ENDPOINT, Door, Origin, doors
 from arriero.rehearse.azure.http_ingress import authority, place_of
 from arriero.rehearse.azure.state import State
 from arriero.rehearse.certificates import server_context
@@ -81,6 +83,7 @@ class FrontDoors:
         self._listeners: dict[str, list[Listener]] = {}
         self._asked: dict[str, _Asking] = {}
         self._places: Mapping[str, tuple[str, str]] = {}
+        self._named: Mapping[tuple[str, str], ssl.SSLContext] = {}
         self._turn = 0
 
     def start(self) -> None:
@@ -112,6 +115,9 @@ class FrontDoors:
         for endpoint in self._endpoints - endpoints:
             self._processes.release(_target(endpoint))
         self._endpoints = endpoints
+        self._named = {
+            (door.endpoint, name): self._certificate(door, name) for door in wanted.values() for name in door.names
+        }
         for endpoint in set(wanted) - set(self._listeners):
             self._listeners[endpoint] = [self._opened(wanted[endpoint], port) for port in PORTS]
             self._processes.guard_door(wanted[endpoint].host, (Rule("0.0.0.0/0"),))
@@ -161,9 +167,24 @@ class FrontDoors:
         return listener
 
     def _tls(self, door: Door) -> ssl.SSLContext:
+        """With the certificate of the name that a client means, if that is one of users' own that serves."""
+
+        def choose(connection: Any, name: str | None, _: ssl.SSLContext) -> None:
+            if found := self._named.get((door.endpoint, (name or "").lower())):
+                connection.context = found
+
         folder = self.folder / "doors" / door.host
         folder.mkdir(parents=True, exist_ok=True)
-        return server_context(folder, (door.host,))[0]
+        context = server_context(folder, (door.host,))[0]
+        context.sni_callback = choose
+        return context
+
+    def _certificate(self, door: Door, name: str) -> ssl.SSLContext:
+        if (door.endpoint, name) in self._named:
+            return self._named[door.endpoint, name]
+        folder = self.folder / "doors" / door.host / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return server_context(folder, (name,))[0]
 
     def _trust(self, origin: Origin) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -176,8 +197,8 @@ class FrontDoors:
 
     def _decide(self, endpoint: str, port: int, head: Head) -> Said | Way:
         door = self._doors.get(endpoint)
-        name = head.get("host").partition(":")[0]
-        if door is None or name != door.host:
+        name = head.get("host").partition(":")[0].lower()
+        if door is None or name not in (door.host, *door.names):
             return Said(404, "nothing is configured for this name\n")
         if port != PORTS[0] and door.redirects:
             return Said(307, headers={"Location": f"https://{name}{head.target}"})

@@ -73,7 +73,12 @@ def _about(key: str) -> str:
     found = ResourceId.parse(key)
     if found is None or not _is_of_a_front_door(key):
         return ""
-    return "".join(f"/{kind[:-1]}results/{name}" for kind, name in zip(found.types, found.names, strict=True))
+    return "".join(f"/{_one_of(kind)}results/{name}" for kind, name in zip(found.types, found.names, strict=True))
+
+
+def _one_of(kind: str) -> str:
+    """`profile` of `profiles`, `securitypolicy` of `securitypolicies`."""
+    return f"{kind[:-3]}y" if kind.endswith("ies") else kind[:-1]
 
 
 def answer(world: World, request: Request, name: str) -> Answer:

@@ -17,6 +17,7 @@ from arriero.errors import ArrieroError
 from arriero.rehearse.azure import (
     apps,
     firewalls,
+    front_door_names,
     front_door_plan,
     group_rules,
     images,
@@ -102,6 +103,7 @@ class Reconciler:
                 self._world.meter.tick(self._world.today, self._usages())
                 self._logs.collect()
             operations.finish_due(self._world)
+            front_door_names.look(self._world)
             self._doors.settle(self._world.state)
 
     def _guard(self) -> None:

@@ -10,6 +10,7 @@ from arriero.rehearse.azure import (
     accounts,
     app_rules,
     apps,
+    front_door_names,
     front_door_plan,
     groups,
     machine_network,
@@ -144,6 +145,7 @@ def _missing_location() -> str:
 def _store(world: World, resource: ResourceId, body: Document, old: Document | None) -> Document:
     network.prepare(world.state, resource, body)
     private_link.prepare(world.state, resource, body)
+    front_door_names.prepare(world, resource, body)
     front_door_plan.prepare(world.state, resource, body, world.address)
     accounts.prepare(resource, body, stamp(world.now))
     standby_pools.prepare(world, resource, body, old)
@@ -225,6 +227,7 @@ def _delete(world: World, request: Request, resource: ResourceId) -> Answer:
     app_rules.check_unused(world.state, resource.key)
     machine_rules.check_unused(world.state, resource.key)
     front_door_plan.check_unused(world.state, resource.key)
+    front_door_names.check_unused(world, resource.key)
     if resource.type.lower() == types.CONTAINER_GROUPS:
         return groups.delete(world, resource)
     if resource.type.lower() == types.CONTAINER_APPS:
@@ -275,7 +278,7 @@ def _act(world: World, resource: ResourceId) -> Answer:
     if action.lower() == "checknameavailability":
         return Answer(200, {"nameAvailable": True})
     world.resource(resource.parent)
-    found = accounts.act(resource.parent, action)
+    found = front_door_names.act(world, resource.parent, action) or accounts.act(resource.parent, action)
     if found is None:
         raise ArmError(400, "InvalidAction", f"The action '{action}' of '{resource.parent.type}' is not known.")
     return found

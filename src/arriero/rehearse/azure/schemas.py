@@ -118,6 +118,10 @@ def _without_expressions(schema: Any) -> Any:
     if "oneOf" in schema and isinstance(schema.get("additionalProperties"), dict):
         # Made for what no alternative names; in a schema of its own it would judge what they name, too.
         schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    if isinstance(parts := schema.get("allOf"), list) and any("oneOf" in part for part in parts):
+        # The common part of several kinds was closed, and would judge what only one of them has.
+        opened = [{k: v for k, v in part.items() if k != "additionalProperties"} for part in parts]
+        schema = {**schema, "allOf": opened}
     if isinstance(choices := schema.get("oneOf"), list):
         left = [choice for choice in choices if "definitions/expression" not in choice.get("$ref", "")]
         if len(left) == 1 and len(choices) > 1:
