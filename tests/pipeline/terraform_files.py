@@ -28,6 +28,7 @@ def aws_files(module: Module) -> Read:
         properties = {
             "encrypted": system.pop("encrypted"),
             "throughput": system.pop("throughput_mode"),
+            "provisioned_mibps": system.pop("provisioned_throughput_in_mibps", None),
             "access_point": points.get(address, {"root": None, "user": None}),
             "subnets": targets.get(address, []),
         }

@@ -14,6 +14,7 @@ from arriero.plan.model import Cloud, Facts, Resource, SiteFacts, SitePlan
 from arriero.plan.wanted import aws_files, aws_task, azure_files, storage
 from arriero.spec.model import Model, ResolvedSite, Spec
 from arriero.spec.size import Size
+from arriero.spec.storage import Storage
 
 REGIONS = {"aws": "us-east-1", "azure": "eastus"}
 BIG = {"name": "llama2:70b", "from": "storage"}
@@ -212,3 +213,29 @@ def test_a_storage_that_a_hand_changed_is_set_right() -> None:
     rest: list[Resource] = [each for each in found.resources if each is not system]
     changes = planned(spec("aws", BIG), replace(found, resources=(*rest, bare))).changes
     assert [(change.action, change.kind) for change in changes] == [("update", "aws.file_system")]
+
+
+@pytest.mark.parametrize(
+    ("throughput", "mode", "amount", "said"),
+    [
+        ("elastic", "elastic", None, ""),
+        ("bursting", "bursting", None, "read 300MiB/s at most while credits last, then 150KiB/s for each GiB on it"),
+        (
+            "40MiB/s",
+            "provisioned",
+            40,
+            "all targets together read 120MiB/s at most; AWS takes a change to less",
+        ),
+    ],
+)
+def test_how_fast_it_is_read_is_the_specs_and_no_release(
+    throughput: str, mode: str, amount: int | None, said: str
+) -> None:
+    before = standing(spec("aws", BIG), "aws")
+    wish = spec("aws", BIG).model_copy(update={"storage": Storage(throughput=throughput)})
+    found = planned(wish, before)
+    [system] = [each for each in found.wanted if each.kind == aws_files.KIND]
+    assert (system.properties["throughput"], system.properties["provisioned_mibps"]) == (mode, amount)
+    assert {change.kind for change in found.changes} == ({aws_files.KIND} if throughput != "elastic" else set())
+    assert any(said in note for note in aws_files.notes(wish.site("east")))
+    assert found.release == planned(spec("aws", BIG), before).release

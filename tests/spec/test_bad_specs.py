@@ -70,8 +70,8 @@ def test_problems_of_the_overlay_come_after_those_of_the_file(folder: Path) -> N
     (folder / "arriero.staging.yaml").write_text("gateway: null\nscale:\n  max: many\n")
     assert _refusal(folder, "staging").splitlines() == [
         "arriero.yaml:6: kolor: unknown key; choose from name, image, models, sidecar, sites, size, scale, ollama, "
-        "environment, network, gateway, ingress, off, spot, logs, metrics, deploy, validation, pipeline, policy, "
-        "budget, failover, ledger, accounts, credentials, rehearse, secrets",
+        "environment, network, gateway, ingress, off, spot, storage, logs, metrics, deploy, validation, pipeline, "
+        "policy, budget, failover, ledger, accounts, credentials, rehearse, secrets",
         "arriero.staging.yaml:1: gateway: the overlay takes away a key that isn't there; remove the line",
         "arriero.staging.yaml:3: scale.max: must be a whole number, not text; write it without quotes or unit, like 4",
     ]

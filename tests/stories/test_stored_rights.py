@@ -44,10 +44,29 @@ def test_under_exactly_these_permissions_it_is_made_changed_cleaned_and_removed(
     assert place.arriero("rehearse", "start", "--permissions", "iam").code == 0
     more = SPEC.replace("llama2:70b", "llama2:13b")
     verbs = (["up"], SPEC), (["up"], more), (["models", "clean"], more), (["down"], more), (["up"], more)
-    for words, spec in (*verbs, (["down", "--purge"], more)):
-        (place.folder / "arriero.yaml").write_text(spec)
-        ended = place.arriero(*words, "--yes")
-        assert ended.code == 0, ended.err + ended.out
+    more += "storage: {throughput: 40MiB/s}\n"  # the same from here on: AWS takes less once in a day
+    verbs = (*verbs, (["up"], more))
+    for words, spec in verbs:
+        done(place, words, spec)
+    plan = place.arriero("plan")
+    assert plan.code == 0, plan.out
+    (place.folder / "arriero.yaml").write_text(more.replace("40MiB/s", "bursting"))
+    planned = place.arriero("plan").out
+    assert (
+        "  ~ file system llm-aws-east: throughput: is provisioned, should be bursting; provisioned_mibps: is 40"
+        in planned
+    )
+    refused = place.arriero("up", "--yes")
+    assert refused.code == 1
+    assert "You have reached the maximum number of throughput mode changes" in refused.err + refused.out
+    done(place, ["up"], more.replace("40MiB/s", "50MiB/s"))
+    done(place, ["down", "--purge"], more)
+
+
+def done(place: Place, words: list[str], spec: str) -> None:
+    (place.folder / "arriero.yaml").write_text(spec)
+    ended = place.arriero(*words, "--yes")
+    assert ended.code == 0, ended.err + ended.out
 
 
 def test_the_table_knows_every_call_the_policies_allow_each_and_each_action_is_needed(place: Place) -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from arriero.catalog import catalog
 from arriero.catalog.catalog import Source
 from arriero.catalog.prices import BUILT_IN, Prices
-from arriero.cost import edge, machine, private_endpoint, way_out
+from arriero.cost import edge, file_system, machine, private_endpoint, way_out
 from arriero.cost.money import Money
 from arriero.spec.gpu import is_virtual
 from arriero.spec.model import ResolvedSite
@@ -138,6 +138,8 @@ def _needs(site: ResolvedSite, count: int) -> Iterator[_Need]:
         yield _Need("load balancer", "load_balancer", Decimal(1), "hour")
     if site.edges:
         yield from _edges(site, Decimal(site.edges.count))
+    if provisioned := file_system.provisioned(site):
+        yield _Need("EFS throughput", "files.provisioned", provisioned, "MiB/s-hour")
     cpu, memory = Decimal(str(float(site.size.cpu))), Decimal(str(site.size.memory.in_gib))
     if site.gpu and count and site.cloud == "aws":
         yield from _machines(site, count)
@@ -235,6 +237,8 @@ def _by_use(site: ResolvedSite, prices: Prices) -> Iterator[ByUse]:
         wanted = [*wanted, way_out.traffic(way_out.cheapest(site))]
     if private_endpoint.count(site):
         wanted = [*wanted, ("private endpoint data", private_endpoint.DATA_KEY)]
+    if file_system.is_used(site) and site.storage.mode == "elastic":
+        wanted = [*wanted, ("reads of stored models", "files.read")]
     rows = [(item, key, "GB") for item, key in wanted]
     if site.alb:  # the greatest of new connections, open ones, bytes and rules, hour by hour
         rows.append(("load balancer capacity", "load_balancer.capacity", "LCU-hour"))

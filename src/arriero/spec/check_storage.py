@@ -24,6 +24,16 @@ def storage_problems(spec: Spec) -> Iterator[Problem]:
             yield Problem(what, f"remove `sidecar: false`; or {BAKE}", f"models[{index}].from")
     if any(model.source == "storage" for model in spec.models):
         yield from _login_problems(spec)
+    yield from _throughput_problems(spec)
+
+
+def _throughput_problems(spec: Spec) -> Iterator[Problem]:
+    """It is EFS's own. Elastic is the default, and what is written out of a spec says so."""
+    is_used = any(model.source == "storage" for model in spec.models)
+    is_there = is_used and any(site.cloud == "aws" for site in spec.sites.values())
+    if spec.storage.mode != "elastic" and not is_there:
+        what = "no site in AWS has models from storage, and it is about EFS alone"
+        yield Problem(what, "remove it, or write `from: storage` for a model", "storage.throughput")
 
 
 def _login_problems(spec: Spec) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from arriero.spec.ledger import Ledger
 from arriero.spec.logs import Logs
 from arriero.spec.metrics import Metrics
 from arriero.spec.network import Mode, Network
+from arriero.spec.ollama import Ollama
 from arriero.spec.pipeline import Pipeline
 from arriero.spec.policy import Policy
 from arriero.spec.scale import Alerts, By, Cooldown, Prewarm, Scale, Track
@@ -33,6 +34,7 @@ from arriero.spec.schedule import EXAMPLE, Schedule, parse_value
 from arriero.spec.section import Section
 from arriero.spec.size import Size
 from arriero.spec.spot import WARNING_SECONDS, Spot
+from arriero.spec.storage import Storage
 from arriero.spec.units import Duration
 from arriero.spec.validation import Validation
 
@@ -64,12 +66,6 @@ ModelDigest = Annotated[str, BeforeValidator(image_values.digest), values.schema
 SecretReference = Annotated[str, BeforeValidator(secret_values.reference), values.schema(secret_values.PATTERN)]
 SecretLogin = Annotated[str, BeforeValidator(secret_values.login), values.schema(secret_values.PATTERN)]
 SecretValue = Annotated[Secret, values.SecretSchema]
-KeepAlive = Annotated[
-    Duration | Literal["forever"],
-    PlainValidator(values.keep_alive),
-    PlainSerializer(str),
-    WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": Duration.pattern}]}),
-]
 OffHours = Annotated[
     Schedule,
     PlainValidator(parse_value),
@@ -103,39 +99,6 @@ class Model(Section):
     @classmethod
     def _accept_a_bare_name(cls, data: Any) -> Any:
         return {"name": data} if isinstance(data, str) else data
-
-
-class Ollama(Section):
-    """Settings of each Ollama server; they become its OLLAMA_* environment."""
-
-    num_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = Field(
-        default=4, description="Requests that one model answers at a time."
-    )
-    max_loaded_models: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
-        default=1, description="Models in memory at a time."
-    )
-    keep_alive: KeepAlive = Field(
-        default="forever", description="How long an idle model stays in memory: `forever`, or like `10m`."
-    )
-    max_queue: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
-        default=512, description="Requests that may wait before Ollama answers 503."
-    )
-    context_length: Annotated[int, Field(strict=True, ge=1, le=10_000_000)] | None = Field(
-        default=None, description="Tokens of context; Ollama's own default if left out."
-    )
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The same as a server's OLLAMA_* environment."""
-        variables = {
-            "OLLAMA_NUM_PARALLEL": str(self.num_parallel),
-            "OLLAMA_MAX_LOADED_MODELS": str(self.max_loaded_models),
-            "OLLAMA_MAX_QUEUE": str(self.max_queue),
-            "OLLAMA_KEEP_ALIVE": "-1" if self.keep_alive == "forever" else f"{self.keep_alive:.0f}s",
-        }
-        if self.context_length:
-            variables["OLLAMA_CONTEXT_LENGTH"] = str(self.context_length)
-        return variables
 
 
 class Site(Section):
@@ -214,6 +177,7 @@ class Spec(Section):
     spot: Spot | None = Field(
         default=None, description="How many targets of sites on AWS run on capacity that may be taken back."
     )
+    storage: Storage = Field(default=Storage(), description="How fast models from storage are read, at AWS.")
     logs: Logs = Field(default=Logs(), description="How long logs are kept, and where they are sent.")
     metrics: Metrics = Field(default=Metrics(), description="What the clouds measure besides, for money.")
     deploy: Deploy = Field(default=Deploy(), description="How patient a deployment is.")
@@ -287,6 +251,7 @@ class Spec(Section):
             gateway=self.gateway,
             spot=spot,
             gpu=site.gpu if site.cloud != "local" else None,
+            storage=self.storage,
             logs=self.logs,
             metrics=self.metrics,
             deploy=self.deploy if spot is None else _patient(self.deploy),
@@ -336,6 +301,7 @@ class ResolvedSite(Section):
     network: Network
     off: OffHours | None = None
     alb: Alb | None = None
+    storage: Storage = Storage()
     azure_edges: AzureEdges | None = None
     front_door: FrontDoor | None = None
     gateway: Gateway = Gateway()

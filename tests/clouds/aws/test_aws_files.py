@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from arriero.clouds.aws import files
 from arriero.plan.model import SiteRef
 
@@ -29,3 +33,16 @@ def test_one_that_is_out_of_the_network_has_nothing_to_mount() -> None:
     [system] = files.resources(files.Storage({**SYSTEM, "Tags": []}, (), ()), REF, {})
     assert system.properties["subnets"] == ()
     assert system.details == {"access_point_id": "", "mount_targets": {}}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, ("elastic", None)),
+        ({"ThroughputMode": "provisioned", "ProvisionedThroughputInMibps": 100.0}, ("provisioned", 100)),
+        ({"ThroughputMode": "bursting", "ProvisionedThroughputInMibps": 100.0}, ("bursting", None)),
+    ],
+)
+def test_what_is_provisioned_counts_in_that_mode_alone(told: dict[str, Any], expected: tuple[str, int | None]) -> None:
+    [system, _] = files.resources(files.Storage({**SYSTEM, **told}, (), ()), REF, {})
+    assert (system.properties["throughput"], system.properties["provisioned_mibps"]) == expected

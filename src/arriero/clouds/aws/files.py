@@ -40,6 +40,7 @@ def resources(found: Storage, ref: SiteRef, names: Mapping[str, str]) -> tuple[R
     properties: dict[str, Value] = {
         "encrypted": bool(found.system.get("Encrypted")),
         "throughput": found.system.get("ThroughputMode"),
+        "provisioned_mibps": _provisioned(found.system),
         "access_point": {
             "root": (point.get("RootDirectory") or {}).get("Path"),
             "user": (point.get("PosixUser") or {}).get("Uid"),
@@ -55,6 +56,12 @@ def resources(found: Storage, ref: SiteRef, names: Mapping[str, str]) -> tuple[R
     system = Resource(KIND, base, properties, found.system["FileSystemId"], tags, details)
     mark = tags.get(MARK_TAG)
     return (system, *([Resource(MODELS_KIND, base, {"models": mark})] if mark else []))
+
+
+def _provisioned(system: Found) -> int | None:
+    """A former amount that EFS may still tell says nothing in another mode."""
+    amount = system.get("ProvisionedThroughputInMibps") if system.get("ThroughputMode") == "provisioned" else None
+    return None if amount is None else round(amount)
 
 
 def _is_ours(system: Found, ref: SiteRef) -> bool:

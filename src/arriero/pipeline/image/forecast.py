@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from arriero.catalog import catalog
+from arriero.cost import file_system
 from arriero.cost.money import Money
 from arriero.spec.model import ResolvedSite, Spec
 
@@ -70,7 +71,7 @@ def _row(site: ResolvedSite, way: Way, sizes: Sizes, baked: list[str], mounted: 
     image = _sum([sizes.programs, sizes.of(baked)])
     stored = sizes.of(mounted)
     pull = _seconds(site.cloud, "image", image)
-    read = _seconds(site.cloud, "storage", stored) if mounted else 0.0
+    read = _reading(site, stored) if mounted else 0.0
     cold = None if pull is None or read is None else pull + read
     cost = _monthly(site, {"registry.storage": image, "files.storage": stored})
     return Row(site.name, way, image, pull, cold, cost, tuple(_warnings(site, sizes, baked)))
@@ -91,6 +92,13 @@ def _warnings(site: ResolvedSite, sizes: Sizes, baked: list[str]) -> Iterator[st
 def _seconds(cloud: str, what: Literal["image", "storage"], size: int | None) -> float | None:
     rate = catalog.transfer(cloud, what)
     return None if rate is None or size is None else size / rate.bytes_a_second
+
+
+def _reading(site: ResolvedSite, size: int | None) -> float | None:
+    if site.cloud != "aws" or size is None:
+        return _seconds(site.cloud, "storage", size)
+    rate = file_system.bytes_a_second(site)
+    return None if rate is None else size / rate
 
 
 def _monthly(site: ResolvedSite, kept: Mapping[str, int | None]) -> Money | None:

@@ -87,6 +87,7 @@ def _system(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         creation_token=system.name,
         encrypted=wish["encrypted"],
         throughput_mode=wish["throughput"],
+        **_provisioned(wish["provisioned_mibps"]),
         tags=tags(site, Name=system.name),
         lifecycle=Blocks(
             ({"prevent_destroy": True, "ignore_changes": [Raw(f"tags[{json.dumps(storage.MARK_TAG)}]")]},)
@@ -105,6 +106,10 @@ def _system(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         )
         there = {"": targets[subnet]} if subnet in targets else {}
         yield Piece("aws_efs_mount_target", f"{site.label}_{number}", target, there)
+
+
+def _provisioned(amount: int | None) -> dict[str, Expression]:
+    return {} if amount is None else {"provisioned_throughput_in_mibps": amount}
 
 
 def _access_point(site: Site, name: str, point: Mapping[str, Any], identity: str) -> Iterator[Piece]:

@@ -1,14 +1,15 @@
 """The file system of a site in AWS that holds its models: EFS, encrypted, reached through an access point of Ollama's
 own user, from the site's subnets alone, by who may.
 
-It is elastic: models are read seldom and then at full speed, and only what is read is billed
-(https://docs.aws.amazon.com/efs/latest/ug/performance.html).
+Elastic by default: models are read seldom and then at full speed, and only what is read is billed
+(https://docs.aws.amazon.com/efs/latest/ug/performance.html). What else it can be says the spec's section `storage`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from arriero.cost import file_system
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
 from arriero.plan.wanted import storage
 from arriero.spec.model import ResolvedSite
@@ -16,7 +17,6 @@ from arriero.spec.model import ResolvedSite
 NFS = 2049
 KIND, MODELS_KIND = "aws.file_system", "aws.stored_models"
 ROOT = "/models"
-THROUGHPUT = "elastic"
 READING_POLICY, WRITING_POLICY = "read-models", "write-models"
 _MOUNT, _WRITE = "elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"
 
@@ -37,7 +37,8 @@ def wanted(
         return tuple(resource for resource in standing if resource)
     properties: dict[str, Value] = {
         "encrypted": True,
-        "throughput": THROUGHPUT,
+        "throughput": site.storage.mode,
+        "provisioned_mibps": site.storage.provisioned_mibps,
         "access_point": {"root": ROOT, "user": storage.USER},
         "subnets": tuple(sorted(subnets)),
     }
@@ -53,7 +54,14 @@ def notes(site: ResolvedSite) -> list[str]:
     if not storage.is_used(site):
         return []
     names = ", ".join(model.name for model in storage.stored(site))
-    return [f"{names}: from EFS, read over the network at each load; what that takes says `arriero image plan`"]
+    said = [f"{names}: from EFS, read over the network at each load; what that takes says `arriero image plan`"]
+    if most := file_system.most_mibps(site):
+        kept = file_system.READ_SHARE * file_system.KEPT_KIB_A_GIB
+        later = f" while credits last, then {kept}KiB/s for each GiB on it" if site.storage.mode == "bursting" else ""
+        said.append(
+            f"all targets together read {most}MiB/s at most{later}; AWS takes a change to less once in 24 hours"
+        )
+    return said
 
 
 def reading(site: ResolvedSite) -> Mapping[str, Value]:

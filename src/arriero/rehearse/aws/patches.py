@@ -39,7 +39,7 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.ec2.exceptions import InvalidAMIIdError
 from moto.ec2.utils import parse_user_data
 
-from arriero.rehearse.aws import autoscaling_api, billing, images, watching
+from arriero.rehearse.aws import autoscaling_api, billing, file_systems, images, watching
 from arriero.rehearse.aws.alarming import Alarming
 from arriero.rehearse.aws.ecs_api import StageEcsBackend, StageEcsResponse
 from arriero.rehearse.aws.ecs_service import StageService
@@ -59,6 +59,7 @@ def fill_the_gaps() -> None:
     _interfaces_may_have_no_name()
     _region_comes_from_the_signature()
     _efs_has_its_older_tag_calls()
+    file_systems.fill_the_gap()
     _autoscaling_can_disable_metrics()
     _parameters_can_be_pickled()
     _gateways_are_known_by_tags_and_let_their_address_go()

@@ -33,8 +33,12 @@ options:
   throughput_mode:
     description: How its throughput is given and billed.
     type: str
-    choices: [bursting, elastic]
+    choices: [bursting, elastic, provisioned]
     default: elastic
+  provisioned_mibps:
+    description: MiB a second to be provisioned, with O(throughput_mode=provisioned).
+    type: int
+    default: 0
   root:
     description: The folder that the access point shows as its root.
     type: str
@@ -89,6 +93,7 @@ access_point_id:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule  # noqa: E402
 from ansible_collections.arriero.fleet.plugins.module_utils.standing import Standing  # noqa: E402
+from botocore.exceptions import ClientError  # noqa: E402
 
 
 class Storage(Standing):
@@ -96,6 +101,7 @@ class Storage(Standing):
 
     def __init__(self, module):
         super().__init__(module, "efs", f"the file system {module.params['name']}")
+        self.module = module
         self.asked = {**self.asked, "tags": {**self.asked["tags"], "Name": self.asked["name"]}}
 
     def file_system(self):
@@ -116,22 +122,37 @@ class Storage(Standing):
                 aws_retry=True,
                 CreationToken=self.asked["name"],
                 Encrypted=True,
-                ThroughputMode=self.asked["throughput_mode"],
                 Tags=self.tags(),
+                **self.throughput(),
             )
         name = system["FileSystemId"]
         self.until(lambda: self.file_system()["LifeCycleState"] == "available")
-        if system["ThroughputMode"] != self.asked["throughput_mode"]:
+        if any(system.get(key) != value for key, value in self.throughput().items()):
             self.changed = True
-            self.client.update_file_system(
-                aws_retry=True, FileSystemId=name, ThroughputMode=self.asked["throughput_mode"]
-            )
+            self.change_throughput(name)
+            self.until(lambda: self.file_system()["LifeCycleState"] == "available")
         wanted, found = self.tags(), system.get("Tags", [])
         if [tag for tag in wanted if tag not in found]:
             self.changed = True
             self.client.tag_resource(aws_retry=True, ResourceId=name, Tags=wanted)
         self.mount(name)
         return name, self.access_point(name)
+
+    def throughput(self):
+        """As EFS is asked for it."""
+        mode = {"ThroughputMode": self.asked["throughput_mode"]}
+        amount = float(self.asked["provisioned_mibps"])
+        return {**mode, "ProvisionedThroughputInMibps": amount} if mode["ThroughputMode"] == "provisioned" else mode
+
+    def change_throughput(self, name):
+        """EFS says TooManyRequests to what it takes once a day, which to try again for minutes is of no use."""
+        try:
+            self.client.update_file_system(FileSystemId=name, **self.throughput())
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TooManyRequests":
+                raise
+            said = error.response["Error"]["Message"].rstrip(".")
+            self.module.fail_json(msg=f"{self.asked['name']}: {said} | wait, or put storage.throughput back until then")
 
     def access_point(self, name):
         root, user = self.asked["root"], self.asked["user"]
@@ -198,14 +219,16 @@ def main():
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "detached", "absent"], "default": "present"},
         "tags": {"type": "dict", "default": {}},
-        "throughput_mode": {"type": "str", "choices": ["bursting", "elastic"], "default": "elastic"},
+        "throughput_mode": {"type": "str", "choices": ["bursting", "elastic", "provisioned"], "default": "elastic"},
+        "provisioned_mibps": {"type": "int", "default": 0},
         "root": {"type": "str", "default": "/"},
         "user": {"type": "int", "default": 0},
         "subnets": {"type": "list", "elements": "str", "default": []},
         "security_group": {"type": "str", "default": ""},
         "timeout": {"type": "int", "default": 300},
     }
-    module = AnsibleAWSModule(argument_spec=arguments, supports_check_mode=False)
+    needed = [("throughput_mode", "provisioned", ["provisioned_mibps"])]
+    module = AnsibleAWSModule(argument_spec=arguments, required_if=needed, supports_check_mode=False)
     storage, state = Storage(module), module.params["state"]
     system, point = storage.answered(
         module, storage.make if state == "present" else lambda: storage.remove(with_data=state == "absent")
