@@ -1,4 +1,5 @@
-"""What private endpoints cost: one for the storage of models, one for each vault that the spec asks for."""
+"""What private endpoints cost: one for the storage of models, one for each vault and for the registry
+if the spec asks for it."""
 
 from __future__ import annotations
 
@@ -10,6 +11,10 @@ from arriero.cost import private_endpoint
 from arriero.spec.model import ResolvedSite, Spec
 
 BIG = {"name": "llama2:70b", "from": "storage"}
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull"
+)
 SECRETS = {
     "HF_TOKEN": "https://llm-vault.vault.azure.net/secrets/hf",
     "PROXY": "https://llm-vault.vault.azure.net/secrets/proxy",
@@ -18,9 +23,14 @@ SECRETS = {
 
 
 def site(*models: Any, cloud: str = "azure", region: str = "eastus", **network: Any) -> ResolvedSite:
-    secrets = {"environment_from": SECRETS} if cloud == "azure" else {}
+    secrets = {"environment_from": SECRETS, "registry_identity": IDENTITY} if cloud == "azure" else {}
     own = {"cloud": cloud, "region": region, "network": network, **secrets}
-    whole = {"name": "llm", "image": "acme/llm:1", "models": ["llama2", *models], "sites": {"one": own}}
+    whole = {
+        "name": "llm",
+        "image": "llmregistry.azurecr.io/acme/llm:1",
+        "models": ["llama2", *models],
+        "sites": {"one": own},
+    }
     return Spec.model_validate(whole).site("one")
 
 
@@ -34,6 +44,9 @@ def site(*models: Any, cloud: str = "azure", region: str = "eastus", **network: 
         (site(mode="private", private_endpoints=["vault"]), 2),
         (site(BIG, mode="private", private_endpoints=["vault"]), 3),
         (site(BIG, mode="public", private_endpoints=["vault"]), 0),
+        (site(mode="private", private_endpoints=["registry"]), 1),
+        (site(BIG, mode="private", private_endpoints=["vault", "registry"]), 4),
+        (site(mode="public", private_endpoints=["registry"]), 0),
         (site(BIG, cloud="aws", region="us-east-1", mode="private"), 0),
     ],
 )

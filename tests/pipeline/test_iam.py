@@ -164,6 +164,7 @@ SECRET = {"HF_TOKEN": "https://llm-vault.vault.azure.net/secrets/hf"}
 STORED = ({"name": "llama2:70b", "from": "storage"},)
 APPROVALS = {
     "KeyVault": "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action",
+    "Registry": "Microsoft.ContainerRegistry/registries/privateEndpointConnectionsApproval/action",
     "Storage": "Microsoft.Storage/storageAccounts/PrivateEndpointConnectionsApproval/action",
 }
 
@@ -174,6 +175,7 @@ APPROVALS = {
         ({"mode": "private", "private_endpoints": ["vault"]}, (), {"KeyVault"}),
         ({"mode": "private"}, STORED, {"Storage"}),
         ({"mode": "private", "private_endpoints": ["vault"]}, STORED, {"KeyVault", "Storage"}),
+        ({"mode": "private", "private_endpoints": ["registry"]}, (), {"Registry"}),
         ({"mode": "private"}, (), set()),
         ({"mode": "public"}, STORED, set()),
     ],
@@ -181,9 +183,12 @@ APPROVALS = {
 def test_private_endpoints_are_among_it_as_far_as_a_site_has_them(
     network: dict[str, Any], models: tuple[dict[str, str], ...], leads_to: set[str]
 ) -> None:
-    site = {"cloud": "azure", "region": "eastus", "environment_from": SECRET, "network": network}
-    given = spec({"b": site}, azure=AZURE).model_dump(exclude_unset=True)
-    whole = Spec.model_validate({**given, "models": ["llama2", *models]})
+    of_azure = f"/subscriptions/{AZURE}/resourceGroups/llm/providers"
+    identity = f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull"
+    own = {"environment_from": SECRET, "network": network, "registry_identity": identity}
+    given = spec({"b": {"cloud": "azure", "region": "eastus", **own}}, azure=AZURE).model_dump(exclude_unset=True)
+    image = "llmregistry.azurecr.io/acme/llm:1"
+    whole = Spec.model_validate({**given, "image": image, "models": ["llama2", *models]})
     actions = set(json.loads(iam.files(whole, Path())["azure-role.json"])["Actions"])
     assert {kind for kind, action in APPROVALS.items() if action in actions} == leads_to
     wanted = {f"Microsoft.Network/{kind}/write" for kind in ("privateEndpoints", "privateDnsZones")}

@@ -101,6 +101,21 @@ def test_the_endpoint_of_a_vault_leads_to_the_vault_that_was_read() -> None:
     assert re.search(r'subresource_names +=\s\["vault"\]\n', endpoint)
 
 
+def test_groups_come_after_the_endpoint_of_the_registry_that_was_read() -> None:
+    registry = "/subscriptions/1/resourceGroups/keys/providers/Microsoft.ContainerRegistry/registries/LLMRegistry"
+    network = {"mode": "private", "private_endpoints": ["registry"]}
+    own = {**SITES["azure-east"], "registry_identity": IDENTITY, "network": network}
+    wish = spec({"image": "llmregistry.azurecr.io/acme/llm:1", "sites": {"azure-east": own}})
+    known = Resource(azure_private.REGISTRY_KIND, "llmregistry.azurecr.io", id=registry, details={"sku": "Premium"})
+    facts = nothing(wish, "1")
+    facts = replace(facts, sites={"azure-east": replace(facts.sites["azure-east"], given=(known,))})
+    text = module.files(wish, facts)["azure.tf"]
+    assert re.search(rf'private_connection_resource_id += "{registry}"', text)
+    [ties] = re.findall(r"  depends_on += \[(.*?)\]", text, re.DOTALL)
+    assert "azurerm_private_endpoint.azure_east_registry" in ties
+    assert "azurerm_private_dns_zone_virtual_network_link.azure_east_registry" in ties
+
+
 @pytest.mark.parametrize("name", [STORED, SPARES])
 def test_what_azapi_and_private_endpoints_stand_for_is_imported_too(name: str, tmp_path: Path) -> None:
     wish = spec(SPECS[name])

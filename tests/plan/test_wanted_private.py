@@ -196,7 +196,8 @@ def test_each_vault_that_the_spec_asks_for_has_an_endpoint_in_one_zone() -> None
 
 def test_storage_and_vault_are_led_to_side_by_side() -> None:
     plan = planned(secretive(BIG), knowing(*VAULTS))
-    assert [each.name for each in plan.wanted if each.kind == azure_private.ZONE_KIND] == list(azure_private.ZONES)
+    zones = [azure_private.FILES_ZONE, azure_private.VAULT_ZONE]
+    assert [each.name for each in plan.wanted if each.kind == azure_private.ZONE_KIND] == zones
 
 
 def test_without_the_key_a_vault_is_reached_as_ever() -> None:
@@ -204,6 +205,55 @@ def test_without_the_key_a_vault_is_reached_as_ever() -> None:
     whole = {"name": "llm", "image": "acme/llm:1", "models": ["llama2"], "sites": {"east": own}}
     plan = planned(Spec.model_validate({**whole, "network": "private"}), knowing())
     assert not KINDS & {each.kind for each in plan.wanted}
+
+
+HOST = "llmregistry.azurecr.io"
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull"
+)
+
+
+def pulling(*models: Any) -> Spec:
+    own = {"cloud": "azure", "region": "eastus", "registry_identity": IDENTITY}
+    whole = {"name": "llm", "image": f"{HOST}/acme/llm:1", "models": ["llama2", *models], "sites": {"east": own}}
+    return Spec.model_validate({**whole, "network": {"mode": "private", "private_endpoints": ["registry"]}})
+
+
+def a_registry(tier: str = "Premium") -> Resource:
+    return Resource(azure_private.REGISTRY_KIND, HOST, id="/registries/LLMRegistry", details={"sku": tier})
+
+
+def test_the_registry_has_an_endpoint_before_anything_is_pulled_from_it() -> None:
+    plan = planned(pulling(BIG), knowing(a_registry()))
+    assert [step.name for step in plan.steps] == ["group", "network", "storage", "endpoints", "seed", "targets"]
+    made = [each for each in plan.wanted if each.kind == azure_private.ENDPOINT_KIND]
+    assert [(each.name, each.properties["target"], each.properties["part"]) for each in made[1:]] == [
+        ("llm-east-registry", "llmregistry", "registry")
+    ]
+    assert made[1].properties["zones"] == ("privatelink.azurecr.io",)
+    price = "$7.30 a month and $0.01 a GB"
+    assert f"the image is pulled from {HOST} through a private endpoint: {price}" in plan.notes
+
+
+@pytest.mark.parametrize(
+    ("known", "says"),
+    [
+        (
+            (),
+            "the subscription 0 has no registry llmregistry.azurecr.io, to which a private endpoint could lead; "
+            "correct image.registries.azure; or remove registry there: one of another subscription is reached as it is "
+            "without one",
+        ),
+        (
+            (a_registry("Basic"),),
+            "the registry llmregistry.azurecr.io is of the tier Basic, and only Premium has private endpoints; az acr "
+            "update --name LLMRegistry --sku Premium; or remove registry there",
+        ),
+    ],
+)
+def test_a_registry_that_can_have_none_is_refused(known: tuple[Resource, ...], says: str) -> None:
+    assert str(planned(pulling(), knowing(*known)).problem) == f"sites.east.network.private_endpoints: {says}"
 
 
 def test_a_vault_that_is_not_in_the_subscription_is_refused() -> None:

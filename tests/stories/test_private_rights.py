@@ -1,5 +1,5 @@
-"""A private site of Azure with private endpoints, to its models and to a vault, under exactly the permissions that are
-exported for it: made, opened, closed again, and removed.
+"""A private site of Azure with private endpoints, to its models, a vault and the registry of its image, under exactly
+the permissions that are exported for it: made, opened, closed again, and removed.
 
 The tests of this file go on from one another, in their order, on one stage.
 """
@@ -13,13 +13,13 @@ import pytest
 from places import Place, open_spec
 from rights import documents, fails_without, needs_of, spare_of
 
-from key_vault import VAULT, Hand
+from key_vault import GROUP, MANAGEMENT, VAULT, Hand
 
 pytestmark = [pytest.mark.story, pytest.mark.wide, pytest.mark.long, pytest.mark.timeout(900)]
 
 SPEC = """\
 name: llm
-image: registry.example.com/acme/ollama-llm
+image: {{name: registry.example.com/acme/ollama-llm, registries: {{azure: llmregistry.azurecr.io/acme/ollama-llm}}}}
 models: [llama2, {{name: "llama2:70b", from: storage}}]
 rehearse: always
 scale: {{min: 1, by: hand}}
@@ -29,25 +29,34 @@ sites:
     cloud: azure
     region: eastus
     environment_from: {{HF_TOKEN: {vault}/secrets/hf}}
+    registry_identity: /subscriptions/00000000-0000-0000-0000-000000000001{identity}
     network: {network}
 """
-PRIVATE, PUBLIC = "{mode: private, private_endpoints: [vault]}", "public"
+PRIVATE, PUBLIC = "{mode: private, private_endpoints: [vault, registry]}", "public"
+# What is not the deployer's to make: what pulls, and a registry that is closed to public networks.
+IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/llm-pull"
+REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/llmregistry"
+CLOSED = {"location": "eastus", "sku": {"name": "Premium"}, "properties": {"publicNetworkAccess": "Disabled"}}
 # How far a group is asks the module that makes those without secrets; `test_least_rights.py` has such.
 OF_PLAIN_GROUPS = "Microsoft.ContainerInstance/locations/operations/read"
 TAKEN_AWAY = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
 
 
 def says(place: Place, network: str) -> None:
-    (place.folder / "arriero.yaml").write_text(SPEC.format(vault=VAULT, network=network))
+    (place.folder / "arriero.yaml").write_text(SPEC.format(vault=VAULT, identity=IDENTITY, network=network))
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    for found in open_spec(tmp_path_factory.mktemp("private"), SPEC.format(vault=VAULT, network=PRIVATE)):
+    spec = SPEC.format(vault=VAULT, identity=IDENTITY, network=PRIVATE)
+    for found in open_spec(tmp_path_factory.mktemp("private"), spec):
         assert found.arriero("rehearse", "start").code == 0
         hand = Hand(found.environment())
         hand.make_vault()
         hand.keep("hf", "hf_0123456789abcdef")
+        for path, version, body in ((IDENTITY, "2023-01-31", {"location": "eastus"}), (REGISTRY, "2023-07-01", CLOSED)):
+            made = hand.ask("PUT", hand.managed(path), body, version, MANAGEMENT)
+            assert made.status_code < 300, made.text
         yield found
         found.arriero("rehearse", "start")  # all may be done again: what a failed test left is removed
 
@@ -88,8 +97,19 @@ def test_what_is_approved_is_what_the_endpoint_leads_to(place: Place, before: in
     approved = {
         (need.action.partition("/")[0], need.resource.rpartition("/")[2])
         for _, need in needs_of(azure_calls(place, before))
-        if need.action.endswith("PrivateEndpointConnectionsApproval/action")
+        if need.action.lower().endswith("privateendpointconnectionsapproval/action")
     }
     assert ("Microsoft.KeyVault", "llm-vault") in approved
-    assert {kind for kind, _ in approved} == {"Microsoft.KeyVault", "Microsoft.Storage"}
-    assert len(approved) == 2
+    assert ("Microsoft.ContainerRegistry", "llmregistry") in approved
+    assert {kind for kind, _ in approved} == {"Microsoft.ContainerRegistry", "Microsoft.KeyVault", "Microsoft.Storage"}
+    assert len(approved) == 3
+
+
+def test_without_its_endpoint_the_closed_registry_gives_no_image(place: Place) -> None:
+    assert place.arriero("rehearse", "start").code == 0
+    says(place, "{mode: private, private_endpoints: [vault]}")
+    up = place.arriero("up", "--yes")
+    assert up.code != 0
+    assert "llmregistry.azurecr.io" in up.err + up.out
+    assert "is not accessible" in up.err + up.out
+    assert place.arriero("down", "--purge", "--yes").code == 0

@@ -57,6 +57,7 @@ def _ref(site: ResolvedSite) -> SiteRef:
         secrets=azure_secrets.references(site) if site.cloud == "azure" else (),
         spares=site.spares > 0,
         vaults=private_endpoint.vaults(site),
+        registry=private_endpoint.registry(site),
         machines=site.gpu is not None,
         virtual=is_virtual(site.gpu),
         managed=site.gpu is not None and site.gpu.is_managed,
@@ -118,8 +119,8 @@ def read_all(spec: Spec, endpoints: Endpoints, clock: Clock | None = None) -> Fa
 
 
 def with_secrets(facts: Facts, spec: Spec) -> Facts:
-    """The facts with the versions of secrets, the vaults and the Front Door that this spec names and the one that they
-    were read for did not: a former release has its own.
+    """The facts with the versions of secrets, the vaults, the registry and the Front Door that this spec names and the
+    one that they were read for did not: a former release has its own.
     """
     more: dict[str, SiteFacts] = {}
     for ref in refs(spec):
@@ -130,8 +131,8 @@ def with_secrets(facts: Facts, spec: Spec) -> Facts:
             newest = import_module("arriero.clouds.azure.vaults").connect().newest
             lacking = {each: newest(each) for each in ref.secrets if each not in found.secrets}
             found = replace(found, secrets={**found.secrets, **lacking})
-        if not set(ref.vaults) <= {each.name for each in found.given}:
-            found = replace(found, given=import_module("arriero.clouds.azure.private_link").vaults_of(ref))
+        if not {*ref.vaults, *filter(None, [ref.registry])} <= {each.name for each in found.given}:
+            found = replace(found, given=import_module("arriero.clouds.azure.private_link").given_of(ref))
         more[ref.site] = found
     facts = replace(facts, sites={**facts.sites, **more})
     return facts if facts.front_door else front_door_of(spec, facts)

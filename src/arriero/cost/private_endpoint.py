@@ -9,6 +9,7 @@ from decimal import Decimal
 from arriero.catalog.prices import BUILT_IN, Prices
 from arriero.cost.money import Money
 from arriero.spec import secret_values
+from arriero.spec.image import registry_of
 from arriero.spec.model import ResolvedSite
 
 KEY, DATA_KEY = "private_endpoint", "private_endpoint.data"
@@ -29,8 +30,14 @@ def vaults(site: ResolvedSite) -> tuple[str, ...]:
     return tuple(sorted({secret_values.vault_of(reference) for reference in references}))
 
 
+def registry(site: ResolvedSite) -> str:
+    """The login server of the registry that has one, if the spec asks for it; empty where none has."""
+    asked = site.cloud == "azure" and site.network.is_private and "registry" in site.network.private_endpoints
+    return registry_of(site.image) if asked and site.registry_identity else ""
+
+
 def count(site: ResolvedSite) -> int:
-    return leads_to_storage(site) + len(vaults(site))
+    return leads_to_storage(site) + len(vaults(site)) + bool(registry(site))
 
 
 def sentence(site: ResolvedSite, prices: Prices = BUILT_IN) -> str:

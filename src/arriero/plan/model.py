@@ -39,6 +39,7 @@ class SiteRef:
     secrets: tuple[str, ...] = ()
     spares: bool = False
     vaults: tuple[str, ...] = ()
+    registry: str = ""
     machines: bool = False
     virtual: bool = False
     managed: bool = False

@@ -69,13 +69,18 @@ def _site_problems(spec: Spec, site: ResolvedSite) -> Iterator[Problem]:
 
 
 def _private_endpoint_problems(site: ResolvedSite, key: str) -> Iterator[Problem]:
+    given = asked = site.network.private_endpoints
     if not site.network.is_private:
         what = f"{site.name} is public, and private endpoints are for a private network"
         yield Problem(what, "remove it, or write mode: private", key)
-    elif not site.environment_from and not site.registry_login:
+        asked = ()
+    if "vault" in asked and not site.environment_from and not site.registry_login:
         yield Problem(f"{site.name} has no secret in Key Vault", "remove vault", key)
-    if len(set(site.network.private_endpoints)) < len(site.network.private_endpoints):
-        yield Problem("names vault twice", "keep one of them", key)
+    if "registry" in asked and not site.registry_identity:
+        what = f"images are pulled through a private endpoint with a managed identity only, and {site.name} has none"
+        yield Problem(what, f"write sites.{site.name}.registry_identity, or remove registry", key)
+    for name in sorted({each for each in given if given.count(each) > 1}):
+        yield Problem(f"names {name} twice", "keep one of them", key)
 
 
 def _way_out_problems(spec: Spec, site: ResolvedSite, key: str) -> Iterator[Problem]:

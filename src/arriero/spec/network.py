@@ -24,15 +24,12 @@ SubnetId = Annotated[str, BeforeValidator(values.subnet_id), values.schema(value
 
 def _private_endpoint(value: object) -> object:
     """Says of what else could be meant why it is not asked for here."""
-    if value == "registry":
-        what = "can't be: Container Instances pulls through a private endpoint with a managed identity only, and these"
-        raise ValueError(f"{what} groups have none; remove registry")
     if value == "storage":
         raise ValueError("needs no word: a private site has one wherever models come from storage; remove storage")
     return value
 
 
-PrivateEndpoint = Annotated[Literal["vault"], BeforeValidator(_private_endpoint)]
+PrivateEndpoint = Annotated[Literal["vault", "registry"], BeforeValidator(_private_endpoint)]
 
 
 class Network(Section):
@@ -56,7 +53,8 @@ class Network(Section):
     private_endpoints: tuple[PrivateEndpoint, ...] = Field(
         default=(),
         description="What a private site at Azure reaches through private endpoints besides its stored models: `vault` "
-        "is the Key Vaults of its secrets, for who deploys or scales from the site's network.",
+        "is the Key Vaults of its secrets, for who deploys or scales from the site's network; `registry` is what its "
+        "image is pulled from with `registry_identity`.",
     )
     vpc: VpcId | None = Field(default=None, description="Your own VPC at AWS; `cidr` is its range then.")
     subnets: tuple[SubnetId, ...] = Field(

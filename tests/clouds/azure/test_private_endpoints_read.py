@@ -95,7 +95,10 @@ def everything(status: str = "Approved", linked: str = NETWORK, kind: str = "pri
     }
     config = {"properties": {"privateDnsZoneId": f"/subscriptions/0000{ZONE}"}}
     return {
-        ZONE: {"id": ZONE, "name": wish.FILES_ZONE, "tags": {}},
+        f"{PLACE}/privateDnsZones": [
+            {"id": ZONE, "name": wish.FILES_ZONE, "tags": {}},
+            {"id": f"{PLACE}/privateDnsZones/theirs.example", "name": "theirs.example", "tags": {}},
+        ],
         f"{ZONE}/virtualNetworkLinks/llm-azure-east": {"properties": {"virtualNetwork": {"id": linked}}},
         ENDPOINTS: [
             {"id": ENDPOINT, "name": "llm-azure-east-files", "properties": properties},
@@ -116,7 +119,7 @@ def test_what_stands_is_read_as_it_is_wished() -> None:
     resources, asked = read(everything(), network(TARGETS, SUBNET))
     wished = {each.kind: each.properties for each in planned(private(), EMPTY).wanted}
     assert {each.kind: each.properties for each in resources} == {kind: wished[kind] for kind in wish.KINDS}
-    assert len(asked) == 6
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("found", [None, network(), network(TARGETS), network(TARGETS, THEIRS)])
@@ -238,3 +241,38 @@ def test_a_vault_that_was_named_with_capitals_is_the_one_of_the_reference() -> N
 def test_the_reference_to_a_site_names_its_vaults_only_if_it_asks_for_them() -> None:
     assert clouds._ref(with_a_vault()).vaults == ("llm-vault",)
     assert clouds._ref(private()).vaults == ()
+
+
+HOST = "llmregistry.azurecr.io"
+REGISTRIES = "/providers/Microsoft.ContainerRegistry/registries"
+REGISTRY = f"/subscriptions/0000/resourceGroups/keys{REGISTRIES}/LLMRegistry"
+
+
+def listed(host: str, path: str, tier: str = "Premium") -> dict[str, Any]:
+    return {"id": path, "name": path.rpartition("/")[2], "sku": {"name": tier}, "properties": {"loginServer": host}}
+
+
+def pulling() -> ResolvedSite:
+    of_identities = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    identity = f"/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm{of_identities}/llm-pull"
+    own = {"registry_identity": identity, "network": {"private_endpoints": ["registry"]}}
+    return site(image=f"{HOST}/acme/llm:1", site=own, network={"mode": "private"})
+
+
+def test_a_registry_is_looked_for_by_its_login_server_only_where_one_is_led_to() -> None:
+    arm = Answers({REGISTRIES: [listed("other.azurecr.io", "/other"), listed(HOST, REGISTRY)]})
+    [found] = private_link.registries(cast(Arm, arm), HOST)
+    assert (found.name, found.id, found.details["sku"]) == (HOST, REGISTRY, "Premium")
+    assert private_link.registries(cast(Arm, arm), "") == ()
+    assert arm.asked == [REGISTRIES]
+    assert (clouds._ref(pulling()).registry, clouds._ref(with_a_vault()).registry) == (HOST, "")
+
+
+def test_a_registry_is_led_to_by_its_id() -> None:
+    known = Resource(wish.REGISTRY_KIND, HOST, id=REGISTRY, details={"sku": "Premium"})
+    found = replace(EMPTY, given=(known,))
+    values: Any = variables.site_variables(pulling(), planned(pulling(), found), found)
+    assert values["azure_site_private_zones"] == [wish.REGISTRY_ZONE]
+    assert values["azure_site_private_endpoints"] == [
+        {"name": "llm-azure-east-registry", "target": REGISTRY, "part": "registry", "zone": wish.REGISTRY_ZONE}
+    ]

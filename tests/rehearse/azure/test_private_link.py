@@ -27,6 +27,8 @@ VERSIONS = {
     "Microsoft.Storage": "2023-05-01",
     "Microsoft.KeyVault": "2023-07-01",
     "Microsoft.ContainerInstance": "2025-09-01",
+    "Microsoft.ContainerRegistry": "2023-07-01",
+    "Microsoft.ManagedIdentity": "2023-01-31",
 }
 
 
@@ -225,3 +227,76 @@ def test_a_vaults_endpoint_is_known_by_the_vaults_own_name(world: World) -> None
     assert len(shown(world, vault)["properties"]["privateEndpointConnections"]) == 1
     with pytest.raises(ArmError):
         put(world, f"{ENDPOINT}-2", endpoint(target=vault, part="file"))
+
+
+REGISTRY = f"{RG}/providers/Microsoft.ContainerRegistry/registries/LLMRegistry"
+IDENTITY = f"{RG}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller"
+REGISTRY_ZONE = f"{RG}/providers/Microsoft.Network/privateDnsZones/privatelink.azurecr.io"
+
+
+def make_registry(world: World, tier: str = "Premium") -> None:
+    put(
+        world,
+        REGISTRY,
+        {"location": "eastus", "sku": {"name": tier}, "properties": {"publicNetworkAccess": "Disabled"}},
+    )
+
+
+def lead_to_registry(world: World) -> None:
+    put(world, REGISTRY_ZONE, {"location": "global", "properties": {}})
+    link = {"location": "global", "properties": {"virtualNetwork": {"id": NETWORK}}}
+    put(world, f"{REGISTRY_ZONE}/virtualNetworkLinks/net", link)
+    put(world, ENDPOINT, endpoint(target=REGISTRY, part="registry"))
+    config = {"name": "registry", "properties": {"privateDnsZoneId": REGISTRY_ZONE}}
+    put(world, NAMES, {"properties": {"privateDnsZoneConfigs": [config]}})
+
+
+def pull(world: World, *identities: str) -> Answer:
+    """A group in the network that runs an image of that registry."""
+    asked = [{"server": "llmregistry.azurecr.io", "identity": each} for each in identities]
+    body = group(
+        container(image="llmregistry.azurecr.io/acme/llm:1"),
+        imageRegistryCredentials=asked,
+        subnetIds=[{"id": f"{NETWORK}/subnets/targets"}],
+    )
+    body["properties"]["ipAddress"]["type"] = "Private"
+    body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {each: {} for each in identities}}
+    return ask(world, "PUT", GROUP, body)
+
+
+def test_a_registry_is_led_to_by_all_its_names_and_knows_it(world: World) -> None:
+    make_registry(world)
+    put(world, f"{REGISTRY}/replications/westeurope", {"location": "westeurope", "properties": {}})
+    lead_to_registry(world)
+    names = ["llmregistry", "llmregistry.eastus.data", "llmregistry.westeurope.data"]
+    addresses = ["10.0.255.244", "10.0.255.245", "10.0.255.246"]
+    configs = shown(world, ENDPOINT)["properties"]["customDnsConfigs"]
+    assert [(each["fqdn"], each["ipAddresses"]) for each in configs] == [
+        (f"{name}.azurecr.io", [address]) for name, address in zip(names, addresses, strict=True)
+    ]
+    [config] = shown(world, NAMES)["properties"]["privateDnsZoneConfigs"]
+    assert [each["recordSetName"] for each in config["properties"]["recordSets"]] == names
+    [seen] = shown(world, REGISTRY)["properties"]["privateEndpointConnections"]
+    assert seen["properties"]["privateLinkServiceConnectionState"]["status"] == "Approved"
+    put(world, ENDPOINT, endpoint(target=REGISTRY, part="registry"))
+    assert shown(world, ENDPOINT)["properties"]["customDnsConfigs"] == configs
+
+
+@pytest.mark.parametrize("tier", ["Basic", "Standard"])
+def test_a_registry_of_another_tier_has_none(tier: str, world: World) -> None:
+    make_registry(world, tier)
+    with pytest.raises(ArmError, match=f"not supported for a registry of the tier {tier}") as caught:
+        put(world, ENDPOINT, endpoint(target=REGISTRY, part="registry"))
+    assert caught.value.code == "FeatureNotSupported"
+
+
+def test_a_closed_registry_gives_images_with_an_identity_and_through_an_endpoint_only(world: World) -> None:
+    make_registry(world)
+    put(world, IDENTITY, {"location": "eastus"})
+    for lead, identities in ((False, (IDENTITY,)), (True, ())):
+        if lead:
+            lead_to_registry(world)
+        with pytest.raises(ArmError, match="is not accessible") as caught:
+            pull(world, *identities)
+        assert caught.value.code == "InaccessibleImage"
+    assert pull(world, IDENTITY).status == 201

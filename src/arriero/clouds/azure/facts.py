@@ -54,7 +54,7 @@ def read_site(ref: SiteRef) -> SiteFacts:
         told, ready = pool.submit(alerts.read, arm, ref), pool.submit(spares.read, arm, ref, parent)
         versions = {each: pool.submit(vaults.connect().newest, each) for each in ref.secrets}
         storage = files.read(arm, ref, pool)
-        given = pool.submit(private_link.vaults, arm, ref.vaults)
+        given = pool.submit(private_link.given, arm, ref)
         logs = pool.submit(workspaces.read, arm, ref) if ref.has_workspace else None
         there, items = _standing(arm, ref, pool, parts["virtualNetworks"])
         link = private_link.read(arm, ref, pool, parts["virtualNetworks"].result())

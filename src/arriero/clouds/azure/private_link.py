@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import cast
 
-from arriero.clouds.azure import groups
+from arriero.clouds.azure import groups, registry
 from arriero.clouds.azure.connection import Arm, Found, connect
 from arriero.clouds.azure.errors import door
 from arriero.clouds.azure.network import NETWORK_VERSION, last, prefix
@@ -30,12 +30,11 @@ class Reading:
     base: str
     network: Found
     subnet: Found
-    zones: tuple[tuple[Future[Found | None], Future[Found | None]], ...]
+    zones: Future[list[tuple[Found, Found | None]]]
     endpoints: Future[list[tuple[Found, Found | None]]]
 
     def resources(self) -> tuple[Resource, ...]:
-        answers = ((zone.result(), link.result()) for zone, link in self.zones)
-        zones = (zone_resource(wish.ZONE_KIND, zone, link, self.network) for zone, link in answers if zone)
+        zones = (zone_resource(wish.ZONE_KIND, zone, link, self.network) for zone, link in self.zones.result())
         return (self._subnet(), *zones, *(_endpoint(item, names) for item, names in self.endpoints.result()))
 
     def _subnet(self) -> Resource:
@@ -49,15 +48,7 @@ def read(arm: Arm, ref: SiteRef, pool: Executor, network: Found | None) -> Readi
     if network is None or subnet is None:
         return None
     base = f"{ref.service}-{ref.site}"
-    paths = [f"{_place(base)}/privateDnsZones/{zone}" for zone in wish.ZONES]
-    zones = tuple(
-        (
-            pool.submit(arm.get, path, DNS_VERSION),
-            pool.submit(arm.get, f"{path}/virtualNetworkLinks/{base}", DNS_VERSION),
-        )
-        for path in paths
-    )
-    return Reading(base, network, subnet, zones, pool.submit(_endpoints, arm, base))
+    return Reading(base, network, subnet, pool.submit(_zones, arm, base), pool.submit(_endpoints, arm, base))
 
 
 def _own_subnet(network: Found) -> Found | None:
@@ -86,10 +77,33 @@ def vaults(arm: Arm, names: Collection[str]) -> tuple[Resource, ...]:
     return tuple(Resource(wish.VAULT_KIND, name, id=path) for name, path in known if name in names)
 
 
-def vaults_of(ref: SiteRef) -> tuple[Resource, ...]:
+def given(arm: Arm, ref: SiteRef) -> tuple[Resource, ...]:
+    """What is the user's, and led to."""
+    return (*vaults(arm, ref.vaults), *registries(arm, ref.registry))
+
+
+def given_of(ref: SiteRef) -> tuple[Resource, ...]:
     """The same for a site by itself. Raises CloudError."""
     with door(ref.site):
-        return vaults(connect(), ref.vaults)
+        return given(connect(), ref)
+
+
+def registries(arm: Arm, host: str) -> tuple[Resource, ...]:
+    """The one of the subscription that has this login server, with its tier; no request where none is led to."""
+    listed = arm.list(registry.LIST, registry.VERSION) if host else ()
+    found = (each for each in listed if registry.is_at(each, host))
+    return tuple(
+        Resource(wish.REGISTRY_KIND, host, id=each["id"], details={"sku": str((each.get("sku") or {}).get("name", ""))})
+        for each in found
+    )
+
+
+def _zones(arm: Arm, base: str) -> list[tuple[Found, Found | None]]:
+    """Each with its link to the network; the group may have other zones, such as that of targets' names."""
+    place = f"{_place(base)}/privateDnsZones"
+    found = {each["name"]: each for each in arm.list(place, DNS_VERSION)}
+    names = [zone for zone in wish.ZONES if zone in found]
+    return [(found[zone], arm.get(f"{place}/{zone}/virtualNetworkLinks/{base}", DNS_VERSION)) for zone in names]
 
 
 def _endpoints(arm: Arm, base: str) -> list[tuple[Found, Found | None]]:
@@ -122,13 +136,19 @@ def variables(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str,
     and what goes, by its kind.
     """
     base = site_wish.base_name(site)
-    account = azure_files.account_name(found.account, base)
-    links = wish.links(site, account, base)
+    links = wish.links(site, found, base)
     storage = f"/subscriptions/{found.account}/resourceGroups/{azure_files.group_name(base)}/providers"
-    ids = {each.name: each.id for each in found.given if each.kind == wish.VAULT_KIND}
-    ids[account] = f"{storage}/Microsoft.Storage/storageAccounts/{account}"
+    accounts = f"{storage}/Microsoft.Storage/storageAccounts"
     endpoints: list[Json] = [
-        {"name": link.endpoint, "target": ids[link.target], "part": link.part, "zone": link.zone} for link in links
+        {
+            "name": link.endpoint,
+            "target": f"{accounts}/{link.target}"
+            if link.part == wish.FILE
+            else wish.given_id(found, link.part, link.target),
+            "part": link.part,
+            "zone": link.zone,
+        }
+        for link in links
     ]
     subnet: dict[str, Json] = {"name": wish.SUBNET, "cidr": wish.subnet_prefix(site.network.cidr)}
     wrong = [zone for zone in found.resources if zone.kind == wish.ZONE_KIND and zone.properties["networks"] != (base,)]
@@ -160,11 +180,10 @@ def access(site: ResolvedSite, plan: SitePlan, found: SiteFacts) -> dict[str, Js
     mount the storage meanwhile.
     """
     base = site_wish.base_name(site)
-    account_name = azure_files.account_name(found.account, base)
     stored = (*found.resources, *found.kept)
     account = next((r for r in stored if r.kind == azure_files.ACCOUNT_KIND), None)
     is_open = account is None or bool(account.properties["public_access"])
-    if all(link.target != account_name for link in wish.links(site, account_name, base)):
+    if all(link.part != wish.FILE for link in wish.links(site, found, base)):
         return {"access": "" if is_open else "Enabled", "closes": False}
     waits = account is not None and is_open and any(change.kind in wish.KINDS for change in plan.changes)
     return {"access": "" if waits else "Disabled", "closes": waits}

@@ -18,7 +18,7 @@ KIND = "azure.registry"
 VERSION = "2023-07-01"
 TASKS_VERSION = "2019-06-01-preview"  # the only one that has tasks, as the Azure CLI uses it
 _MADE, _READY = "Succeeded", "Ready"
-_LIST = "/providers/Microsoft.ContainerRegistry/registries"
+LIST = "/providers/Microsoft.ContainerRegistry/registries"
 
 
 def read(place: Place, regions: Collection[str] = ()) -> StoreFacts:
@@ -30,8 +30,8 @@ def read(place: Place, regions: Collection[str] = ()) -> StoreFacts:
     try:
         with door(""):
             arm = connect()
-            all_of_them = arm.list(_LIST, VERSION)
-            about = next((each for each in all_of_them if _is_at(each, place.host)), None)
+            all_of_them = arm.list(LIST, VERSION)
+            about = next((each for each in all_of_them if is_at(each, place.host)), None)
             if about is None:
                 return StoreFacts("azure", place.host, "")
             path = str(about["id"]).partition(f"/subscriptions/{arm.subscription}")[2]
@@ -79,6 +79,7 @@ def _plain(location: object) -> str:
     return str(location).replace(" ", "").lower()
 
 
-def _is_at(about: object, host: str) -> bool:
+def is_at(about: object, host: str) -> bool:
+    """Whether a registry as Azure tells it has that login server."""
     properties = about.get("properties") if isinstance(about, dict) else None
     return isinstance(properties, dict) and str(properties.get("loginServer", "")).lower() == host

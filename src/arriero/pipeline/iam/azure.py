@@ -17,6 +17,7 @@ from arriero.spec.model import ResolvedSite, Spec
 
 # What private endpoints lead to; who makes one approves it there.
 _ACCOUNTS, _VAULTS = "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"
+_REGISTRIES = "Microsoft.ContainerRegistry/registries"
 # What edges read their keys with, and targets are pulled with; who gives it to them has a role of its own.
 _IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
@@ -28,6 +29,7 @@ def role(spec: Spec) -> Mapping[str, Any]:
     approved = {
         _ACCOUNTS: any(private_endpoint.leads_to_storage(site) for site in sites),
         _VAULTS: any(private_endpoint.vaults(site) for site in sites),
+        _REGISTRIES: any(private_endpoint.registry(site) for site in sites),
         _IDENTITIES: False,
     }
     wanted = (each for part in _parts(spec, sites) for each in known.of_part(part) if approved.get(each.of, True))

@@ -71,7 +71,7 @@ def secret_groups(site: Site, wanted: tuple[Resource, ...]) -> Iterator[Piece]:
         **identity(site),
         "body": {"properties": {**properties, "subnetIds": _subnets(site)}},
         "sensitive_body": {"properties": sensitive},
-        "depends_on": [*network_ties(site), *_ways(site)],
+        "depends_on": network_ties(site),
         **({"response_export_values": [ADDRESS]} if site.spec.azure_edges else {}),
     }
     if store:
@@ -128,9 +128,11 @@ def spelt(identity: str) -> str:
 
 
 def network_ties(site: Site) -> list[Raw]:
-    """What has to stand before a group pulls its image, and no argument leads to: its subnet's ties, its way out."""
+    """What has to stand before a group pulls its image, and no argument leads to: its subnet's ties, its way out, and
+    private endpoints that it needs.
+    """
     kinds = ("subnet_network_security_group", "subnet_nat_gateway", "nat_gateway_public_ip")
-    return [Raw(f"azurerm_{kind}_association.{site.label}") for kind in kinds]
+    return [*(Raw(f"azurerm_{kind}_association.{site.label}") for kind in kinds), *_ways(site)]
 
 
 def _key(site: Site) -> Piece:
@@ -161,10 +163,13 @@ def _diagnostics(site: Site, told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _ways(site: Site) -> list[Raw]:
-    """What has to stand before a share of a closed storage can be mounted; nothing where it is open."""
+    """What has to stand before a share of a closed storage can be mounted, or a closed registry gives an image; nothing
+    where there are no endpoints. No group needs a vault.
+    """
     kinds = ("azurerm_private_dns_zone_virtual_network_link", "azurerm_private_endpoint")
-    leads = any(endpoint.properties["part"] == "file" for endpoint in site.wanted(azure_private.ENDPOINT_KIND))
-    return [Raw(f"{kind}.{site.label}_files") for kind in kinds] if leads else []
+    labels = {azure_private.FILE: "files", azure_private.REGISTRY: "registry"}
+    parts = (str(endpoint.properties["part"]) for endpoint in site.wanted(azure_private.ENDPOINT_KIND))
+    return [Raw(f"{kind}.{site.label}_{labels[part]}") for part in parts if part in labels for kind in kinds]
 
 
 def _subnets(site: Site) -> list[Mapping[str, Raw]]:

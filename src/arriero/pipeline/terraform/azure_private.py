@@ -9,11 +9,10 @@ from arriero.pipeline.terraform import azapi
 from arriero.pipeline.terraform.hcl import Blocks, Body, Raw, identifier
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.model import Resource
-from arriero.plan.wanted import azure_files
 from arriero.plan.wanted import azure_private as wish
 
 ZONE_GROUP = "default"  # as the role names it
-_ZONES = {wish.FILES_ZONE: "files", wish.VAULT_ZONE: "vaults"}
+_ZONES = {wish.FILES_ZONE: "files", wish.VAULT_ZONE: "vaults", wish.REGISTRY_ZONE: "registry"}
 
 
 def _subnet(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -58,7 +57,7 @@ def _endpoint(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
     for endpoint in resources:
         connection: Body = {
             "name": endpoint.name,
-            "private_connection_resource_id": _target(site, str(endpoint.properties["target"])),
+            "private_connection_resource_id": _target(site, endpoint),
             "subresource_names": [str(endpoint.properties["part"])],
             "is_manual_connection": False,
         }
@@ -77,11 +76,12 @@ def _endpoint(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
         yield Piece("azurerm_private_endpoint", label, body, site.imported(endpoint))
 
 
-def _target(site: Site, name: str) -> Raw | str:
-    """The storage of models is the module's own; a vault is the user's, and has an id already."""
-    if any(account.name == name for account in site.wanted(azure_files.ACCOUNT_KIND)):
+def _target(site: Site, endpoint: Resource) -> Raw | str:
+    """The storage of models is the module's own; a vault or a registry is the user's, and has an id already."""
+    part = str(endpoint.properties["part"])
+    if part == wish.FILE:
         return Raw(f"{azapi.TYPE}.{site.label}_storage.id")
-    return next(each.id for each in site.found.given if (each.kind, each.name) == (wish.VAULT_KIND, name))
+    return wish.given_id(site.found, part, str(endpoint.properties["target"]))
 
 
 MAKERS: Mapping[str, Maker] = {wish.SUBNET_KIND: _subnet, wish.ZONE_KIND: _zones, wish.ENDPOINT_KIND: _endpoint}

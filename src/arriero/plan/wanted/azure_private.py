@@ -1,12 +1,14 @@
 """What a private site in Azure reaches through private endpoints of its own network: the storage of its models, and the
-vaults of its secrets if the spec asks for it. An endpoint each, and for each kind the DNS zone that names them.
+vaults of its secrets and the registry of its image if the spec asks for it. An endpoint each, and for each kind the DNS
+zone that names them.
 
 Container groups in a network mount Azure Files through one: Microsoft's own deployment scripts do, from an account
 without public access ("Run Bicep deployment script privately over a private endpoint"). No container reads a vault; the
-endpoint there is for who deploys or scales from the site's network. The registry has none: for a pull Azure takes that
-way with a managed identity only, which the groups have not
-(docs/decisions/0025-private-endpoints-lead-where-somebody-goes.md). Endpoints stand in a subnet of their own, for a
-delegated one holds container groups alone.
+endpoint there is for who deploys or scales from the site's network. For a pull Azure takes that way with a managed
+identity only, from a registry of the Premium tier that lets Azure's trusted services in
+(https://learn.microsoft.com/azure/container-instances/using-azure-container-registry-mi). Endpoints stand in a subnet
+of their own, for a delegated one holds container groups alone
+(docs/decisions/0025-private-endpoints-lead-where-somebody-goes.md).
 
 The subnet is made first and goes last: it is read with the network anyway, so a site without it costs no further call.
 """
@@ -20,25 +22,29 @@ from ipaddress import ip_network
 from arriero.cost import private_endpoint
 from arriero.errors import Problem, Refused
 from arriero.plan.model import SERVICE_TAG, SITE_TAG, Resource, SiteFacts, Value
+from arriero.plan.registries import PREMIUM
 from arriero.plan.wanted import azure_files
 from arriero.spec.model import ResolvedSite
 
 SUBNET_KIND, ZONE_KIND, ENDPOINT_KIND = "azure.endpoint_subnet", "azure.private_dns_zone", "azure.private_endpoint"
-VAULT_KIND = "azure.key_vault"  # the user's: looked at, never made or removed
+# The user's: looked at, never made or removed.
+VAULT_KIND, REGISTRY_KIND = "azure.key_vault", "azure.container_registry"
 KINDS: Mapping[str, str] = dict.fromkeys((SUBNET_KIND, ZONE_KIND, ENDPOINT_KIND), "endpoints")
 # What Azure changes of no endpoint; a connection that was refused or cut at the other end never comes back.
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {ENDPOINT_KIND: ("subnet", "target", "part", "connection")}
 
 SUBNET = "endpoints"
 LEAST_PREFIX = 28  # Azure keeps five addresses of each subnet
-# One zone for all accounts, one for all vaults: public DNS leads their names to names in these.
+# One zone for all accounts, one for all vaults, one for all registries: public DNS leads their names to names in these.
 FILES_ZONE, VAULT_ZONE = "privatelink.file.core.windows.net", "privatelink.vaultcore.azure.net"
-ZONES = (FILES_ZONE, VAULT_ZONE)
+REGISTRY_ZONE = "privatelink.azurecr.io"
+ZONES = (FILES_ZONE, VAULT_ZONE, REGISTRY_ZONE)
+FILE, VAULT, REGISTRY = "file", "vault", "registry"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What one endpoint leads to: `part` of the storage account or vault that is named `target`."""
+    """What one endpoint leads to: `part` of the storage account, vault or registry named `target`."""
 
     endpoint: str
     target: str
@@ -46,15 +52,25 @@ class Link:
     zone: str
 
 
-def links(site: ResolvedSite, account: str, base: str) -> tuple[Link, ...]:
-    """Those that the spec asks for; `account` is the name of the storage account."""
-    stored = (Link(f"{base}-files", account, "file", FILES_ZONE),) if private_endpoint.leads_to_storage(site) else ()
-    vaults = (Link(f"{base}-vault-{name}", name, "vault", VAULT_ZONE) for name in private_endpoint.vaults(site))
-    return (*stored, *vaults)
+def links(site: ResolvedSite, found: SiteFacts, base: str) -> tuple[Link, ...]:
+    """Those that the spec asks for. A registry's own name is not always what its login server begins with."""
+    account = azure_files.account_name(found.account, base)
+    stored = (Link(f"{base}-files", account, FILE, FILES_ZONE),) if private_endpoint.leads_to_storage(site) else ()
+    vaults = (Link(f"{base}-vault-{name}", name, VAULT, VAULT_ZONE) for name in private_endpoint.vaults(site))
+    host = private_endpoint.registry(site)
+    known = (each for each in found.given if (each.kind, each.name) == (REGISTRY_KIND, host))
+    registries = (Link(f"{base}-registry", _last(each.id), REGISTRY, REGISTRY_ZONE) for each in known)
+    return (*stored, *vaults, *registries)
+
+
+def given_id(found: SiteFacts, part: str, target: str) -> str:
+    """Of the vault or the registry that an endpoint leads to, which was read before."""
+    kind = {VAULT: VAULT_KIND, REGISTRY: REGISTRY_KIND}[part]
+    return next(each.id for each in found.given if each.kind == kind and _last(each.id) == target)
 
 
 def is_ours(endpoint: str, base: str) -> bool:
-    return endpoint == f"{base}-files" or endpoint.startswith(f"{base}-vault-")
+    return endpoint in (f"{base}-files", f"{base}-registry") or endpoint.startswith(f"{base}-vault-")
 
 
 def subnet_prefix(cidr: str) -> str:
@@ -64,10 +80,11 @@ def subnet_prefix(cidr: str) -> str:
 
 
 def wanted(site: ResolvedSite, found: SiteFacts, base: str) -> tuple[Resource, ...]:
-    """The order of the kinds is that of making. Raises Refused where the resource group is somebody else's, or a vault
-    is not in the subscription.
+    """The order of the kinds is that of making. Raises Refused where the resource group is somebody else's, a vault or
+    a registry is not in the subscription, or the registry has no private endpoints.
     """
-    asked = links(site, azure_files.account_name(found.account, base), base)
+    _check_registry(site, found)
+    asked = links(site, found, base)
     if not asked:
         return ()
     _check_group(site, found)
@@ -88,6 +105,8 @@ def notes(site: ResolvedSite) -> list[str]:
         said.append(f"the storage of models is reached through a private endpoint alone: {price}")
     if vaults:
         said.append(f"{vaults}: reached from the site's network through a private endpoint, too: {price} each")
+    if registry := private_endpoint.registry(site):
+        said.append(f"the image is pulled from {registry} through a private endpoint: {price}")
     return said
 
 
@@ -129,3 +148,24 @@ def _check_vaults(site: ResolvedSite, found: SiteFacts) -> None:
                 key=f"sites.{site.name}.network.private_endpoints",
             )
         )
+
+
+def _check_registry(site: ResolvedSite, found: SiteFacts) -> None:
+    host, key = private_endpoint.registry(site), f"sites.{site.name}.network.private_endpoints"
+    if not host:
+        return
+    registry = next((each for each in found.given if (each.kind, each.name) == (REGISTRY_KIND, host)), None)
+    if registry is None:
+        what = f"the subscription {found.account} has no registry {host}, to which a private endpoint could lead"
+        remedy = (
+            "correct image.registries.azure; or remove registry there: one of another subscription is reached as it is"
+        )
+        raise Refused(Problem(what, f"{remedy} without one", key=key))
+    if (tier := registry.details.get("sku")) != PREMIUM:
+        what = f"the registry {host} is of the tier {tier}, and only {PREMIUM} has private endpoints"
+        name = registry.id.rpartition("/")[2]
+        raise Refused(Problem(what, f"az acr update --name {name} --sku {PREMIUM}; or remove registry there", key=key))
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2].lower()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from arriero.rehearse.azure import accounts, identities, private_link
+from arriero.rehearse.azure import accounts, identities, images, private_link
 from arriero.rehearse.azure.answers import ArmError, Document
 from arriero.rehearse.azure.ids import ResourceId, type_of
 from arriero.rehearse.azure.types import CONTAINER_GROUPS
@@ -33,6 +33,7 @@ def check(world: World, group: ResourceId, body: Document) -> None:
     _check_network(world, body)
     _check_volumes(world, properties)
     identities.check(world, f"container group '{group.name}'", body, properties.get("imageRegistryCredentials"))
+    images.check_access(world, group.name, properties)
 
 
 def check_room(world: World, group: ResourceId, body: Document) -> None:

@@ -21,9 +21,11 @@ _ZONE_GROUP = f"{_ENDPOINT}/privatednszonegroups"
 _ZONE = "microsoft.network/privatednszones"
 _LINK = f"{_ZONE}/virtualnetworklinks"
 _ACCOUNT, _VAULT = "microsoft.storage/storageaccounts", "microsoft.keyvault/vaults"
+_REGISTRY = "microsoft.containerregistry/registries"
 _CONNECTIONS = {"privateLinkServiceConnections": "Approved", "manualPrivateLinkServiceConnections": "Pending"}
 # What can be led to, and its parts: https://learn.microsoft.com/azure/private-link/private-endpoint-overview
-_PARTS = {_ACCOUNT: ("blob", "dfs", "file", "queue", "table", "web"), _VAULT: ("vault",)}
+_PARTS = {_ACCOUNT: ("blob", "dfs", "file", "queue", "table", "web"), _VAULT: ("vault",), _REGISTRY: ("registry",)}
+_DOMAINS = {"vault": ".vault.azure.net", "registry": ".azurecr.io"}
 _KEPT_ADDRESSES = 4  # of each subnet, at its beginning: network, gateway, and two for Azure's DNS
 
 
@@ -63,7 +65,7 @@ def view(state: State, key: str, shown: Document) -> None:
     elif kind == _ZONE_GROUP:
         endpoint = state.resources[key.rpartition(f"/{_ZONE_GROUP.rpartition('/')[2]}/")[0]]
         for config in properties.get("privateDnsZoneConfigs") or []:
-            config["properties"]["recordSets"] = [_record(endpoint)]
+            config["properties"]["recordSets"] = list(_records(endpoint))
 
 
 def may_reach(state: State, subnets: Collection[str], target: str, part: str) -> bool:
@@ -99,8 +101,13 @@ def _prepare_endpoint(state: State, endpoint: ResourceId, body: Document) -> Non
         "actionsRequired": "None",
     }
     old = state.resources.get(endpoint.key)
-    address = _address(old) if old else _free_address(state, subnet)
-    properties["customDnsConfigs"] = [{"fqdn": _public_name(connection["properties"]), "ipAddresses": [address]}]
+    names = _public_names(state, connection["properties"])
+    addresses = _addresses(old) if old else []
+    if len(addresses) != len(names):
+        addresses = _free_addresses(state, endpoint.key, subnet, len(names))
+    properties["customDnsConfigs"] = [
+        {"fqdn": name, "ipAddresses": [address]} for name, address in zip(names, addresses, strict=True)
+    ]
     interface = f"{endpoint.path.rpartition('/privateEndpoints/')[0]}/networkInterfaces/{endpoint.name}.nic"
     properties["networkInterfaces"] = [{"id": interface}]
 
@@ -112,6 +119,10 @@ def _check_target(state: State, endpoint: ResourceId, connection: Document) -> N
     if len(asked) != 1 or asked[0] not in parts:
         message = f"Call to {target} failed: '{', '.join(asked)}' is none of its group ids ({', '.join(parts)})."
         raise ArmError(400, "PrivateLinkServiceGroupIdInvalid", message)
+    tier = str((state.resources[target.lower()].get("sku") or {}).get("name"))
+    if type_of(target.lower()) == _REGISTRY and tier != "Premium":
+        message = f"Call to {target} failed: private endpoints are not supported for a registry of the tier {tier}."
+        raise ArmError(400, "FeatureNotSupported", message)
 
 
 def _prepare_link(state: State, link: ResourceId, properties: Document) -> None:
@@ -173,40 +184,51 @@ def _seen_by(state: State, key: str) -> Document:
     return {"name": endpoint["name"], "properties": properties}
 
 
-def _record(endpoint: Document) -> Document:
-    connection = next(_connections(endpoint))
-    fqdn = endpoint["properties"]["customDnsConfigs"][0]["fqdn"]
-    record = {"recordType": "A", "recordSetName": _named(connection), "fqdn": fqdn, "ttl": 10}
-    return {**record, "provisioningState": "Succeeded", "ipAddresses": [_address(endpoint)]}
+def _records(endpoint: Document) -> Iterator[Document]:
+    domain = _domain(next(_connections(endpoint))["groupIds"][0])
+    for config in endpoint["properties"]["customDnsConfigs"]:
+        name = config["fqdn"].removesuffix(domain)
+        record = {"recordType": "A", "recordSetName": name, "fqdn": config["fqdn"], "ttl": 10}
+        yield {**record, "provisioningState": "Succeeded", "ipAddresses": list(config["ipAddresses"])}
 
 
 def _named(connection: Document) -> str:
     return str(connection["privateLinkServiceId"]).rpartition("/")[2]
 
 
-def _public_name(connection: Document) -> str:
-    """What its clients ask for, wherever they are."""
-    part = connection["groupIds"][0]
-    return (
-        f"{_named(connection)}.vault.azure.net" if part == "vault" else f"{_named(connection)}.{part}.core.windows.net"
-    )
+def _domain(part: str) -> str:
+    return _DOMAINS.get(part, f".{part}.core.windows.net")
+
+
+def _public_names(state: State, connection: Document) -> list[str]:
+    """What its clients ask for, wherever they are. A registry gives layers at a name of its own in each of its regions:
+    https://learn.microsoft.com/azure/container-registry/container-registry-private-link
+    """
+    name, part = _named(connection), connection["groupIds"][0]
+    if part != "registry":
+        return [f"{name}{_domain(part)}"]
+    key = str(connection["privateLinkServiceId"]).lower()
+    copies = (each for other, each in state.resources.items() if other.startswith(f"{key}/replications/"))
+    regions = dict.fromkeys(each["location"] for each in (state.resources[key], *copies))
+    return [f"{name.lower()}{middle}{_domain(part)}" for middle in ("", *(f".{each}.data" for each in regions))]
 
 
 def _status(connection: Document) -> str:
     return str(connection["privateLinkServiceConnectionState"]["status"])
 
 
-def _address(endpoint: Document) -> str:
-    return str(endpoint["properties"]["customDnsConfigs"][0]["ipAddresses"][0])
+def _addresses(endpoint: Document) -> list[str]:
+    return [str(address) for each in endpoint["properties"]["customDnsConfigs"] for address in each["ipAddresses"]]
 
 
-def _free_address(state: State, subnet: Document) -> str:
-    """The first of the subnet that no endpoint has."""
+def _free_addresses(state: State, own: str, subnet: Document, count: int) -> list[str]:
+    """The first ones of the subnet that no other endpoint has."""
     properties = subnet["properties"]
     whole = ipaddress.ip_network(properties.get("addressPrefix") or properties["addressPrefixes"][0])
-    taken = {_address(one) for key, one in state.resources.items() if type_of(key) == _ENDPOINT}
+    others = (one for key, one in state.resources.items() if type_of(key) == _ENDPOINT and key != own)
+    taken = {address for one in others for address in _addresses(one)}
     free = (str(one) for one in list(whole)[_KEPT_ADDRESSES:-1])
-    found = next((address for address in free if address not in taken), "")
-    if not found:
+    found = [address for address in free if address not in taken][:count]
+    if len(found) < count:
         raise ArmError(400, "SubnetIsFull", f"Subnet {subnet['name']} has no free address for a private endpoint.")
     return found
