@@ -48,7 +48,7 @@ def azure_front_door(module: Module) -> Read:
     for address, origin in module.of("azurerm_cdn_frontdoor_origin"):
         origins.append(address)
         assert origin.pop("cdn_frontdoor_origin_group_id") == GROUP
-        properties = _origin(origin)
+        properties = _origin(origin, module)
         yield "azure.origin", origin.pop("name"), properties, {}
         done(origin)
     for _, route in module.of("azurerm_cdn_frontdoor_route"):
@@ -87,16 +87,21 @@ def _group(group: Values) -> Values:
     }
 
 
-def _origin(origin: Values) -> Values:
-    label = origin["name"].replace("-", "_")
-    assert origin.pop("host_name")["__attribute__"] == f"aws_lb.{label}.dns_name"
+def _origin(origin: Values, module: Module) -> Values:
+    label, checks = origin["name"].replace("-", "_"), origin.pop("certificate_name_check_enabled")
+    host, header = origin.pop("host_name"), origin.pop("origin_host_header")
+    if checks:
+        around = module.known[f"azapi_resource.{label}_edge_environment"]["name"]
+        assert host == header == f"{around}.domain.of.azapi_resource.{label}_edge_environment"
+    else:
+        assert host["__attribute__"] == f"aws_lb.{label}.dns_name"
     return {
-        "checks_name": origin.pop("certificate_name_check_enabled"),
+        "checks_name": checks,
         "port": origin.pop("https_port"),
         "priority": origin.pop("priority"),
         "weight": origin.pop("weight"),
         "enabled": origin.pop("enabled"),
-        "host_header": origin.pop("origin_host_header"),
+        **({} if checks else {"host_header": header}),
     }
 
 

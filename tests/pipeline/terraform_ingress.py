@@ -6,9 +6,6 @@ from collections.abc import Mapping
 
 from terraform_blocks import Module, Read, Values, done, many
 
-DOOR_ID = "11111111-2222-3333-4444-555555555555"
-"""What a Front Door is taken to say of itself, where it is."""
-
 
 def attachment(block: Values) -> Values:
     found = {
@@ -108,13 +105,12 @@ def _target_group(group: Values) -> Values:
 
 
 def _rule(each: Values) -> str:
-    """What Azure will give as an id, tfparse does not know."""
     [action], told = many(each, "action"), []
     assert action["type"] == "forward"
     for condition in many(each, "condition"):
         for header in many(condition, "http_header"):
             [value] = header["values"]
-            told.append(f"{header['http_header_name']} is {value or DOOR_ID}")
+            told.append(f"{header['http_header_name']} is {value}")
         for path in many(condition, "path_pattern"):
             told.append(f"the path is {' or '.join(path['values'])}")
         done(condition)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terraform_ingress import DOOR_ID
+from terraform_blocks import DOOR_ID
 
 from arriero.plan.model import Facts, SiteFacts
 from arriero.plan.wanted import azure_files
@@ -113,6 +113,10 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "two sites behind a premium Front Door, and one at Azure that is not": {
         "sites": {"aws-east": SITES["aws-east"], "aws-west": WEST, "azure-east": SITES["azure-east"]},
         "ingress": {"alb": OPEN_IN_BOTH, "front_door": {"sku": "premium", "response_timeout": "90s"}},
+    },
+    "sites of both clouds behind a Front Door": {
+        "sites": {"aws-east": SITES["aws-east"], "azure-east": {**SITES["azure-east"], "role": "standby"}},
+        "ingress": {"alb": OPEN, "edges": AZURE_EDGES, "front_door": {}},
     },
     "logs for a year, more targets": {"logs": {"retention_days": 365}, "scale": {"min": 3}},
     "on machines with GPUs": {"sites": {"aws-east": {**SITES["aws-east"], **GPUS}}, "scale": {"min": 2, "max": 5}},

@@ -10,26 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terraform_ingress import DOOR_ID as ID
-from terraform_specs import OPEN, SITES, SPECS, nothing, spec
+from terraform_blocks import DOOR_ID as ID
+from terraform_specs import SPECS, nothing, spec
 from terraform_standing import as_wished
 from test_terraform import written
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws_ingress, front_door, module
-from arriero.pipeline.terraform.hcl import Raw
+from arriero.pipeline.terraform import aws_ingress, module
 from arriero.plan import front_door as wish_of_door
 from arriero.plan.model import Facts, Resource, SiteFacts
-from arriero.plan.wanted import aws_alb, aws_edges
+from arriero.plan.wanted import aws_alb, aws_edges, azure_edges
 from arriero.spec.model import Spec
 
 ROLE = Path(module.__file__).parents[2] / "deploy/ansible/ansible_collections/arriero/fleet/roles/aws_site"
 PINNED = "00000000-0000-0000-0000-00000000000b"
 PROFILE = "/subscriptions/0a/resourceGroups/llm-front-door/providers/Microsoft.Cdn/profiles/llm"
 NAMED = "behind a Front Door with names and a firewall"
+CLOUDS = "sites of both clouds behind a Front Door"
 DOOR, BOTH = "behind a Front Door", "two sites behind a premium Front Door, and one at Azure that is not"
 BLOCK = re.compile(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
-REFERENCE = re.compile(r"\b(?:aws|azurerm)_\w+\.\w+")
+REFERENCE = re.compile(r"\b(?:aws|azurerm|azapi)_\w+\.\w+")
 EDGES, TARGETS = "aws_ecs_service.aws_east_edge", "aws_ecs_service.aws_east"
 OF_DOOR = "azurerm_cdn_frontdoor_"
 
@@ -184,27 +184,19 @@ def test_a_module_without_one_says_nothing_of_it() -> None:
     assert "aws_lb_listener_rule" not in whole
 
 
-def before_two_clouds() -> Spec:
-    of_azure = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/llm/providers"
-    edges = {
-        "keys": "https://llm-vault.vault.azure.net/secrets/llm-keys",
-        "identity": f"{of_azure}/Microsoft.ManagedIdentity/userAssignedIdentities/llm-edge",
-    }
-    ingress = {"alb": OPEN, "edges": edges, "front_door": {}}
-    return spec({"sites": {name: SITES[name] for name in ("aws-east", "azure-east")}, "ingress": ingress})
+def test_edges_at_azure_answer_it_alone_and_are_asked_under_their_own_name() -> None:
+    wish = spec(SPECS[CLOUDS])
+    text = module.files(wish, nothing(wish))["azure.tf"]
+    [told] = re.findall(r"front_door_id += (.*)", text)
+    assert told == f"{OF_DOOR}profile.front_door.resource_guid"
+    assert azure_edges.DOOR_TO_COME not in text
+    origin = f"{OF_DOOR}origin.azure_east"
+    before = needs(wish)
+    assert "azapi_resource.azure_east_edges" in before[origin]
+    assert f"{OF_DOOR}profile.front_door" in before["azapi_resource.azure_east_edges"]
+    assert origin in before[f"{OF_DOOR}route.front_door"]
 
 
-def test_one_that_leads_to_edges_at_azure_is_refused() -> None:
-    wish = before_two_clouds()
-    with pytest.raises(Refused, match=r"ingress\.front_door: this export can't lead a Front Door to edges at Azure"):
-        module.files(wish, nothing(wish))
-
-
-def test_where_names_are_compared_a_site_is_asked_under_the_name_by_which_it_is_reached() -> None:
-    wish = before_two_clouds()
-    hosts = {"aws-east": Raw("aws_lb.aws_east.dns_name"), "azure-east": Raw("an.edge.fqdn")}
-    found = SiteFacts("front-door", "azure", "eastus")
-    made = {piece.label: piece.body for piece in front_door.pieces(wish, nothing(wish), found, hosts)}
-    told = [(made[each]["host_name"], made[each]["origin_host_header"]) for each in ("aws_east", "azure_east")]
-    assert told == [(hosts["aws-east"], "llm.example.com"), (hosts["azure-east"], hosts["azure-east"])]
-    assert [made[each]["certificate_name_check_enabled"] for each in ("aws_east", "azure_east")] == [False, True]
+def test_edges_at_azure_without_one_are_told_of_none() -> None:
+    wish = spec({**SPECS[CLOUDS], "ingress": {"edges": SPECS[CLOUDS]["ingress"]["edges"]}})
+    assert "front" not in "".join(module.files(wish, nothing(wish)).values()).lower()

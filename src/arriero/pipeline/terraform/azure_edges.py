@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from arriero.clouds.azure import apps, edge_variables
-from arriero.pipeline.terraform import azapi, azure_apps, azure_private
+from arriero.pipeline.terraform import azapi, azure_apps, azure_private, front_door
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw, quoted
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.model import Resource
@@ -21,6 +21,11 @@ from arriero.plan.wanted import edge_settings
 RECORDS, LINK = "azurerm_private_dns_a_record", "azurerm_private_dns_zone_virtual_network_link"
 DOMAIN = "properties.defaultDomain"
 KEPT_NOTE = "Whoever scales keeps the addresses; Terraform only sets the first ones."
+
+
+def host(site: Site) -> Raw:
+    """Where a Front Door finds them, once they are there."""
+    return Raw(f'"${{{azapi.TYPE}.{site.label}_edges.name}}.${{{azapi.TYPE}.{_around(site)}.output.{DOMAIN}}}"')
 
 
 def _subnet(site: Site, resources: tuple[Resource, ...]) -> Iterator[Piece]:
@@ -114,10 +119,13 @@ def _properties(site: Site, app: Resource, told: Mapping[str, Any]) -> Mapping[s
 
 
 def _settings(site: Site, app: Resource) -> Mapping[str, Expression]:
-    """The first of `hosts` is their own name, which is Azure's to give: the environment tells it."""
+    """The first of `hosts` is their own name, which is Azure's to give: the environment tells it. So is the id of the
+    Front Door that they answer alone, if there is one.
+    """
     settings = cast("dict[str, Any]", wish.as_json(app.properties["settings"]))
     own = Raw(f'"{app.name}.${{{azapi.TYPE}.{_around(site)}.output.{DOMAIN}}}"')
-    return {**settings, "hosts": [own, *settings["hosts"][1:]]}
+    door = {"front_door_id": front_door.ID} if site.spec.front_door else {}
+    return {**settings, "hosts": [own, *settings["hosts"][1:]], **door}
 
 
 def _identity(site: Site) -> str:

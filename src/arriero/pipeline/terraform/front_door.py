@@ -25,10 +25,10 @@ ROUTE_NOTE = "Azure keeps no cdn_frontdoor_origin_ids: after an import they are 
 GUIDE = """
 ## The Front Door
 
-It and the sites are one module, for each needs the other: its id stands in the rules of their load balancers, and where
-these are stands in its origins. Of a rule that somebody adds to a listener, and that leads past it, Terraform knows
-nothing: `arriero plan` and `arriero check` tell it, also when Terraform owns the rest. Names of yours need records in
-your DNS, which `arriero status` tells, whoever made them.
+It and the sites are one module, for each needs the other: its id stands in the rules of load balancers and in the
+settings of edges at Azure, and where those are stands in its origins. Of a rule that somebody adds to a listener, and
+that leads past it, Terraform knows nothing: `arriero plan` and `arriero check` tell it, also where Terraform owns the
+rest. Names of yours need records in your DNS, which `arriero status` tells, whoever made them.
 """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, front_door
+from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, azure_edges, front_door
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Call, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
@@ -23,7 +23,7 @@ PROVIDERS: Mapping[Cloud, tuple[str, str, str]] = {
 AZAPI = ("azapi", "Azure/azapi", "2.13.0")
 MAKERS: Mapping[Cloud, Mapping[str, Maker]] = {"aws": aws.MAKERS, "azure": azure.MAKERS}
 # Where a Front Door finds a site of that cloud.
-HOSTS: Mapping[Cloud, Callable[[Site], Raw]] = {"aws": aws_ingress.host}
+HOSTS: Mapping[Cloud, Callable[[Site], Raw]] = {"aws": aws_ingress.host, "azure": azure_edges.host}
 LEAST_TERRAFORM = ">= 1.7.0"  # the first whose import blocks know for_each's keys
 NEXT = """\
 In that folder:       terraform init && terraform plan
@@ -51,7 +51,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
     where the plan of a site or of the Front Door can't be made, or holds what Terraform can't say.
     """
-    _refuse_ways(spec)
     _refuse_machines(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.cloud == cloud for part in parts)]
@@ -62,14 +61,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         **{f"{cloud}.tf": text(_resources(part for part in parts if part.cloud == cloud)) for cloud in PROVIDERS},
         "imports.tf": text(_imports(parts)),
     }
-
-
-def _refuse_ways(spec: Spec) -> None:
-    """Those of a Front Door to sites whose entrance no module says how to reach, nor whom to answer."""
-    unled = [name for name in behind(spec) if spec.sites[name].cloud not in HOSTS]
-    if spec.ingress.front_door and unled:
-        what = f"this export can't lead a Front Door to edges at Azure, which {', '.join(unled)} has"
-        raise Refused(Problem(what, "stay with `arriero up`, or remove one of both", "ingress.front_door"))
 
 
 def _refuse_machines(spec: Spec) -> None:
