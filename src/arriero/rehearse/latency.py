@@ -24,7 +24,7 @@ RECORDED = {
         300, "derived: a capacity provider's default warm-up, hashicorp/terraform-provider-aws#39420"
     ),
     "ecs.managed_machine_start": Recorded(
-        210, "awsbites/aws-bites-site, episode 150 (2025-11-28): a task with a GPU starts in 3 to 4 min on a fresh one"
+        210, "derived: 3 to 4 min until a task with a GPU runs on a fresh one, awsbites/aws-bites-site, episode 150"
     ),
     "aci.group_create": Recorded(110, "virtual-kubelet/azure-aci#151 (2021): a 900 MB image; 60 s for one of 44 MB"),
     "aci.group_create_cached": Recorded(35, "MicrosoftDocs/azure-docs#31689: an image that ACI holds in its cache"),
@@ -38,7 +38,7 @@ RECORDED = {
     "arm.resource_group_create": Recorded(8, "harmony-one/experiment-deploy#318: azurerm_resource_group 8 s"),
     "arm.network_create": Recorded(11, "harmony-one/experiment-deploy#318: azurerm_network_security_group 11 s"),
     "vm.create": Recorded(
-        60, "Terraform's azurerm_linux_virtual_machine, as many people's logs have it: 27 s to 113 s"
+        60, "derived: azurerm_linux_virtual_machine takes 27 s to 113 s in people's logs of Terraform"
     ),
     "logs.ingest": Recorded(
         600, "derived: Microsoft's page on container groups and workspaces, up to 10 min for first lines"
