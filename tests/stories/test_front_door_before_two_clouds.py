@@ -1,5 +1,5 @@
-"""One site at AWS and one at Azure, edges at both, behind one Front Door: asked through it and past it, the one at AWS
-lost, an edge killed; removed.
+"""A private site at AWS and one at Azure, edges at both, behind one Front Door, as production has it: asked through it
+and past it, the one at AWS lost, an edge killed; removed.
 
 The tests of this file go on from one another, in their order, on one stage.
 """
@@ -33,6 +33,7 @@ name: llm
 image: registry.example.com/acme/ollama-llm
 models: [llama2]
 rehearse: always
+network: private
 scale: {{min: 1, by: hand}}
 deploy: {{stop_within: 5s}}
 sites:
