@@ -23,6 +23,8 @@ READER = re.compile(
     r'ephemeral "azapi_data_plane_resource" "(\w+)" \{\n'
     r'  type +=.*\n  parent_id += "([\w-]+)\.vault\.azure\.net"\n  name += "([\w/-]+)"\n'
 )
+ALERTS_KEY = re.compile(r"\$\{urlencode\(trimspace\(var\.(\w+)\)\)\}")
+WATCHED = re.compile(r"(?:azurerm_container_group|azapi_resource)\.\w+\[each\.value\.target\]\.id")
 EDGES = re.compile(r'resource "azapi_resource" "(\w+)_edges" \{\n  type +=.*\n  name += "([\w-]+)"\n')
 DOOR_ID = "11111111-2222-3333-4444-555555555555"
 """What a Front Door is taken to say of itself, where it is."""
@@ -61,6 +63,7 @@ def _with_what_comes(text: str) -> str:
         value = f"ephemeral.azapi_data_plane_resource.{label}.output.value"
         text = re.sub(rf"jsondecode\({value}\)\.(\w+)", rf'"\1 of {vault}/{name}"', text)
         text = text.replace(value, f'"value of {vault}/{name}"')
+    text = WATCHED.sub('"${each.value.target}"', ALERTS_KEY.sub(r"value of \1", text))
     text = text.replace("azurerm_cdn_frontdoor_profile.front_door.resource_guid", f'"{DOOR_ID}"')
     for label, name in EDGES.findall(text):
         text = text.replace(f"${{azapi_resource.{label}_edges.name}}", name)

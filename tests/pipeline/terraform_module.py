@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
+from terraform_alerts import azure_alerts
 from terraform_apps import azure_apps
 from terraform_azapi import azure_private, azure_storage, azure_targets, pulling
 from terraform_blocks import Key, Module, Read, Values, done, many
@@ -320,6 +321,7 @@ AZURE: tuple[Callable[[Module], Read], ...] = (
     azure_storage,
     _azure_targets,
     azure_targets,
+    azure_alerts,
     azure_front_door,
     azure_apps,
 )

@@ -40,6 +40,13 @@ IDENTITY = (
 )
 VAULT = "https://llm-vault.vault.azure.net/secrets"
 AZURE_EDGES = {"keys": f"{VAULT}/llm-keys", "identity": IDENTITY.replace("llm-pull", "llm-edge")}
+ALERTED = {
+    "by": "cloud",
+    "min": 2,
+    "max": 5,
+    "track": {"cpu": "60%", "memory": "80%"},
+    "alerts": {"url": "https://ops.example.com/alerts", "key_file": "secrets/the key"},
+}
 # Everything that changes what the plan holds; each is exported and read back.
 SPECS: Mapping[str, Mapping[str, Any]] = {
     "as it comes": {},
@@ -194,6 +201,11 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
         "network": {"mode": "private"},
         "scale": {"by": "hand"},
         "ingress": {"edges": {**AZURE_EDGES, "count": 3}},
+    },
+    "Azure's alerts scale": {"sites": {"azure-east": SITES["azure-east"]}, "scale": ALERTED},
+    "Azure's alerts scale groups with a secret, of which one is watched": {
+        "scale": {**ALERTED, "min": 1, "track": {"memory": "75%"}},
+        "sites": {"azure-east": {**SITES["azure-east"], "environment_from": {"HF_TOKEN": f"{VAULT}/hf/{'4' * 32}"}}},
     },
     "on container apps with GPUs": {"sites": {"azure-east": {**SWEDEN, "gpu": "T4"}}, "scale": {"min": 2}},
     "on container apps with GPUs, pulled with an identity": {

@@ -21,6 +21,7 @@ READ = (
     "on container apps with GPUs",
     "behind edges at Azure",
     "secrets of Key Vault",
+    "Azure's alerts scale",
 )
 
 pytestmark = [pytest.mark.wide, pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed")]

@@ -72,6 +72,7 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "on container apps with GPUs",
         "behind edges at Azure",
         "secrets of Key Vault",
+        "Azure's alerts scale",
     ],
 )
 def test_the_providers_know_every_word_and_miss_none(name: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, azure_edges, front_door
+from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, azure_alerts, azure_edges, front_door
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Call, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
@@ -213,7 +213,7 @@ To go back, forget the state (`terraform state rm`) and run `arriero plan`.
 def _guide(part: Part) -> str:
     if part.site is None:
         return front_door.GUIDE
-    return aws_files.guide(part.site) if part.cloud == "aws" else ""
+    return aws_files.guide(part.site) if part.cloud == "aws" else azure_alerts.guide(part.site)
 
 
 def _row(part: Part) -> str:
