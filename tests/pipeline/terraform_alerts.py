@@ -8,7 +8,7 @@ from terraform_blocks import Module, Read, done, many
 
 def azure_alerts(module: Module) -> Read:
     keys = set()
-    for address, key in module.of("variable"):
+    for address, key in module.of("variable", "_alerts_key"):
         assert key.pop("description")
         assert (key.pop("sensitive"), key.pop("ephemeral")) == (True, True)
         assert key.pop("type")

@@ -51,9 +51,11 @@ class Module:
             for address, key, identity in IMPORT.findall((folder / "imports.tf").read_text())
         }
 
-    def of(self, kind: str) -> Iterator[tuple[str, Values]]:
-        """Each resource of a type, with its address; taken out, so that what nobody asks for is left."""
-        for address in [a for a in self.resources if a.startswith(f"{kind}.")]:
+    def of(self, kind: str, end: str = "") -> Iterator[tuple[str, Values]]:
+        """Each resource of a type, with its address, which has that end; taken out, so that what nobody asks for is
+        left.
+        """
+        for address in [a for a in self.resources if a.startswith(f"{kind}.") and a.endswith(end)]:
             yield address, self.resources.pop(address)
 
 

@@ -20,6 +20,7 @@ from terraform_files import aws_files
 from terraform_ingress import aws_ingress, aws_names
 from terraform_machines import aws_machines
 from terraform_scaling import aws_scaling
+from terraform_vms import azure_machines
 
 
 def as_plan(module: Module) -> tuple[dict[Key, Values], dict[Key, Values]]:
@@ -324,4 +325,5 @@ AZURE: tuple[Callable[[Module], Read], ...] = (
     azure_alerts,
     azure_front_door,
     azure_apps,
+    azure_machines,
 )

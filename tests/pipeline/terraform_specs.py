@@ -19,6 +19,7 @@ SITES = {
     "office": {"cloud": "local", "hosts": ["127.0.0.1"]},
 }
 SWEDEN = {"cloud": "azure", "region": "swedencentral"}
+VIRTUAL = {"type": "T4", "machines": "virtual"}
 GPUS = {"gpu": {"type": "T4", "count": 1}, "size": {"cpu": "4 vCPU", "memory": "14GiB"}}
 MANAGED = {**GPUS, "gpu": {"type": "T4", "machines": "managed"}}
 BIG = {"name": "llama2:70b", "from": "storage"}
@@ -211,6 +212,18 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "on container apps with GPUs, pulled with an identity": {
         "image": "llmregistry.azurecr.io/acme/llm:1",
         "sites": {"azure-east": {**SWEDEN, "gpu": "T4", "registry_identity": IDENTITY}},
+    },
+    "on virtual machines with GPUs at Azure": {
+        "sites": {"azure-east": {**SWEDEN, "gpu": VIRTUAL}},
+        "scale": {"min": 2},
+        "environment": {"A": 'say "${b}" and %{c}'},
+    },
+    "on virtual machines with four GPUs at Azure, without sidecars, in a private network": {
+        "sidecar": False,
+        "deploy": {"stop_within": "15m", "ready_within": "45m"},
+        "network": {"mode": "private", "allow_from": ["10.8.0.0/24"]},
+        "size": {"storage": "300GiB"},
+        "sites": {"azure-east": {**SWEDEN, "gpu": {**VIRTUAL, "count": 4}}},
     },
     "on container apps with GPUs, without sidecars, in a private network": {
         "sidecar": False,

@@ -79,9 +79,9 @@ def test_the_list_of_s3s_ranges_is_the_endpoints_own() -> None:
 
 
 def test_every_kind_that_a_plan_can_hold_can_be_written() -> None:
-    """But for virtual machines at Azure, with which no module is written."""
+    """But for what no plan wishes for."""
     assert set(module.MAKERS["aws"]) == set(aws.KINDS)
-    unsaid = {azure_vms.VM_KIND, *azure_vms.LEFT_KINDS}  # refused by name
+    unsaid = set(azure_vms.LEFT_KINDS)
     assert set(module.MAKERS["azure"]) == set(azure.KINDS) - unsaid
 
 
@@ -116,13 +116,6 @@ def test_what_terraform_can_not_say_is_refused_by_name() -> None:
     site = module.Site(wish.site("aws-east"), place.plan(wish, nothing(wish)).sites[0], nothing(wish).sites["aws-east"])
     with pytest.raises(Refused, match=r"sites\.aws-east: the plan holds log group, which can't be exported"):
         module.pieces(site, makers)
-
-
-def test_virtual_machines_at_azure_are_refused() -> None:
-    machines = {"type": "T4", "machines": "virtual"}
-    wish = spec({"sites": {"azure-east": {**SITES["azure-east"], "gpu": machines}}})
-    with pytest.raises(Refused, match=r"sites\.azure-east\.gpu: this export can't say virtual machines with GPUs"):
-        module.files(wish, nothing(wish))
 
 
 def test_what_stands_is_imported_by_the_ids_that_were_read(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ READ = (
     "models from storage at Azure, through a private endpoint",
     "spares in a standby pool",
     "on container apps with GPUs",
+    "on virtual machines with GPUs at Azure",
     "behind edges at Azure",
     "secrets of Key Vault",
     "Azure's alerts scale",

@@ -29,7 +29,15 @@ pytestmark = [
     ),
 ]
 
-BY_AZAPI = ("storage at Azure", "spares", "container apps", "edges at Azure", "Key Vault", "a login")
+BY_AZAPI = (
+    "storage at Azure",
+    "spares",
+    "container apps",
+    "virtual machines",
+    "edges at Azure",
+    "Key Vault",
+    "a login",
+)
 
 
 def blocks(folder: Path, kind: str = "resource") -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -70,6 +78,7 @@ def faults(where: str, body: dict[str, Any], known: Body, is_top: bool = True) -
         "models from storage at Azure, through a private endpoint",
         "spares in a standby pool",
         "on container apps with GPUs",
+        "on virtual machines with GPUs at Azure",
         "behind edges at Azure",
         "secrets of Key Vault",
         "Azure's alerts scale",

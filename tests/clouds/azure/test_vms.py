@@ -140,6 +140,11 @@ def test_what_a_hand_changed_is_seen(what: str) -> None:
     assert found == value
 
 
+@pytest.mark.parametrize(("gate", "has"), [("Succeeded", True), ("Creating", True), ("Failed", True), ("", False)])
+def test_whether_a_machine_has_the_script_is_known_for_the_controllers_copies_have_none(gate: str, has: bool) -> None:
+    assert vms.as_resource(item(gate=gate)).details["has_gate"] is has
+
+
 @pytest.mark.parametrize(
     ("items", "count"),
     [

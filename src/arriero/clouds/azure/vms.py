@@ -107,6 +107,7 @@ def as_resource(item: Found) -> Resource:
         "provisioning": _provisioning(item),
         "failure": failure(item),
         "is_at_rest": is_at_rest(item),
+        "has_gate": bool(_gate(item)),
     }
     return Resource(VM_KIND, item["name"], values, item["id"], tags, details)
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from arriero.pipeline.terraform import azapi, azure_alerts, azure_apps, azure_edges, azure_private, azure_storage
+from arriero.pipeline.terraform import (
+    azapi,
+    azure_alerts,
+    azure_apps,
+    azure_edges,
+    azure_machines,
+    azure_private,
+    azure_storage,
+)
 from arriero.pipeline.terraform.hcl import Blocks, Body, Call, Expression, Raw
 from arriero.pipeline.terraform.piece import Maker, Piece, Site
 from arriero.plan.firewall import ALL_PORTS, Rule, nsg_rule
@@ -241,6 +249,7 @@ MAKERS: Mapping[str, Maker] = {
     **azure_private.MAKERS,
     "azure.container_group": _container_groups,
     **azure_apps.MAKERS,
+    **azure_machines.MAKERS,
     **azure_edges.MAKERS,
     **azure_alerts.MAKERS,
     **azapi.MAKERS,

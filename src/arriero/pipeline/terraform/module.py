@@ -6,13 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from arriero.errors import Problem, Refused
-from arriero.pipeline.terraform import aws, aws_files, aws_ingress, azapi, azure, azure_alerts, azure_edges, front_door
+from arriero.pipeline.terraform import (
+    aws,
+    aws_files,
+    aws_ingress,
+    azapi,
+    azure,
+    azure_alerts,
+    azure_edges,
+    azure_machines,
+    front_door,
+)
 from arriero.pipeline.terraform.hcl import Block, Blocks, Body, Call, Raw, quoted, text
 from arriero.pipeline.terraform.piece import Maker, Piece, Site, pieces
 from arriero.plan import place
 from arriero.plan.model import Cloud, Facts, SiteFacts, SitePlan, StorePlan
 from arriero.spec.front_door import NAME, behind, region_of
-from arriero.spec.gpu import is_virtual
 from arriero.spec.model import Spec
 
 # The versions whose schemas every resource, argument and required field is held against (tests/pipeline/terraform).
@@ -22,6 +31,11 @@ PROVIDERS: Mapping[Cloud, tuple[str, str, str]] = {
 }
 AZAPI = ("azapi", "Azure/azapi", "2.13.0")
 MAKERS: Mapping[Cloud, Mapping[str, Maker]] = {"aws": aws.MAKERS, "azure": azure.MAKERS}
+# What the module's README says of a site of that cloud.
+GUIDES: Mapping[Cloud, tuple[Callable[[Site], str], ...]] = {
+    "aws": (aws_files.guide,),
+    "azure": (azure_alerts.guide, azure_machines.guide),
+}
 # Where a Front Door finds a site of that cloud.
 HOSTS: Mapping[Cloud, Callable[[Site], Raw]] = {"aws": aws_ingress.host, "azure": azure_edges.host}
 LEAST_TERRAFORM = ">= 1.7.0"  # the first whose import blocks know for_each's keys
@@ -51,7 +65,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
     A site whose facts have a problem is planned as if nothing stood there, and so is not imported. Raises Refused
     where the plan of a site or of the Front Door can't be made, or holds what Terraform can't say.
     """
-    _refuse_machines(spec)
     parts = tuple(_parts(spec, facts))
     clouds = [cloud for cloud in PROVIDERS if any(part.cloud == cloud for part in parts)]
     return {
@@ -61,13 +74,6 @@ def files(spec: Spec, facts: Facts) -> Mapping[str, str]:
         **{f"{cloud}.tf": text(_resources(part for part in parts if part.cloud == cloud)) for cloud in PROVIDERS},
         "imports.tf": text(_imports(parts)),
     }
-
-
-def _refuse_machines(spec: Spec) -> None:
-    for name, site in spec.sites.items():
-        if site.cloud == "azure" and is_virtual(site.gpu):
-            what = "this export can't say virtual machines with GPUs, which such a site's targets are"
-            raise Refused(Problem(what, "stay with `arriero up` for that site", f"sites.{name}.gpu"))
 
 
 def _parts(spec: Spec, facts: Facts) -> Iterator[Part]:
@@ -213,7 +219,7 @@ To go back, forget the state (`terraform state rm`) and run `arriero plan`.
 def _guide(part: Part) -> str:
     if part.site is None:
         return front_door.GUIDE
-    return aws_files.guide(part.site) if part.cloud == "aws" else azure_alerts.guide(part.site)
+    return "".join(guide(part.site) for guide in GUIDES[part.cloud])
 
 
 def _row(part: Part) -> str:
